@@ -1,0 +1,35 @@
+#include "check.h"
+
+#include <execinfo.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { STACK_DEPTH_MAX = 48, FATAL_EXIT_STATUS = 70 };
+
+_Noreturn void vxc_check_failed(const char *condition, const char *file, int line,
+                                const char *function)
+{
+    void *stack[STACK_DEPTH_MAX];
+    int depth = backtrace(stack, STACK_DEPTH_MAX);
+
+    fprintf(stderr, "vxc: check failed: %s (%s:%d, %s)\n", condition, file, line, function);
+    fflush(stderr);
+    backtrace_symbols_fd(stack, depth, STDERR_FILENO);
+    abort();
+}
+
+_Noreturn void vxc_fatal(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("vxc: fatal: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    fflush(stderr);
+    va_end(args);
+    /* No atexit handlers: nothing may be flushed or tidied after a failure of the disk. */
+    _exit(FATAL_EXIT_STATUS);
+}

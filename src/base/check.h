@@ -1,0 +1,25 @@
+/* Assertions that stay on in release. They guard our own invariants and never judge bytes that came
+ * from outside (network, disk, user): those are checked and answered with a code. */
+#ifndef VXC_BASE_CHECK_H
+#define VXC_BASE_CHECK_H
+
+/* Ends the process with a report when the condition is false. One fact per check, no side effects. */
+#define vxc_check(condition)                                                                       \
+    ((condition) ? (void)0 : vxc_check_failed(#condition, __FILE__, __LINE__, __func__))
+
+/* The same for scans that are too slow for release builds. */
+#ifdef VXC_DEBUG_CHECKS
+#define vxc_check_slow(condition) vxc_check(condition)
+#else
+#define vxc_check_slow(condition) ((void)sizeof(condition))
+#endif
+
+/* Prints the expression, its place and a stack trace to stderr, then aborts. */
+_Noreturn void vxc_check_failed(const char *condition, const char *file, int line,
+                                const char *function);
+
+/* Ends the process after an operating failure that must not be survived: a failed flush, an engine
+ * error. Prints the text and aborts nothing twice; exit status 70 so that a supervisor restarts. */
+_Noreturn void vxc_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

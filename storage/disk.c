@@ -1,0 +1,211 @@
+#define _GNU_SOURCE
+#include "disk.h"
+
+#include "base/error.h"
+#include "base/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ZERO_CHUNK_SIZE = 1024 * 1024 };
+
+int vxc_disk_open_block(int folder, const char *name, int flags, int *fd)
+{
+    int got = openat(folder, name, flags | O_CLOEXEC | O_DIRECT, 0600);
+
+    if (got < 0 && errno == EINVAL) {
+        got = openat(folder, name, flags | O_CLOEXEC, 0600); /* e.g. an old tmpfs: no O_DIRECT */
+    }
+    if (got < 0) {
+        return vxc_error_from_errno(errno);
+    }
+    *fd = got;
+    return 0;
+}
+
+int vxc_disk_read(int fd, uint64_t offset, void *data, size_t size)
+{
+    uint8_t *to = data;
+
+    while (size > 0) {
+        ssize_t got = pread(fd, to, size, (off_t)offset);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return vxc_error_from_errno(errno);
+        }
+        if (got == 0) {
+            errno = ENODATA; /* the file ends too early */
+            return VXC_EIO;
+        }
+        to += got;
+        offset += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return 0;
+}
+
+int vxc_disk_write(int fd, uint64_t offset, const void *data, size_t size)
+{
+    const uint8_t *from = data;
+
+    while (size > 0) {
+        ssize_t put = pwrite(fd, from, size, (off_t)offset);
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put < 0) {
+            return vxc_error_from_errno(errno);
+        }
+        from += put;
+        offset += (uint64_t)put;
+        size -= (size_t)put;
+    }
+    return 0;
+}
+
+int vxc_disk_allocate(int fd, uint64_t size, bool *reserved)
+{
+    int rv;
+
+    do {
+        rv = fallocate(fd, 0, 0, (off_t)size);
+    } while (rv != 0 && errno == EINTR);
+    if (rv == 0) {
+        *reserved = true;
+        return 0;
+    }
+    if (errno != EOPNOTSUPP && errno != ENOSYS) {
+        return vxc_error_from_errno(errno);
+    }
+    if (ftruncate(fd, (off_t)size) != 0) {
+        return vxc_error_from_errno(errno);
+    }
+    *reserved = false;
+    return 0;
+}
+
+int vxc_disk_zero(int fd, uint64_t from, uint64_t to)
+{
+    size_t chunk = to - from < ZERO_CHUNK_SIZE ? (size_t)(to - from) : ZERO_CHUNK_SIZE;
+    void *zeros;
+    int rv = 0;
+
+    if (from >= to) {
+        return 0;
+    }
+    zeros = vxc_disk_memory(chunk);
+    if (zeros == NULL) {
+        return VXC_ENOMEM;
+    }
+    memset(zeros, 0, chunk);
+    while (rv == 0 && from < to) {
+        size_t size = to - from < chunk ? (size_t)(to - from) : chunk;
+        rv = vxc_disk_write(fd, from, zeros, size);
+        from += size;
+    }
+    free(zeros);
+    return rv;
+}
+
+uint64_t vxc_disk_next_data(int fd, uint64_t from, uint64_t size)
+{
+    off_t at;
+
+    if (from >= size) {
+        return size;
+    }
+    at = lseek(fd, (off_t)from, SEEK_DATA);
+    if (at < 0) {
+        /* ENXIO: only a hole is left. Anything else: cannot tell, so all of it may be data. */
+        return errno == ENXIO ? size : from;
+    }
+    return (uint64_t)at < size ? (uint64_t)at : size;
+}
+
+uint64_t vxc_disk_next_hole(int fd, uint64_t from, uint64_t size)
+{
+    off_t at;
+
+    if (from >= size) {
+        return size;
+    }
+    at = lseek(fd, (off_t)from, SEEK_HOLE);
+    return at < 0 || (uint64_t)at > size ? size : (uint64_t)at;
+}
+
+bool vxc_disk_is_zero(const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+
+    /* Each byte equals its neighbour and the first is zero: memcmp's speed without a zero buffer. */
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+void *vxc_disk_memory(size_t size)
+{
+    return aligned_alloc(VXC_LOG_BLOCK_SIZE, (size_t)vxc_disk_round_up(size));
+}
+
+uint64_t vxc_disk_round_up(uint64_t size)
+{
+    return (size + VXC_LOG_BLOCK_SIZE - 1) / VXC_LOG_BLOCK_SIZE * VXC_LOG_BLOCK_SIZE;
+}
+
+int vxc_disk_sync_folder(int folder)
+{
+    /* Some file systems cannot fsync a folder (EINVAL) and need none. */
+    if (fsync(folder) != 0 && errno != EINVAL) {
+        return vxc_error_from_errno(errno);
+    }
+    return 0;
+}
+
+/* The new folder's own name lives in its parent, which must be made durable as well. */
+static int sync_parent(const char *path)
+{
+    char above[PATH_MAX];
+    int fd;
+    int rv;
+
+    if (snprintf(above, sizeof above, "%s/..", path) >= (int)sizeof above) {
+        errno = ENAMETOOLONG;
+        return VXC_EINVAL;
+    }
+    fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return vxc_error_from_errno(errno);
+    }
+    rv = vxc_disk_sync_folder(fd);
+    (void)close(fd); /* opened for reading: nothing can be lost */
+    return rv;
+}
+
+int vxc_disk_open_folder(const char *path, bool create, int *folder)
+{
+    int fd;
+
+    if (create) {
+        if (mkdir(path, 0700) == 0) {
+            int rv = sync_parent(path);
+            if (rv != 0) {
+                return rv;
+            }
+        } else if (errno != EEXIST && errno != EROFS) {
+            return vxc_error_from_errno(errno); /* EROFS: it may exist; the open below will tell */
+        }
+    }
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return vxc_error_from_errno(errno);
+    }
+    *folder = fd;
+    return 0;
+}

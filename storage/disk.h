@@ -1,0 +1,51 @@
+/* Files of the log and the vote at the level of blocks: open past the page cache, reserve, zero, read
+ * and write whole ranges, make durable.
+ *
+ * Every function returns 0 or a VXC_E… code and leaves errno as the system set it, so that the caller,
+ * who knows what the file means, can write the message. Reads and writes go on over EINTR and partial
+ * transfers. With a descriptor of vxc_disk_open_block() offset, size and memory must be aligned to
+ * VXC_LOG_BLOCK_SIZE, for it may be O_DIRECT.
+ */
+#ifndef VXC_STORAGE_DISK_H
+#define VXC_STORAGE_DISK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Opens a file of blocks in the open folder, O_DIRECT where the file system allows it; `flags` as of
+ * openat(2), created files have mode 0600. */
+int vxc_disk_open_block(int folder, const char *name, int flags, int *fd);
+
+/* Reads exactly `size` bytes; VXC_EIO when the file ends before. */
+int vxc_disk_read(int fd, uint64_t offset, void *data, size_t size);
+int vxc_disk_write(int fd, uint64_t offset, const void *data, size_t size);
+
+/* Makes the file `size` bytes long and reserves them. *reserved says whether the file system could
+ * reserve; if not, only writing tells whether there is room. */
+int vxc_disk_allocate(int fd, uint64_t size, bool *reserved);
+
+/* Writes zeros to [from, to), both aligned to blocks; not yet durable. */
+int vxc_disk_zero(int fd, uint64_t from, uint64_t to);
+
+/* Next byte at or after `from` that may be other than a hole; `size` when there is none. */
+uint64_t vxc_disk_next_data(int fd, uint64_t from, uint64_t size);
+
+/* Next byte at or after `from` that lies in a hole (never written); `size` when there is none. */
+uint64_t vxc_disk_next_hole(int fd, uint64_t from, uint64_t size);
+
+bool vxc_disk_is_zero(const void *data, size_t size);
+
+/* Memory aligned to a block, for descriptors of vxc_disk_open_block; free() gives it back. */
+void *vxc_disk_memory(size_t size);
+
+/* `size` rounded up to whole blocks. */
+uint64_t vxc_disk_round_up(uint64_t size);
+
+/* Makes the names in a folder durable. */
+int vxc_disk_sync_folder(int folder);
+
+/* Opens the folder `path`, made (mode 0700, durable in its parent) when absent and `create`. */
+int vxc_disk_open_folder(const char *path, bool create, int *folder);
+
+#endif
