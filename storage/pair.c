@@ -136,10 +136,9 @@ static int pair_heal(struct vxc_pair *pair, int folder, const struct copy copies
     int other = 1 - chosen;
     int rv;
 
-    copy_store(pair, chosen, copies[chosen].bytes);
-    if (copies[other].rv == 0 && copies[other].sequence == copies[chosen].sequence) {
-        copy_store(pair, other, copies[chosen].bytes);
-        return 0;
+    /* The winner itself is not rewritten while it may be the only whole copy, only flushed. */
+    if (fdatasync(pair->fd[chosen]) != 0) {
+        vxc_fatal("%s: flush failed: %s", pair->name[chosen], strerror(errno));
     }
     if (pair->fd[other] >= 0 && copies[other].bytes != NULL) {
         copy_store(pair, other, copies[chosen].bytes); /* of the right size: in place, no space */

@@ -21,7 +21,8 @@ struct vxc_vote {
 struct vxc_vote_file;
 
 /* Opens or creates (when neither file is there and create is true) the pair in folder `path`.
- * VXC_ENOTFOUND without create, VXC_ECORRUPT naming file and offset, VXC_EFOREIGN, VXC_EIO. */
+ * VXC_ENOTFOUND without create, VXC_ECORRUPT naming file and offset, VXC_EFOREIGN, VXC_EVERSION,
+ * VXC_ENOSPC and VXC_EREADONLY while creating, VXC_EIO. */
 int vxc_vote_open(const char *path, int create, uint64_t node_id, struct vxc_vote_file **file,
                   struct vxc_vote *vote, struct vxc_error *err);
 
@@ -29,7 +30,12 @@ int vxc_vote_open(const char *path, int create, uint64_t node_id, struct vxc_vot
  * keep their size. */
 void vxc_vote_store(struct vxc_vote_file *file, const struct vxc_vote *vote);
 
-void vxc_vote_close(struct vxc_vote_file *file);
+/* Ties the vote to a cluster once its id is known: stored at the first call, compared at later ones
+ * (VXC_EFOREIGN). Durable on return. */
+int vxc_vote_bind(struct vxc_vote_file *file, uint64_t cluster_id_lo, uint64_t cluster_id_hi,
+                  struct vxc_error *err);
+
+void vxc_vote_close(struct vxc_vote_file *file); /* NULL is fine */
 
 /* Decodes one file's bytes; for fuzzing and offline tools. */
 int vxc_vote_decode(const void *bytes, uint64_t size, struct vxc_vote *vote, uint64_t *sequence,

@@ -12,14 +12,15 @@
  *                 id(8) generation(8) key    element
  *   counters      namespace(8) name          value
  *   locks         'l' namespace(8) name      lock head: id, holder, token, ticket, since, waiter count, name
- *                 'w' lock id(8) index-order(16)  waiter
+ *                 'w' lock id(8) session(8) ticket(8)  waiter, linked to the next in the queue
  *   sessions      's' session(8)             lease;  'r' session(8)  cached replies;
  *                 'o' session(8) kind(1) key what it owns (locks, waits, registrations, watches)
- *   nodes         namespace(8) 'n' node id / 'j' join order …
- *   registrations namespace(8) address node seq …
- *   watches       …
+ *   nodes         namespace(8) 'n' node id   member: join order, session, info;  namespace(8) 'e'  epoch
+ *   registrations namespace(8) address       the whole list of the address
+ *   watches       session(8) watch id(8)     what it looks at
  *   deadlines     due_ms(8) kind(1) key      what falls due
- *   events        namespace(8) index(8) ordinal(8)   membership and registration events
+ *   events        namespace(8) index(8) ordinal(8)   membership and registration events;
+ *                 namespace(8)               index of the last one no longer kept
  */
 #ifndef VXC_FSM_STATE_H
 #define VXC_FSM_STATE_H
@@ -31,6 +32,14 @@
 struct vxc_object_cache; /* src/fsm/object.c */
 struct vxc_session_set;  /* src/fsm/session.c */
 struct vxc_watch_set;    /* src/fsm/watch.c */
+struct vxc_member_set;   /* src/fsm/member.c; made and freed with the sessions */
+
+/* Where the next page begins, opaque for clients: the byte 1, then the tail of the last row's key. */
+enum { VXC_CURSOR_SIZE_MAX = 1 + 1 + VXC_ROW_KEY_SIZE_MAX };
+struct vxc_cursor {
+    size_t size;
+    uint8_t data[VXC_CURSOR_SIZE_MAX];
+};
 
 struct vxc_fsm {
     struct vxc_table *table; /* borrowed */
@@ -57,7 +66,8 @@ struct vxc_fsm {
     uint32_t position;
     uint32_t ordinal;           /* of the next event within the index; 0 at entry boundaries */
     struct vxc_buffer scratch;  /* result lists and copies; cleared before each command and query */
-    struct vxc_row_key cursor;  /* of the next page, given by vxc_page_end() */
+    struct vxc_cursor cursor;   /* of the next page, given by vxc_page_end() */
+    struct vxc_buffer head;     /* head of the row being written */
 
     /* resident, not replicated */
     uint64_t next_due_ms;       /* no deadline falls due before this */
@@ -70,6 +80,7 @@ struct vxc_fsm {
     struct vxc_object_cache *objects;
     struct vxc_session_set *sessions;
     struct vxc_watch_set *watches;
+    struct vxc_member_set *members;
 
     /* Counts kept by the modules. The meta row keeps (so that a restart need not count rows): objects,
      * counters, locks, locks_held, locks_waiting, nodes, registrations; whoever changes one of them sets
@@ -113,6 +124,17 @@ void vxc_sessions_flush(struct vxc_fsm *fsm); /* writes dirty lease and reply ro
 /* NULL when there is none (any more). */
 struct vxc_session *vxc_session_find(struct vxc_fsm *fsm, uint64_t id);
 uint64_t vxc_session_namespace(const struct vxc_session *session);
+struct vxc_slice vxc_session_client_name(const struct vxc_session *session);
+/* Of its node entry; size 0 = it has none. */
+struct vxc_slice vxc_session_node_id(const struct vxc_session *session);
+uint64_t vxc_session_node_namespace(const struct vxc_session *session);
+void vxc_session_set_node(struct vxc_fsm *fsm, struct vxc_session *session, uint64_t namespace_id,
+                          struct vxc_slice node_id);
+/* True until its end begins: only a live session is granted locks and told events. */
+bool vxc_session_live(const struct vxc_fsm *fsm, uint64_t id);
+/* Index of the last event to the session itself: older clients must have seen it or resynchronise. */
+uint64_t vxc_session_notified_index(const struct vxc_session *session);
+void vxc_session_set_notified(struct vxc_fsm *fsm, struct vxc_session *session, uint64_t index);
 
 /* The exactly-once gate. Before a command with a sequence is carried out:
  *   0               not seen: carry it out, then vxc_session_remember()
@@ -134,17 +156,32 @@ enum vxc_owned_kind { /* order = order of removal at expiry */
     VXC_OWNED_NODE = 5,
 };
 /* Keeps the list of what a session owns: rows 'o' session kind key. `key` is the module's own row key
- * of the thing (≤ 480 bytes; longer ones are hashed with the full key in the body). */
+ * of the thing, ≤ 480 bytes. For registrations that is the row of an address: their own number is
+ * counted beside. Both keep the counts of fsm->stats. */
 void vxc_session_own(struct vxc_fsm *fsm, uint64_t session, enum vxc_owned_kind kind,
                      struct vxc_slice key);
 void vxc_session_disown(struct vxc_fsm *fsm, uint64_t session, enum vxc_owned_kind kind,
                         struct vxc_slice key);
 uint64_t vxc_session_owned_count(struct vxc_fsm *fsm, uint64_t session, enum vxc_owned_kind kind);
+void vxc_session_count_registrations(struct vxc_fsm *fsm, uint64_t session, int64_t more);
+uint64_t vxc_session_registration_count(struct vxc_fsm *fsm, uint64_t session);
+/* Takes away all it owns of one kind, through the disown functions below. */
+void vxc_session_release(struct vxc_fsm *fsm, uint64_t session, enum vxc_owned_kind kind);
+/* The keys of what it owns of one kind, in key order: calls `each` on copies, so that it may write. */
+void vxc_session_each_owned(struct vxc_fsm *fsm, uint64_t session, enum vxc_owned_kind kind,
+                            void (*each)(struct vxc_fsm *fsm, uint64_t session, void *data,
+                                         struct vxc_slice key),
+                            void *data);
 
 void vxc_session_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
                        struct vxc_result *result); /* SESSION_* */
 void vxc_session_query(struct vxc_fsm *fsm, const struct vxc_command *query,
                        struct vxc_result *result);
+
+/* ---- members (member.c): the ordered view of each namespace stays resident ---- */
+
+int vxc_members_create(struct vxc_fsm *fsm, struct vxc_error *err); /* called by vxc_sessions_create() */
+void vxc_members_free(struct vxc_fsm *fsm);
 
 /* ---- what falls due (deadline.c) ---- */
 
@@ -226,17 +263,24 @@ struct vxc_page {
     uint32_t row_count;
     uint32_t row_count_max;
     size_t size_max;           /* bytes of items; the first row always fits */
-    struct vxc_row_key last;   /* cursor of the row last added */
+    struct vxc_cursor last;    /* of the row last added */
 };
 
 /* limits = rows << 32 | bytes as clients give them; 0 = the default. */
 void vxc_page_begin(struct vxc_fsm *fsm, struct vxc_page *page, uint64_t limits);
 /* False when a row of `size` bytes of items does not fit any more: end the page then. */
 bool vxc_page_has_room(const struct vxc_page *page, size_t size);
-/* Adds one row of one item (second == NULL) or of a pair; cursor (≤ 511 bytes) is remembered. */
-void vxc_page_add(struct vxc_page *page, struct vxc_slice cursor, struct vxc_slice first,
+/* Adds one row of one item (second == NULL) or of a pair. `tail` is what distinguishes its row key
+ * within the scan (≤ 512 bytes): the next page begins behind it. */
+void vxc_page_add(struct vxc_page *page, struct vxc_slice tail, struct vxc_slice first,
                   const struct vxc_slice *second);
 /* Sets value, number (rows), and next when `more` rows are left. */
 void vxc_page_end(struct vxc_page *page, bool more, struct vxc_result *result);
+
+/* Opens a scan of the rows that begin with `prefix`, behind the cursor when one is given. NULL when the
+ * cursor is none of ours: then *result says so. */
+struct vxc_table_scan *vxc_page_scan(struct vxc_fsm *fsm, enum vxc_database db,
+                                     const struct vxc_row_key *prefix, struct vxc_slice cursor,
+                                     struct vxc_result *result);
 
 #endif

@@ -56,7 +56,9 @@ size_t vxc_frame_begin(struct vxc_buffer *out, uint8_t flags, uint16_t kind, uin
 /* The same with a sequence head (sets the SEQUENCED flag). */
 size_t vxc_frame_begin_sequenced(struct vxc_buffer *out, uint8_t flags, uint16_t kind,
                                  uint32_t request_id, uint64_t sequence, uint64_t floor);
-/* VXC_ETOOBIG over VXC_FRAME_SIZE_MAX, VXC_ENOMEM if an append failed: then the frame is taken back. */
+/* VXC_ETOOBIG over VXC_FRAME_SIZE_MAX, VXC_ENOMEM when begin found no room: then the frame is taken
+ * back. Whoever fails to append the payload takes the frame back himself, with cancel. */
 int vxc_frame_finish(struct vxc_buffer *out, size_t offset);
+void vxc_frame_cancel(struct vxc_buffer *out, size_t offset);
 
 #endif

@@ -56,9 +56,11 @@ fingerprint() {
 # held must not stop the new one. The port stays, as clients expect.
 kill_and_restart() {
     local dead=$node
-    kill -9 "$dead"
-    node_try "$data" --port "$port"
-    wait "$dead" 2>/dev/null
+    {
+        kill -9 "$dead"
+        node_try "$data" --port "$port"
+        wait "$dead"
+    } 2>/dev/null # bash tells of each killed child
     [ -z "$node_status" ] || give_up "a restart right after kill -9" "exit status $node_status"
     restarts=$((restarts + 1))
 }

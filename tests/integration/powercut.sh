@@ -45,11 +45,15 @@ unmounted() {
     umount "$mount_point" 2>"$work/umount.err"
 }
 
-# cut_power: the filesystem stops, the node dies, what was not flushed is gone.
+# cut_power: the filesystem stops, the node dies, what was not flushed is gone. Leaves in $work/acked
+# the whole lines that the client had written before the cut.
 cut_power() {
-    fs_shutdown "$mount_point" "$mount_point/unsynced" || give_up 'the filesystem can be shut down'
+    local acked_size
+    acked_size=$(fs_shutdown "$mount_point" "$work/acked.all" "$mount_point/unsynced") ||
+        give_up 'the filesystem can be shut down'
     node_kill
     wait "$import" 2>/dev/null
+    head -c "$acked_size" "$work/acked.all" | awk 'length($0) == 9' >"$work/acked"
     wait_until 10 unmounted || give_up 'the cut filesystem can be unmounted' "$(cat "$work/umount.err")"
     mount_disk || give_up 'the filesystem is mounted again after the cut'
     if [ -s "$mount_point/unsynced" ] && grep -q uuu "$mount_point/unsynced"; then
@@ -98,8 +102,8 @@ compare() {
 power_cut_round() {
     local round=$1
     round_lines "$round" >"$work/sent"
-    : >"$work/acked"
-    vxc map import m "$work/sent" --acked "$work/acked" >/dev/null 2>"$work/import.err" &
+    : >"$work/acked.all"
+    vxc map import m "$work/sent" --acked "$work/acked.all" >/dev/null 2>"$work/import.err" &
     import=$!
     # Most cuts come while the client writes, some before its first or after its last acknowledgement.
     nap "0.$(printf %03d $((RANDOM % 250)))"
@@ -163,8 +167,8 @@ caught=''
 export VXC_NODE_WRAPPER="env LD_PRELOAD=$VXC_BIN/test-programs/no_flush.so"
 start_series
 round_lines 1 >"$work/sent"
-: >"$work/acked"
-vxc map import m "$work/sent" --acked "$work/acked" >/dev/null 2>"$work/import.err"
+: >"$work/acked.all"
+vxc map import m "$work/sent" --acked "$work/acked.all" >/dev/null 2>"$work/import.err"
 import=''
 cut_power
 # A node that finds such a disk may also refuse it, which is seeing it too.

@@ -155,7 +155,7 @@ node_start() {
 }
 
 node_kill() {
-    kill -9 "$node"
+    kill -9 "$node" 2>/dev/null # it may have ended by itself
     wait "$node" 2>/dev/null
     node=''
 }

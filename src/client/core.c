@@ -1,0 +1,463 @@
+#include "client/core.h"
+
+#include "base/check.h"
+#include "client/core_internal.h"
+
+#include <stdlib.h>
+
+/* ---- birth and death ---- */
+
+int vxc_core_create(const struct vxc_core_options *options, struct vxc_core **out)
+{
+    struct vxc_core *core = calloc(1, sizeof *core);
+    const struct vxc_slice name = vxc_slice_of_string(options->client_name);
+
+    if (core == NULL) {
+        return VXC_ENOMEM;
+    }
+    core->options = *options;
+    core->random = options->random_seed | 1;
+    core->next_due_ms = UINT64_MAX;
+    TAILQ_INIT(&core->pending);
+    if (vxc_buffer_append(&core->namespace_name, options->namespace_name.data,
+                          options->namespace_name.size) != VXC_OK ||
+        vxc_buffer_append(&core->client_name, name.data, name.size) != VXC_OK) {
+        vxc_core_free(core);
+        return VXC_ENOMEM;
+    }
+    *out = core;
+    return VXC_OK;
+}
+
+void vxc_core_free(struct vxc_core *core)
+{
+    struct pending *p;
+
+    if (core == NULL) {
+        return;
+    }
+    while ((p = TAILQ_FIRST(&core->pending)) != NULL) {
+        core_fail(core, p, VXC_ECANCELED, "the client was closed");
+    }
+    vxc_buffer_free(&core->namespace_name);
+    vxc_buffer_free(&core->client_name);
+    vxc_buffer_free(&core->session.name);
+    vxc_buffer_free(&core->server_text);
+    vxc_buffer_free(&core->in);
+    vxc_buffer_free(&core->out);
+    free(core);
+}
+
+/* xorshift: spreads retries, guards nothing. */
+uint32_t core_random(struct vxc_core *core)
+{
+    core->random ^= core->random << 13;
+    core->random ^= core->random >> 17;
+    core->random ^= core->random << 5;
+    return core->random;
+}
+
+uint32_t core_next_id(struct vxc_core *core)
+{
+    core->next_request_id++;
+    if (core->next_request_id == 0) { /* 0 marks events */
+        core->next_request_id = 1;
+    }
+    return core->next_request_id;
+}
+
+void core_notice(struct vxc_core *core, int type, uint64_t id, int64_t number, const char *text)
+{
+    const struct vxc_notice notice = {.type = type, .id = id, .number = number, .text = text};
+    if (core->options.on_notice != NULL) {
+        core->options.on_notice(core->options.data, &notice);
+    }
+}
+
+/* ---- requests ---- */
+
+/* Takes the request off the list first: its callback may submit the next one. */
+void core_finish(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply)
+{
+    struct vxc_reply final = *reply;
+
+    TAILQ_REMOVE(&core->pending, p, link);
+    core->pending_count--;
+    core->waiting_count -= p->state == PENDING_WAITING;
+    final.sequence = p->sequence;
+    p->on_reply(p->data, &final);
+    free(p);
+}
+
+void core_fail(struct vxc_core *core, struct pending *p, int code, const char *text)
+{
+    const struct vxc_reply reply = {.code = code, .message = text};
+    core_finish(core, p, &reply);
+}
+
+static uint64_t floor_now(const struct vxc_core *core)
+{
+    const struct pending *p;
+    TAILQ_FOREACH(p, &core->pending, link)
+    {
+        if (p->sequence != 0) {
+            return p->sequence - 1;
+        }
+    }
+    return core->session.next_sequence - 1;
+}
+
+static int write_frame(struct vxc_core *core, struct pending *p)
+{
+    size_t offset;
+    int rc;
+
+    p->request_id = core_next_id(core);
+    if (p->sequence != 0) {
+        offset = vxc_frame_begin_sequenced(&core->out, VXC_FRAME_REQUEST, p->kind, p->request_id,
+                                           p->sequence, floor_now(core));
+    } else {
+        offset = vxc_frame_begin(&core->out, VXC_FRAME_REQUEST, p->kind, p->request_id);
+    }
+    rc = vxc_buffer_append(&core->out, p->payload, p->payload_size);
+    if (rc == VXC_OK) {
+        rc = vxc_frame_finish(&core->out, offset);
+    } else {
+        core->out.size = offset;
+    }
+    if (rc == VXC_OK) {
+        core->waiting_count -= p->state == PENDING_WAITING;
+        p->state = PENDING_SENT;
+        p->end_offset = core->out_offset + core->out.size;
+    }
+    return rc;
+}
+
+/* Writes what waits and may go now, in order. */
+static void write_waiting(struct vxc_core *core, uint64_t now_ms)
+{
+    struct pending *p, *next;
+
+    for (p = TAILQ_FIRST(&core->pending); p != NULL && core->waiting_count > 0; p = next) {
+        next = TAILQ_NEXT(p, link);
+        if (p->state != PENDING_WAITING || p->retry_ms > now_ms) {
+            continue;
+        }
+        if (p->sequence == 0 && !p->read && core->session.id != 0) {
+            /* Submitted before the session was open: sequenced from here on would break the order
+             * of sequences, so it goes as it is. */
+        }
+        const int rc = write_frame(core, p);
+        if (rc != VXC_OK) {
+            core_fail(core, p, rc, vxc_strerror(rc));
+        }
+    }
+}
+
+void core_become_ready(struct vxc_core *core, uint64_t now_ms)
+{
+    core->state = VXC_CORE_READY;
+    core->was_ready = true;
+    write_waiting(core, now_ms);
+}
+
+static void note_due(struct vxc_core *core, uint64_t due_ms)
+{
+    if (due_ms < core->next_due_ms) {
+        core->next_due_ms = due_ms;
+    }
+}
+
+static int add_pending(struct vxc_core *core, uint16_t kind, bool read, bool sequenced,
+                       struct vxc_slice payload, uint64_t now_ms, uint64_t deadline_ms, void *data,
+                       vxc_reply_cb on_reply)
+{
+    struct pending *p = malloc(sizeof *p + payload.size);
+
+    if (p == NULL) {
+        return VXC_ENOMEM;
+    }
+    *p = (struct pending){.kind = kind,
+                          .state = PENDING_WAITING,
+                          .read = read,
+                          .sequence = sequenced ? core->session.next_sequence++ : 0,
+                          .deadline_ms = deadline_ms,
+                          .data = data,
+                          .on_reply = on_reply,
+                          .payload_size = payload.size};
+    if (payload.size > 0) {
+        memcpy(p->payload, payload.data, payload.size);
+    }
+    TAILQ_INSERT_TAIL(&core->pending, p, link);
+    core->pending_count++;
+    core->waiting_count++;
+    note_due(core, deadline_ms);
+    if (core->state == VXC_CORE_READY) {
+        /* Out of memory for the frame: tick tries again. */
+        if (write_frame(core, p) != VXC_OK) {
+            p->retry_ms = now_ms + BUSY_RETRY_MS_MAX;
+            note_due(core, p->retry_ms);
+        }
+    }
+    return VXC_OK;
+}
+
+int vxc_core_submit(struct vxc_core *core, const struct vxc_request *request, uint64_t now_ms,
+                    uint64_t deadline_ms, void *data, vxc_reply_cb on_reply, struct vxc_error *err)
+{
+    const bool read = vxc_operation_is_read(request->operation);
+    const bool sequenced = !read && core->session.id != 0 && !core->session.lost;
+    struct vxc_buffer payload = {0};
+    int rc;
+
+    if (core->pending_count >= VXC_CLIENT_PENDING_MAX) {
+        return vxc_error_set(err, VXC_EBUSY, "%u requests are under way already",
+                             VXC_CLIENT_PENDING_MAX);
+    }
+    if (!read && core->session.lost) {
+        return vxc_error_set(err, VXC_ESESSION, "the session is lost: open another one");
+    }
+    rc = vxc_payload_write(request, &payload, err);
+    if (rc == VXC_OK) {
+        rc = add_pending(core, (uint16_t)request->operation, read, sequenced,
+                         vxc_buffer_slice(&payload), now_ms, deadline_ms, data, on_reply);
+        if (rc != VXC_OK) {
+            (void)vxc_error_set(err, rc, "%s", vxc_strerror(rc));
+        }
+    }
+    vxc_buffer_free(&payload);
+    return rc;
+}
+
+int vxc_core_close_session(struct vxc_core *core, uint64_t now_ms, uint64_t deadline_ms, void *data,
+                           vxc_reply_cb on_reply)
+{
+    /* Not sequenced: the record of what was answered goes with the session. */
+    return add_pending(core, VXC_KIND_SESSION_CLOSE, false, false, vxc_slice(NULL, 0), now_ms,
+                       deadline_ms, data, on_reply);
+}
+
+size_t vxc_core_pending(const struct vxc_core *core)
+{
+    return core->pending_count;
+}
+
+/* ---- the connection ---- */
+
+void vxc_core_on_connected(struct vxc_core *core, uint64_t now_ms)
+{
+    struct vxc_message hello = {.kind = VXC_KIND_HELLO};
+
+    vxc_check(core->state == VXC_CORE_DOWN);
+    core->in.size = core->out.size = core->out_sent = 0;
+    core->out_offset = 0;
+    core->ping_open = false;
+    core->heard_ms = core->sent_ms = now_ms;
+    core->primary_address[0] = '\0';
+    core->state = VXC_CORE_HELLO;
+    core->handshake_id = core_next_id(core);
+    hello.hello = (struct vxc_msg_hello){.version_min = VXC_PROTOCOL_VERSION,
+                                         .version_max = VXC_PROTOCOL_VERSION,
+                                         .client_name = vxc_buffer_slice(&core->client_name),
+                                         .namespace_name = vxc_buffer_slice(&core->namespace_name)};
+    /* Without memory for a hello the silence ends this connection. */
+    (void)vxc_message_frame(&hello, VXC_FRAME_REQUEST, core->handshake_id, &core->out);
+}
+
+void vxc_core_on_disconnected(struct vxc_core *core, const char *reason)
+{
+    const uint64_t sent_end = core->out_offset + core->out_sent;
+    struct pending *p, *next;
+    char text[VXC_ERROR_TEXT_MAX];
+
+    if (core->state == VXC_CORE_DOWN) {
+        return;
+    }
+    core->state = VXC_CORE_DOWN;
+    (void)snprintf(text, sizeof text, "the connection broke before the answer (%s); whether it took "
+                                      "effect is not known", reason);
+    for (p = TAILQ_FIRST(&core->pending); p != NULL; p = next) {
+        next = TAILQ_NEXT(p, link);
+        if (p->state == PENDING_WAITING) {
+            continue;
+        }
+        /* A frame whose last byte never left cannot have been carried out. */
+        p->ever_sent = p->ever_sent || p->end_offset <= sent_end;
+        if (p->read || p->sequence != 0 || !p->ever_sent) {
+            p->state = PENDING_WAITING;
+            p->retry_ms = 0;
+            core->waiting_count++;
+        } else {
+            core_fail(core, p, VXC_EUNKNOWN, text);
+            next = TAILQ_FIRST(&core->pending); /* the callback may have changed the list */
+        }
+    }
+    core_notice(core, VXC_NOTICE_DISCONNECTED, 0, 0, reason);
+}
+
+int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_ms,
+                   struct vxc_error *err)
+{
+    size_t at = 0;
+    int rc = vxc_buffer_append(&core->in, bytes.data, bytes.size);
+
+    core->heard_ms = now_ms;
+    while (rc == VXC_OK && core->state != VXC_CORE_DOWN) {
+        struct vxc_frame frame;
+        uint32_t need;
+        rc = vxc_frame_decode(vxc_slice(core->in.data + at, core->in.size - at), VXC_FRAME_SIZE_MAX,
+                              &frame, &need);
+        if (rc == VXC_EBUSY) {
+            rc = VXC_OK;
+            break;
+        }
+        if (rc != VXC_OK) {
+            (void)vxc_error_set(err, rc, "the server sent what is no frame: %s", vxc_strerror(rc));
+            break;
+        }
+        at += frame.size;
+        rc = core_take_frame(core, &frame, now_ms, err);
+    }
+    if (at > 0 && at < core->in.size) {
+        memmove(core->in.data, core->in.data + at, core->in.size - at);
+    }
+    core->in.size -= at;
+    return rc;
+}
+
+struct vxc_slice vxc_core_output(const struct vxc_core *core)
+{
+    if (core->state == VXC_CORE_DOWN || core->out.size == core->out_sent) {
+        return vxc_slice(NULL, 0);
+    }
+    return vxc_slice(core->out.data + core->out_sent, core->out.size - core->out_sent);
+}
+
+void vxc_core_sent(struct vxc_core *core, size_t size, uint64_t now_ms)
+{
+    core->out_sent += size;
+    core->sent_ms = now_ms;
+    if (core->out_sent == core->out.size) {
+        core->out_offset += core->out.size;
+        core->out.size = core->out_sent = 0;
+    } else if (core->out_sent > VXC_MIB) { /* keep what is left near the front */
+        memmove(core->out.data, core->out.data + core->out_sent, core->out.size - core->out_sent);
+        core->out_offset += core->out_sent;
+        core->out.size -= core->out_sent;
+        core->out_sent = 0;
+    }
+}
+
+/* ---- time ---- */
+
+/* A session needs life signs well within its lease. */
+static uint64_t ping_interval(const struct vxc_core *core)
+{
+    uint64_t interval = core->options.ping_interval_ms;
+    if (core->session.id != 0 && core->session.timeout_ms / 3 < interval) {
+        interval = core->session.timeout_ms / 3;
+    }
+    return interval == 0 ? 1 : interval;
+}
+
+static uint64_t silence_max(const struct vxc_core *core)
+{
+    const uint64_t three = 3 * ping_interval(core);
+    return three < SILENCE_MS_MAX ? three : SILENCE_MS_MAX;
+}
+
+static void send_ping(struct vxc_core *core, uint64_t now_ms)
+{
+    const struct vxc_message ping = {.kind = VXC_KIND_PING};
+    if (vxc_message_frame(&ping, VXC_FRAME_REQUEST | VXC_FRAME_PING, core_next_id(core),
+                          &core->out) == VXC_OK) {
+        core->ping_open = true;
+        core->sent_ms = now_ms;
+    }
+}
+
+/* Ends the overdue, writes what waited long enough, and finds the next moment of either. */
+static void serve_requests(struct vxc_core *core, uint64_t now_ms)
+{
+    struct pending *p, *next;
+
+    for (p = TAILQ_FIRST(&core->pending); p != NULL; p = next) {
+        next = TAILQ_NEXT(p, link);
+        if (p->deadline_ms <= now_ms) {
+            core_fail(core, p, VXC_ETIMEOUT,
+                      p->read || (p->state == PENDING_WAITING && !p->ever_sent)
+                          ? "no answer in time"
+                          : "no answer in time; it may still take effect");
+            next = TAILQ_FIRST(&core->pending);
+        }
+    }
+    if (core->state == VXC_CORE_READY) {
+        write_waiting(core, now_ms);
+    }
+    core->next_due_ms = UINT64_MAX;
+    TAILQ_FOREACH(p, &core->pending, link)
+    {
+        note_due(core, p->deadline_ms);
+        if (p->state == PENDING_WAITING && p->retry_ms > now_ms) {
+            note_due(core, p->retry_ms);
+        }
+    }
+}
+
+int vxc_core_tick(struct vxc_core *core, uint64_t now_ms, struct vxc_error *err)
+{
+    if (core->next_due_ms <= now_ms) {
+        serve_requests(core, now_ms);
+    }
+    if (core->state == VXC_CORE_DOWN) {
+        return VXC_OK;
+    }
+    if (core->state != VXC_CORE_READY || core->ping_open) {
+        if (now_ms - core->heard_ms >= silence_max(core) &&
+            now_ms - core->sent_ms >= silence_max(core)) {
+            return vxc_error_set(err, VXC_ETIMEOUT, "the server is silent for %llu ms",
+                                 (unsigned long long)(now_ms - core->heard_ms));
+        }
+        return VXC_OK;
+    }
+    if (now_ms - core->sent_ms >= ping_interval(core)) {
+        send_ping(core, now_ms);
+    }
+    return VXC_OK;
+}
+
+uint64_t vxc_core_due_ms(const struct vxc_core *core)
+{
+    uint64_t due = core->next_due_ms;
+    uint64_t other = UINT64_MAX;
+
+    if (core->state == VXC_CORE_READY && !core->ping_open) {
+        other = core->sent_ms + ping_interval(core);
+    } else if (core->state != VXC_CORE_DOWN) {
+        other = (core->heard_ms > core->sent_ms ? core->heard_ms : core->sent_ms) +
+                silence_max(core);
+    }
+    return due < other ? due : other;
+}
+
+/* ---- inspection ---- */
+
+enum vxc_core_state vxc_core_state(const struct vxc_core *core)
+{
+    return core->state;
+}
+
+bool vxc_core_was_ready(const struct vxc_core *core)
+{
+    return core->was_ready;
+}
+
+const struct vxc_server *vxc_core_server(const struct vxc_core *core)
+{
+    return &core->server;
+}
+
+const char *vxc_core_primary_address(const struct vxc_core *core)
+{
+    return core->primary_address;
+}

@@ -1,0 +1,93 @@
+/* The client core: requests in, bytes out; bytes in, replies and notices out. No I/O, no clock.
+ *
+ * Whoever drives it (the synchronous client of client.c; later a thread of its own, or the caller's
+ * loop) makes the connection, carries bytes both ways, and says what time it is:
+ *
+ *     DOWN ── on_connected ──→ HELLO ── hello_reply ──→ SESSION ── session_reply ──→ READY
+ *       ↑                        │  (no session wanted: straight to READY)             │
+ *       └────── on_disconnected ─┴──────────────────────────────────────────────────────┘
+ *
+ * Requests stand in one list in the order of their submission, which is the order of their sequences.
+ * In READY they are written to the output as they come; after a break those that may be asked again go
+ * back to waiting and are written again, in order, when READY is reached once more. The floor sent with
+ * each sequenced request is one less than the oldest sequence without answer. An acquire that was told
+ * `queued` keeps its place (and holds the floor down) until its outcome comes: after a break it is sent
+ * again and so re-attaches.
+ */
+#ifndef VXC_CLIENT_CORE_H
+#define VXC_CLIENT_CORE_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "vxc/client.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Requests under way in one client; beyond it submit says busy. A session's window is as wide. */
+#define VXC_CLIENT_PENDING_MAX 4096u
+
+struct vxc_core;
+
+struct vxc_core_options {
+    struct vxc_slice namespace_name; /* copied */
+    const char *client_name;         /* copied */
+    uint64_t ping_interval_ms;
+    uint32_t random_seed; /* spreads the retries of many clients */
+    void *data;
+    void (*on_notice)(void *data, const struct vxc_notice *notice);
+};
+
+enum vxc_core_state { VXC_CORE_DOWN, VXC_CORE_HELLO, VXC_CORE_SESSION, VXC_CORE_READY };
+
+int vxc_core_create(const struct vxc_core_options *options, struct vxc_core **core);
+/* All requests end with VXC_ECANCELED. NULL is fine. */
+void vxc_core_free(struct vxc_core *core);
+
+/* ---- the connection ---- */
+
+void vxc_core_on_connected(struct vxc_core *core, uint64_t now_ms);
+/* Ends what cannot be asked again (VXC_EUNKNOWN), keeps the rest. */
+void vxc_core_on_disconnected(struct vxc_core *core, const char *reason);
+
+/* Bytes that arrived. Anything but 0: this connection is of no use any more (err says why). */
+int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_ms,
+                   struct vxc_error *err);
+/* Bytes to be sent, and how many of them have been. */
+struct vxc_slice vxc_core_output(const struct vxc_core *core);
+void vxc_core_sent(struct vxc_core *core, size_t size, uint64_t now_ms);
+
+/* Deadlines, retries, pings. Not 0: the server is silent; drop the connection. */
+int vxc_core_tick(struct vxc_core *core, uint64_t now_ms, struct vxc_error *err);
+/* When tick is wanted next; UINT64_MAX when not. */
+uint64_t vxc_core_due_ms(const struct vxc_core *core);
+
+/* ---- work ---- */
+
+int vxc_core_submit(struct vxc_core *core, const struct vxc_request *request, uint64_t now_ms,
+                    uint64_t deadline_ms, void *data, vxc_reply_cb on_reply, struct vxc_error *err);
+size_t vxc_core_pending(const struct vxc_core *core);
+
+/* ---- the session ---- */
+
+/* Wants a session: opened (session 0) or resumed. on_done runs once: with its answer, or VXC_ECLOSED if
+ * no connection came (the caller's own deadline ends it by vxc_core_forget_session). */
+int vxc_core_want_session(struct vxc_core *core, uint64_t session, struct vxc_slice secret,
+                          uint64_t first_sequence, uint32_t timeout_ms, struct vxc_slice name,
+                          void *data, void (*on_done)(void *data, int code, const char *text));
+/* Asks the server to close it; the answer comes to on_reply like any other. */
+int vxc_core_close_session(struct vxc_core *core, uint64_t now_ms, uint64_t deadline_ms, void *data,
+                           vxc_reply_cb on_reply);
+void vxc_core_forget_session(struct vxc_core *core);
+uint64_t vxc_core_session(const struct vxc_core *core, struct vxc_slice *secret);
+uint64_t vxc_core_sequence(const struct vxc_core *core); /* of the next sequenced request */
+
+/* ---- inspection ---- */
+
+enum vxc_core_state vxc_core_state(const struct vxc_core *core);
+bool vxc_core_was_ready(const struct vxc_core *core);
+const struct vxc_server *vxc_core_server(const struct vxc_core *core);
+/* Where the server says the primary is; "" when it is here or nobody knows. */
+const char *vxc_core_primary_address(const struct vxc_core *core);
+
+#endif

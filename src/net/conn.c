@@ -1,0 +1,504 @@
+#include "net/conn.h"
+
+#include "base/check.h"
+#include "base/error.h"
+#include "net/conn_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEEP_BUFFER_MAX = 64 * 1024, KEEPALIVE_SECONDS = 15 };
+
+void *vxc_conn_user(const struct vxc_conn *conn)
+{
+    return conn->user;
+}
+
+uint32_t vxc_conn_id(const struct vxc_conn *conn)
+{
+    return conn->id;
+}
+
+const char *vxc_conn_address(const struct vxc_conn *conn)
+{
+    return conn->address;
+}
+
+uint64_t vxc_conn_last_heard_ms(const struct vxc_conn *conn)
+{
+    return conn->heard_ms;
+}
+
+struct vxc_buffer *vxc_conn_out(struct vxc_conn *conn)
+{
+    return &conn->out;
+}
+
+uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn)
+{
+    return conn->out.size + (conn->writing ? conn->sending.size : 0);
+}
+
+/* ---- the end ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct vxc_conn *conn = handle->data;
+    struct vxc_listener *l = conn->listener;
+
+    if (conn->user != NULL) {
+        l->hooks.on_close(l->hooks.data, conn, conn->close_code, conn->close_reason);
+    }
+    vxc_buffer_free(&conn->pending);
+    vxc_buffer_free(&conn->out);
+    vxc_buffer_free(&conn->sending);
+    free(conn);
+    vxc_check(l->count > 0);
+    l->count--;
+    vxc_listener_finish(l);
+}
+
+static void unlink_from(struct vxc_conn **list, struct vxc_conn *conn, size_t link_offset)
+{
+    struct vxc_conn **at = list;
+
+    while (*at != NULL && *at != conn) {
+        at = (struct vxc_conn **)(void *)((char *)*at + link_offset);
+    }
+    if (*at == conn) {
+        *at = *(struct vxc_conn **)(void *)((char *)conn + link_offset);
+    }
+}
+
+static void close_now(struct vxc_conn *conn)
+{
+    struct vxc_listener *l = conn->listener;
+
+    if (conn->closing) {
+        return;
+    }
+    conn->closing = true;
+    if (conn->dirty) {
+        unlink_from(&l->dirty, conn, offsetof(struct vxc_conn, next_dirty));
+        conn->dirty = false;
+    }
+    if (conn->resumed) {
+        unlink_from(&l->resumed, conn, offsetof(struct vxc_conn, next_resumed));
+        conn->resumed = false;
+    }
+    if (conn->previous != NULL) {
+        conn->previous->next = conn->next;
+    } else {
+        l->conns = conn->next;
+    }
+    if (conn->next != NULL) {
+        conn->next->previous = conn->previous;
+    }
+    uv_close((uv_handle_t *)&conn->tcp, on_closed);
+}
+
+void vxc_conn_cut(struct vxc_conn *conn, int code, const char *reason, bool flush)
+{
+    if (conn->closing || conn->cut_after_flush) {
+        return;
+    }
+    conn->close_code = code;
+    (void)snprintf(conn->close_reason, sizeof conn->close_reason, "%s", reason);
+    if (flush && vxc_conn_outbound_bytes(conn) > 0) {
+        conn->cut_after_flush = true;
+        vxc_conn_update_reading(conn);
+        vxc_conn_touch(conn);
+        return;
+    }
+    close_now(conn);
+}
+
+/* ---- writing ---- */
+
+static void after_flush(struct vxc_conn *conn)
+{
+    if (conn->out.capacity > KEEP_BUFFER_MAX * 16) {
+        vxc_buffer_free(&conn->out); /* a burst is over; idle connections stay small */
+    }
+    if (conn->choked && vxc_conn_outbound_bytes(conn) <= VXC_CONN_CHOKE_BYTES / 2) {
+        conn->choked = false;
+        if (!conn->paused) {
+            conn->paused = true; /* so that resume hands out what waits */
+            vxc_conn_resume(conn);
+        }
+    }
+    if (conn->cut_after_flush && vxc_conn_outbound_bytes(conn) == 0) {
+        close_now(conn);
+    }
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct vxc_conn *conn = request->data;
+
+    conn->writing = false;
+    vxc_buffer_clear(&conn->sending);
+    if (conn->sending.capacity > KEEP_BUFFER_MAX) {
+        vxc_buffer_free(&conn->sending);
+    }
+    if (conn->closing) {
+        return;
+    }
+    if (status != 0) {
+        vxc_conn_cut(conn, VXC_ECLOSED, uv_strerror(status), false);
+        return;
+    }
+    vxc_conn_flush(conn);
+}
+
+void vxc_conn_flush(struct vxc_conn *conn)
+{
+    uv_buf_t buf;
+    int sent;
+
+    if (conn->closing || conn->writing) {
+        return;
+    }
+    if (conn->out.size == 0) {
+        after_flush(conn);
+        return;
+    }
+    buf = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.size);
+    sent = uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1);
+    if (sent < 0 && sent != UV_EAGAIN) {
+        conn->cut_after_flush = false;
+        vxc_conn_cut(conn, VXC_ECLOSED, uv_strerror(sent), false);
+        return;
+    }
+    if (sent == (int)conn->out.size) {
+        vxc_buffer_clear(&conn->out);
+        after_flush(conn);
+        return;
+    }
+    sent = sent < 0 ? 0 : sent;
+    {
+        struct vxc_buffer swap = conn->sending;
+        conn->sending = conn->out;
+        conn->out = swap;
+    }
+    buf = uv_buf_init((char *)conn->sending.data + sent, (unsigned)(conn->sending.size - (size_t)sent));
+    conn->writing = true;
+    conn->writing_since_ms = vxc_loop_now_ms(conn->listener->loop);
+    conn->write.data = conn;
+    sent = uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &buf, 1, on_written);
+    if (sent != 0) {
+        conn->writing = false;
+        vxc_buffer_clear(&conn->sending);
+        conn->cut_after_flush = false;
+        vxc_conn_cut(conn, VXC_ECLOSED, uv_strerror(sent), false);
+    }
+}
+
+void vxc_conn_touch(struct vxc_conn *conn)
+{
+    uint64_t outbound = vxc_conn_outbound_bytes(conn);
+
+    if (conn->closing) {
+        return;
+    }
+    if (outbound > VXC_CONN_OUTBOUND_BYTES_MAX) {
+        conn->cut_after_flush = false;
+        vxc_conn_cut(conn, VXC_ELIMIT, "slow reader: too many unread replies", false);
+        return;
+    }
+    if (outbound > VXC_CONN_CHOKE_BYTES && !conn->choked) {
+        conn->choked = true;
+        vxc_conn_update_reading(conn);
+    }
+    if (!conn->dirty) {
+        conn->dirty = true;
+        conn->next_dirty = conn->listener->dirty;
+        conn->listener->dirty = conn;
+    }
+}
+
+/* ---- reading ---- */
+
+static bool stopped(const struct vxc_conn *conn)
+{
+    return conn->closing || conn->cut_after_flush || conn->paused || conn->choked;
+}
+
+/* Hands out the whole frames at the front of `bytes`; returns how many bytes they took. */
+static size_t hand_out(struct vxc_conn *conn, struct vxc_slice bytes)
+{
+    struct vxc_listener *l = conn->listener;
+    size_t used = 0;
+
+    while (!stopped(conn)) {
+        struct vxc_frame frame;
+        struct vxc_slice rest = vxc_slice(bytes.data + used, bytes.size - used);
+        int rv;
+
+        if (rest.size == 0) {
+            conn->need = 0;
+            conn->waiting_since_ms = 0;
+            break;
+        }
+        rv = vxc_frame_decode(rest, VXC_FRAME_SIZE_MAX, &frame, &conn->need);
+        if (rv == VXC_EBUSY) {
+            if (conn->waiting_since_ms == 0 || used > 0) {
+                conn->waiting_since_ms = vxc_loop_now_ms(l->loop);
+            }
+            break;
+        }
+        if (rv != 0) {
+            char reason[128];
+            (void)snprintf(reason, sizeof reason, "not a frame of ours: %s", vxc_strerror(rv));
+            vxc_conn_cut(conn, rv, reason, true);
+            break;
+        }
+        used += frame.size;
+        conn->waiting_since_ms = 0;
+        l->hooks.on_frame(l->hooks.data, conn, &frame);
+    }
+    return used;
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct vxc_conn *conn = handle->data;
+    struct vxc_listener *l = conn->listener;
+    size_t kept = conn->pending.size - conn->pending_at;
+    size_t room = (size_t)VXC_CONN_READ_SIZE * (size_t)l->percent / 100;
+
+    (void)suggested;
+    if (room < VXC_LOG_BLOCK_SIZE) {
+        room = VXC_LOG_BLOCK_SIZE;
+    }
+    if (conn->need <= VXC_CONN_READ_SIZE && kept < VXC_CONN_READ_SIZE / 2) {
+        /* behind what is kept, which on_read puts in front of it */
+        size_t most = VXC_CONN_READ_SIZE - kept;
+        *buf = uv_buf_init((char *)l->scratch + kept, (unsigned)(room < most ? room : most));
+        return;
+    }
+    if (conn->pending_at > 0) {
+        memmove(conn->pending.data, conn->pending.data + conn->pending_at, kept);
+        conn->pending.size = kept;
+        conn->pending_at = 0;
+    }
+    room = conn->need > kept ? conn->need - kept : VXC_CONN_READ_SIZE;
+    if (vxc_buffer_reserve(&conn->pending, room) != 0) {
+        *buf = uv_buf_init(NULL, 0); /* read_cb gets UV_ENOBUFS and cuts the connection */
+        return;
+    }
+    *buf = uv_buf_init((char *)conn->pending.data + kept, (unsigned)room);
+}
+
+/* Keeps what hand_out left of the shared buffer. */
+static void keep(struct vxc_conn *conn, struct vxc_slice rest)
+{
+    vxc_buffer_clear(&conn->pending);
+    conn->pending_at = 0;
+    if (rest.size == 0) {
+        if (conn->pending.capacity > 0) {
+            vxc_buffer_free(&conn->pending);
+        }
+        return;
+    }
+    if (vxc_buffer_append(&conn->pending, rest.data, rest.size) != 0) {
+        vxc_conn_cut(conn, VXC_ENOMEM, "out of memory", false);
+    }
+}
+
+/* Hands out from pending and drops what was used. */
+static void hand_out_pending(struct vxc_conn *conn)
+{
+    struct vxc_slice bytes = vxc_slice(conn->pending.data + conn->pending_at,
+                                       conn->pending.size - conn->pending_at);
+
+    conn->pending_at += hand_out(conn, bytes);
+    if (conn->pending_at == conn->pending.size) {
+        keep(conn, vxc_slice(NULL, 0));
+    }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
+{
+    struct vxc_conn *conn = stream->data;
+    struct vxc_listener *l = conn->listener;
+    size_t kept = conn->pending.size - conn->pending_at;
+
+    if (count == 0) {
+        return; /* EAGAIN */
+    }
+    if (count < 0) {
+        conn->cut_after_flush = false;
+        vxc_conn_cut(conn, VXC_ECLOSED,
+                     count == UV_EOF ? "the other side closed" : uv_strerror((int)count), false);
+        return;
+    }
+    conn->heard_ms = vxc_loop_now_ms(l->loop);
+    if ((uint8_t *)buf->base == l->scratch + kept) {
+        struct vxc_slice all = vxc_slice(l->scratch, kept + (size_t)count);
+        size_t used;
+
+        if (kept > 0) {
+            memcpy(l->scratch, conn->pending.data + conn->pending_at, kept);
+        }
+        used = hand_out(conn, all);
+        if (!conn->closing) {
+            keep(conn, vxc_slice(all.data + used, all.size - used));
+        }
+    } else {
+        conn->pending.size += (size_t)count;
+        hand_out_pending(conn);
+    }
+}
+
+void vxc_conn_update_reading(struct vxc_conn *conn)
+{
+    bool want = !stopped(conn) && conn->listener->percent > 0;
+
+    if (conn->closing || want == conn->reading) {
+        return;
+    }
+    conn->reading = want;
+    if (want) {
+        int rv = uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+        if (rv != 0) {
+            vxc_conn_cut(conn, VXC_EIO, uv_strerror(rv), false);
+        }
+    } else {
+        (void)uv_read_stop((uv_stream_t *)&conn->tcp); /* always succeeds */
+    }
+}
+
+void vxc_conn_pause(struct vxc_conn *conn)
+{
+    conn->paused = true;
+    vxc_conn_update_reading(conn);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    vxc_conn_run_resumed(idle->data);
+}
+
+void vxc_conn_resume(struct vxc_conn *conn)
+{
+    struct vxc_listener *l = conn->listener;
+
+    if (!conn->paused || conn->closing) {
+        return;
+    }
+    conn->paused = false;
+    if (!conn->resumed) {
+        conn->resumed = true;
+        conn->next_resumed = l->resumed;
+        l->resumed = conn;
+        (void)uv_idle_start(&l->idle, on_idle); /* fails only without a callback */
+    }
+}
+
+void vxc_conn_run_resumed(struct vxc_listener *l)
+{
+    struct vxc_conn *list = l->resumed;
+
+    l->resumed = NULL;
+    (void)uv_idle_stop(&l->idle);
+    while (list != NULL) {
+        struct vxc_conn *conn = list;
+
+        list = conn->next_resumed;
+        conn->resumed = false;
+        conn->next_resumed = NULL;
+        if (!stopped(conn) && conn->pending.size > conn->pending_at) {
+            hand_out_pending(conn);
+        }
+        vxc_conn_update_reading(conn);
+    }
+}
+
+/* ---- birth and upkeep ---- */
+
+static void name_address(struct vxc_conn *conn)
+{
+    struct sockaddr_storage peer;
+    int size = (int)sizeof peer;
+    char host[INET6_ADDRSTRLEN] = "?";
+    unsigned port = 0;
+
+    if (uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&peer, &size) == 0) {
+        if (peer.ss_family == AF_INET) {
+            const struct sockaddr_in *in = (const struct sockaddr_in *)&peer;
+            (void)uv_ip4_name(in, host, sizeof host);
+            port = ntohs(in->sin_port);
+        } else if (peer.ss_family == AF_INET6) {
+            const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)&peer;
+            (void)uv_ip6_name(in, host, sizeof host);
+            port = ntohs(in->sin6_port);
+        }
+    }
+    (void)snprintf(conn->address, sizeof conn->address,
+                   strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+int vxc_conn_start(struct vxc_listener *l)
+{
+    struct vxc_conn *conn = calloc(1, sizeof *conn);
+    int rv;
+
+    if (conn == NULL) {
+        return UV_ENOMEM;
+    }
+    conn->listener = l;
+    rv = uv_tcp_init(vxc_loop_handle(l->loop), &conn->tcp);
+    if (rv != 0) {
+        free(conn);
+        return rv;
+    }
+    conn->tcp.data = conn;
+    l->count++;
+    conn->next = l->conns;
+    if (l->conns != NULL) {
+        l->conns->previous = conn;
+    }
+    l->conns = conn;
+    conn->close_code = VXC_ECLOSED;
+    rv = uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&conn->tcp);
+    if (rv != 0) {
+        close_now(conn);
+        return rv;
+    }
+    if (l->count > l->connections_max) {
+        l->refused_total++;
+        close_now(conn);
+        return 0;
+    }
+    conn->id = ++l->next_id;
+    conn->opened_ms = conn->heard_ms = conn->waiting_since_ms = vxc_loop_now_ms(l->loop);
+    (void)uv_tcp_nodelay(&conn->tcp, 1); /* a slower connection is still a connection */
+    (void)uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_SECONDS);
+    name_address(conn);
+    conn->user = l->hooks.on_open(l->hooks.data, conn);
+    if (conn->user == NULL) {
+        close_now(conn);
+        return 0;
+    }
+    vxc_conn_update_reading(conn);
+    return 0;
+}
+
+void vxc_conn_sweep(struct vxc_conn *conn, uint64_t now_ms)
+{
+    if (conn->writing && now_ms - conn->writing_since_ms > VXC_CONN_FRAME_MS) {
+        conn->cut_after_flush = false;
+        vxc_conn_cut(conn, VXC_ETIMEOUT, "slow reader: a write did not finish in time", false);
+    } else if (conn->waiting_since_ms != 0 && !stopped(conn)) {
+        bool first = conn->pending.size == 0;
+        uint64_t limit = first ? VXC_CONN_HELLO_MS : VXC_CONN_FRAME_MS;
+
+        if (now_ms - conn->waiting_since_ms > limit) {
+            vxc_conn_cut(conn, VXC_ETIMEOUT,
+                         first ? "no first frame in time" : "a frame was not finished in time",
+                         false);
+        }
+    }
+}

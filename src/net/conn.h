@@ -1,0 +1,51 @@
+/* A connection: frames cut from a byte stream, replies gathered and written once per turn.
+ *
+ * Reading: bytes land in the listener's shared buffer, whole frames are handed to on_frame in place; only
+ * an unfinished frame is kept by the connection. Writing: everything appended to `out` during a turn
+ * leaves in one write at its end; while a write is under way the next turns gather. A reader that leaves
+ * more than VXC_CONN_OUTBOUND_BYTES_MAX unread is cut. Bytes that are not frames close the connection
+ * with a reason; the owner hears of every end through on_close, exactly once, after which the
+ * connection must not be touched.
+ */
+#ifndef VXC_NET_CONN_H
+#define VXC_NET_CONN_H
+
+#include "base/bytes.h"
+#include "wire/frame.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vxc_conn;
+struct vxc_listener;
+
+struct vxc_conn_hooks {
+    void *data;
+    /* A new connection; return value is kept as its user pointer (vxc_conn_user). NULL refuses it. */
+    void *(*on_open)(void *data, struct vxc_conn *conn);
+    /* One sound frame; its payload is borrowed during the call. */
+    void (*on_frame)(void *data, struct vxc_conn *conn, const struct vxc_frame *frame);
+    /* The end. code and reason say why (VXC_ECLOSED: the other side left). */
+    void (*on_close)(void *data, struct vxc_conn *conn, int code, const char *reason);
+};
+
+void *vxc_conn_user(const struct vxc_conn *conn);
+uint32_t vxc_conn_id(const struct vxc_conn *conn); /* ≥ 1, unique since start */
+/* "127.0.0.1:51234", for people. */
+const char *vxc_conn_address(const struct vxc_conn *conn);
+uint64_t vxc_conn_last_heard_ms(const struct vxc_conn *conn); /* loop clock, of the last bytes */
+
+/* Where replies are appended; whole frames only. Mark with vxc_conn_touch() after appending. */
+struct vxc_buffer *vxc_conn_out(struct vxc_conn *conn);
+void vxc_conn_touch(struct vxc_conn *conn);
+uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn);
+
+/* Stops handing out frames (and reading) until resume; what was read is kept. May be called from
+ * on_frame. Resuming hands out what waits, from the loop, never from inside the call. */
+void vxc_conn_pause(struct vxc_conn *conn);
+void vxc_conn_resume(struct vxc_conn *conn);
+
+/* Ends the connection now (flush = after what was gathered has been written). on_close follows. */
+void vxc_conn_cut(struct vxc_conn *conn, int code, const char *reason, bool flush);
+
+#endif

@@ -1,0 +1,76 @@
+/* What conn.c and listener.c share; nobody else includes this. */
+#ifndef VXC_NET_CONN_INTERNAL_H
+#define VXC_NET_CONN_INTERNAL_H
+
+#include "net/conn.h"
+#include "net/listener.h"
+
+#include <uv.h>
+
+/* A connection whose unread replies exceed this is not read from until they are gone. */
+#define VXC_CONN_CHOKE_BYTES (VXC_CONN_OUTBOUND_BYTES_MAX / 4)
+
+struct vxc_conn {
+    uv_tcp_t tcp;
+    uv_write_t write;
+    struct vxc_listener *listener; /* borrowed */
+    void *user;
+    uint32_t id;
+    char address[64];
+
+    uint64_t opened_ms;
+    uint64_t heard_ms;
+    uint64_t waiting_since_ms; /* an unfinished frame or no frame at all; 0 = nothing is awaited */
+    uint64_t writing_since_ms;
+    bool paused;  /* by the owner */
+    bool choked;  /* by its unread replies */
+    bool reading;
+    bool writing;
+    bool closing;
+    bool cut_after_flush;
+    int close_code;
+    char close_reason[160];
+
+    struct vxc_buffer pending; /* read but not yet handed out */
+    size_t pending_at;         /* first byte of pending that counts */
+    uint32_t need;             /* size of the frame that pending begins, when known */
+    struct vxc_buffer out;     /* gathered in this turn */
+    struct vxc_buffer sending; /* being written */
+
+    struct vxc_conn *next, *previous;  /* of the listener */
+    struct vxc_conn *next_dirty;       /* has something to flush */
+    struct vxc_conn *next_resumed;     /* has frames to hand out */
+    bool dirty, resumed;
+};
+
+struct vxc_listener {
+    uv_tcp_t tcp;
+    uv_timer_t sweep;
+    uv_idle_t idle; /* runs while resumed connections wait */
+    struct vxc_loop *loop;
+    struct vxc_conn_hooks hooks;
+    uint32_t connections_max;
+    uint32_t count;
+    uint32_t next_id;
+    uint64_t refused_total;
+    int percent;
+    int handles; /* of our own three, still open */
+    bool accept_paused;
+    bool stopped;
+    bool closing;
+    uint16_t port;
+    struct vxc_conn *conns;
+    struct vxc_conn *dirty;
+    struct vxc_conn *resumed;
+    uint8_t *scratch; /* VXC_CONN_READ_SIZE bytes, shared by all connections */
+};
+
+/* Takes an accepted socket over; 0 or a uv error. */
+int vxc_conn_start(struct vxc_listener *listener);
+void vxc_conn_flush(struct vxc_conn *conn);
+void vxc_conn_update_reading(struct vxc_conn *conn);
+void vxc_conn_run_resumed(struct vxc_listener *listener);
+void vxc_conn_sweep(struct vxc_conn *conn, uint64_t now_ms);
+void vxc_listener_finish(struct vxc_listener *listener); /* frees when the last handle is gone */
+
+#endif

@@ -1,0 +1,534 @@
+#include "node/gateway.h"
+
+#include "base/check.h"
+#include "node/gateway_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- birth and death ---- */
+
+int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gateway **out)
+{
+    struct vxc_gateway *g = calloc(1, sizeof *g);
+
+    if (g == NULL) {
+        return VXC_ENOMEM;
+    }
+    g->options = *options;
+    *out = g;
+    return 0;
+}
+
+void vxc_gateway_free(struct vxc_gateway *g)
+{
+    if (g == NULL) {
+        return;
+    }
+    vxc_leases_free(g);
+    while (g->free_requests != NULL) {
+        struct vxc_request *r = g->free_requests;
+        g->free_requests = r->next;
+        free(r);
+    }
+    vxc_buffer_free(&g->scratch);
+    free(g);
+}
+
+uint64_t vxc_gateway_now_ms(const struct vxc_gateway *g)
+{
+    return vxc_clock_ms(g->options.clock);
+}
+
+bool vxc_gateway_full(const struct vxc_gateway *g)
+{
+    return g->stats.inflight_bytes > VXC_NODE_INFLIGHT_BYTES_MAX;
+}
+
+void vxc_gateway_stats(const struct vxc_gateway *g, struct vxc_gateway_stats *stats)
+{
+    *stats = g->stats;
+    for (struct vxc_lease *l = g->leases; l != NULL; l = l->by_session.next) {
+        stats->sessions_connected += l->callers != NULL;
+    }
+}
+
+/* ---- flow control of one caller ---- */
+
+/* Reads the socket or not: not while blocked, and with hysteresis around the in-flight bounds. */
+static void update_pause(struct vxc_caller *caller)
+{
+    bool over = caller->requests >= VXC_CONN_INFLIGHT_REQUESTS_MAX ||
+                caller->bytes >= VXC_CONN_INFLIGHT_BYTES_MAX;
+    bool under = caller->requests <= VXC_CONN_INFLIGHT_REQUESTS_MAX / 2 &&
+                 caller->bytes <= VXC_CONN_INFLIGHT_BYTES_MAX / 2;
+
+    if (caller->conn == NULL) {
+        return;
+    }
+    caller->throttled = over || (caller->throttled && !under);
+    if (caller->throttled || caller->blocked) {
+        vxc_conn_pause(caller->conn);
+    } else {
+        vxc_conn_resume(caller->conn);
+    }
+}
+
+void vxc_caller_block(struct vxc_caller *caller)
+{
+    caller->blocked = true;
+    update_pause(caller);
+}
+
+void vxc_caller_unblock(struct vxc_caller *caller)
+{
+    caller->blocked = false;
+    update_pause(caller);
+}
+
+/* ---- requests ---- */
+
+struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_frame *frame)
+{
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_request *r = g->free_requests;
+
+    if (r != NULL) {
+        g->free_requests = r->next;
+    } else {
+        r = malloc(sizeof *r);
+        if (r == NULL) {
+            vxc_conn_cut(caller->conn, VXC_ENOMEM, "out of memory", false);
+            return NULL;
+        }
+    }
+    *r = (struct vxc_request){
+        .caller = caller,
+        .request_id = frame->request_id,
+        .kind = frame->kind,
+        .flags = frame->flags,
+        .cost = frame->size,
+    };
+    if (caller->tail != NULL) {
+        caller->tail->next = r;
+    } else {
+        caller->head = r;
+    }
+    caller->tail = r;
+    caller->requests++;
+    caller->bytes += r->cost;
+    g->stats.inflight_requests++;
+    g->stats.inflight_bytes += r->cost;
+    if (caller->requests >= VXC_CONN_INFLIGHT_REQUESTS_MAX ||
+        caller->bytes >= VXC_CONN_INFLIGHT_BYTES_MAX) {
+        update_pause(caller);
+    }
+    return r;
+}
+
+/* Back to the pool; the request is out of its FIFO already. */
+static void recycle(struct vxc_request *r)
+{
+    struct vxc_caller *caller = r->caller;
+    struct vxc_gateway *g = caller->gateway;
+
+    caller->requests--;
+    caller->bytes -= r->cost;
+    g->stats.inflight_requests--;
+    g->stats.inflight_bytes -= r->cost;
+    free(r->payload);
+    r->payload = NULL;
+    r->next = g->free_requests;
+    g->free_requests = r;
+}
+
+static void pop_head(struct vxc_caller *caller)
+{
+    struct vxc_request *r = caller->head;
+
+    caller->head = r->next;
+    if (caller->head == NULL) {
+        caller->tail = NULL;
+    }
+    recycle(r);
+}
+
+int vxc_request_keep(struct vxc_request *r, struct vxc_slice bytes)
+{
+    uint8_t *copy = malloc(bytes.size == 0 ? 1 : bytes.size);
+
+    if (copy == NULL) {
+        return VXC_ENOMEM;
+    }
+    if (bytes.size > 0) {
+        memcpy(copy, bytes.data, bytes.size);
+    }
+    free(r->payload);
+    r->payload = copy;
+    r->payload_size = (uint32_t)bytes.size;
+    return 0;
+}
+
+static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r);
+
+/* Answers everything at the front of the FIFO that needs no log any more. */
+static void drain(struct vxc_caller *caller)
+{
+    while (caller->head != NULL && caller->head->state != VXC_REQUEST_PROPOSED) {
+        struct vxc_request *r = caller->head;
+
+        if (caller->conn != NULL) {
+            answer_waiting(caller, r);
+        }
+        pop_head(caller);
+    }
+    if (caller->throttled) {
+        update_pause(caller);
+    }
+}
+
+static void refuse(struct vxc_request *r, int code, const char *text)
+{
+    r->state = VXC_REQUEST_REFUSED;
+    r->code = code;
+    r->text = text;
+}
+
+void vxc_request_propose(struct vxc_request *r, const struct vxc_command *command)
+{
+    struct vxc_gateway *g = r->caller->gateway;
+    int rv;
+
+    r->state = VXC_REQUEST_PROPOSED;
+    rv = vxc_replica_propose(g->options.replica, command, &r->proposal);
+    if (rv != 0) {
+        if (r->caller->blocked) {
+            vxc_caller_unblock(r->caller);
+        }
+        refuse(r, rv, rv == VXC_EBUSY ? "busy: too much waits for the log; try again" : NULL);
+        drain(r->caller);
+    }
+}
+
+bool vxc_request_continue(struct vxc_request *r, const struct vxc_command *command)
+{
+    int rv = vxc_replica_propose(r->caller->gateway->options.replica, command, &r->proposal);
+
+    if (rv != 0) {
+        vxc_reply_error(r->caller, r->kind, r->request_id, rv, NULL);
+    }
+    return rv == 0;
+}
+
+/* ---- reads ---- */
+
+static void read_now(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *m)
+{
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_command query;
+    struct vxc_result result;
+    const char *text = NULL;
+    int rv;
+
+    if (m->kind == VXC_KIND_PING) {
+        static const struct vxc_message pong = {.kind = VXC_KIND_PONG};
+        vxc_reply_message(caller, request_id, VXC_FRAME_PONG, &pong);
+        return;
+    }
+    rv = vxc_replica_read(g->options.replica);
+    if (rv != 0 && m->kind != VXC_KIND_STATUS) {
+        vxc_reply_error(caller, m->kind, request_id, rv, NULL);
+        return;
+    }
+    if (m->kind < VXC_KIND_ERROR_REPLY) {
+        vxc_legacy_read(caller, request_id, m);
+        return;
+    }
+    if (vxc_reply_local(caller, request_id, m)) {
+        return;
+    }
+    rv = vxc_route(m, &g->scratch, &query, &text);
+    if (rv != 0) {
+        vxc_reply_error(caller, m->kind, request_id, rv, text);
+        return;
+    }
+    query.namespace_id = caller->namespace_id;
+    query.session = caller->lease == NULL ? 0 : caller->lease->session;
+    vxc_fsm_query(g->options.fsm, &query, &result);
+    vxc_reply_result(caller,
+                     &(struct vxc_request){.kind = m->kind,
+                                           .request_id = request_id,
+                                           .stage = query.op == VXC_OP_MAP_SCAN ||
+                                                            query.op == VXC_OP_MULTIMAP_SCAN
+                                                        ? (uint8_t)query.a
+                                                        : 0},
+                     &result);
+}
+
+static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r)
+{
+    struct vxc_message m;
+
+    if (r->state == VXC_REQUEST_REFUSED) {
+        vxc_reply_error(caller, r->kind, r->request_id, r->code, r->text);
+        return;
+    }
+    /* it was decoded once before it was kept */
+    vxc_check(vxc_message_decode(r->kind, vxc_slice(r->payload, r->payload_size), &m) == 0);
+    read_now(caller, r->request_id, &m);
+}
+
+/* True for requests that only look. */
+static bool is_read(const struct vxc_message *m)
+{
+    switch (m->kind) {
+    case VXC_KIND_PING:
+    case VXC_KIND_GET_NODES:
+    case VXC_KIND_LEGACY_MAP_GET:
+    case VXC_KIND_LEGACY_MAP_SIZE:
+    case VXC_KIND_LEGACY_SET_CONTAINS:
+    case VXC_KIND_LEGACY_SET_SIZE:
+    case VXC_KIND_LEGACY_COUNTER_GET:
+    case VXC_KIND_LOCK_SYNC:
+    case VXC_KIND_LEGACY_MULTIMAP_GET:
+    case VXC_KIND_LEGACY_MULTIMAP_SIZE:
+    case VXC_KIND_LEGACY_MULTIMAP_KEY_SIZE:
+    case VXC_KIND_LEGACY_CONTAINS_KEY:
+    case VXC_KIND_LEGACY_CONTAINS_VALUE:
+    case VXC_KIND_LEGACY_CONTAINS_ENTRY:
+    case VXC_KIND_LEGACY_KEYS:
+    case VXC_KIND_LEGACY_VALUES:
+    case VXC_KIND_LEGACY_ENTRIES:
+    case VXC_KIND_NAMESPACE_LIST:
+    case VXC_KIND_SESSION_LIST:
+    case VXC_KIND_SESSION_GET:
+    case VXC_KIND_MAP_GET:
+    case VXC_KIND_MAP_CONTAINS:
+    case VXC_KIND_MAP_SIZE:
+    case VXC_KIND_MAP_SCAN:
+    case VXC_KIND_MAP_LIST:
+    case VXC_KIND_SET_CONTAINS:
+    case VXC_KIND_SET_SIZE:
+    case VXC_KIND_SET_SCAN:
+    case VXC_KIND_SET_LIST:
+    case VXC_KIND_MULTIMAP_GET:
+    case VXC_KIND_MULTIMAP_CONTAINS_KEY:
+    case VXC_KIND_MULTIMAP_CONTAINS_VALUE:
+    case VXC_KIND_MULTIMAP_CONTAINS_ENTRY:
+    case VXC_KIND_MULTIMAP_SIZE:
+    case VXC_KIND_MULTIMAP_KEY_SIZE:
+    case VXC_KIND_MULTIMAP_SCAN:
+    case VXC_KIND_MULTIMAP_LIST:
+    case VXC_KIND_COUNTER_GET:
+    case VXC_KIND_COUNTER_LIST:
+    case VXC_KIND_LOCK_GET:
+    case VXC_KIND_LOCK_LIST:
+    case VXC_KIND_REGISTRATION_GET:
+    case VXC_KIND_REGISTRATION_LIST:
+    case VXC_KIND_NODE_GET:
+    case VXC_KIND_NODE_LIST:
+    case VXC_KIND_STATUS:
+    case VXC_KIND_DUMP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void on_read(struct vxc_caller *caller, const struct vxc_frame *frame,
+                    const struct vxc_message *m)
+{
+    struct vxc_request *r;
+
+    if (caller->head == NULL) {
+        read_now(caller, frame->request_id, m);
+        return;
+    }
+    r = vxc_request_add(caller, frame);
+    if (r == NULL) {
+        return;
+    }
+    r->kind = m->kind;
+    r->state = VXC_REQUEST_WAITING;
+    if (vxc_request_keep(r, frame->payload) != 0) {
+        refuse(r, VXC_ENOMEM, NULL);
+    }
+}
+
+/* ---- writes ---- */
+
+static void on_write(struct vxc_caller *caller, const struct vxc_frame *frame,
+                     const struct vxc_message *m)
+{
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_command command;
+    const char *text = NULL;
+    struct vxc_request *r = vxc_request_add(caller, frame);
+    int rv;
+
+    if (r == NULL) {
+        return;
+    }
+    rv = vxc_route(m, &g->scratch, &command, &text);
+    if (rv == 0 && m->kind == VXC_KIND_TRANSACTION) {
+        struct vxc_buffer kinds = {0};
+        rv = vxc_route_transaction_kinds(m, &kinds);
+        rv = rv != 0 ? rv : vxc_request_keep(r, vxc_buffer_slice(&kinds));
+        vxc_buffer_free(&kinds);
+    }
+    if (rv == 0 && (frame->flags & VXC_FRAME_SEQUENCED) != 0 && caller->lease == NULL) {
+        rv = VXC_ESESSION;
+        text = "a sequenced request needs a session on this connection";
+    }
+    if (rv == 0 && m->kind == VXC_KIND_LOCK_ACQUIRE &&
+        (caller->lease == NULL || frame->sequence == 0)) {
+        rv = VXC_ESESSION;
+        text = "a lock is owned by a session: open one and send a sequenced request";
+    }
+    if (rv != 0) {
+        refuse(r, rv, text);
+        drain(caller);
+        return;
+    }
+    command.namespace_id = caller->namespace_id;
+    command.session = caller->lease == NULL ? 0 : caller->lease->session;
+    command.sequence = frame->sequence;
+    command.floor = frame->floor;
+    if (m->kind == VXC_KIND_LOCK_ACQUIRE) {
+        command.b = frame->sequence; /* the ticket by which its outcome is known */
+    }
+    vxc_request_propose(r, &command);
+}
+
+/* ---- hooks of the listener ---- */
+
+void *vxc_gateway_on_open(void *data, struct vxc_conn *conn)
+{
+    struct vxc_gateway *g = data;
+    struct vxc_caller *caller = calloc(1, sizeof *caller);
+
+    if (caller == NULL) {
+        return NULL;
+    }
+    caller->gateway = g;
+    caller->conn = conn;
+    caller->id = vxc_conn_id(conn);
+    g->stats.active_connections++;
+    return caller;
+}
+
+void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_frame *frame)
+{
+    struct vxc_gateway *g = data;
+    struct vxc_caller *caller = vxc_conn_user(conn);
+    struct vxc_message m;
+    uint16_t kind = frame->kind;
+    int rv;
+
+    g->stats.requests_total++;
+    if (caller->lease != NULL) {
+        caller->lease->heard_ms = g->last_turn_ms;
+    }
+    if ((frame->flags & (VXC_FRAME_RESPONSE | VXC_FRAME_EVENT | VXC_FRAME_PONG)) != 0) {
+        return; /* an answer nobody asked for: it counts as life and nothing else */
+    }
+    if ((frame->flags & VXC_FRAME_PING) != 0) {
+        m.kind = kind = VXC_KIND_PING; /* whatever kind carries it */
+        rv = 0;
+    } else {
+        rv = vxc_message_decode(kind, frame->payload, &m);
+    }
+    if (rv == 0 && vxc_message_schema(kind)->role != VXC_ROLE_REQUEST) {
+        rv = VXC_EKIND;
+    }
+    if (rv != 0) {
+        struct vxc_request *r = vxc_request_add(caller, frame);
+        g->stats.frames_refused_total++;
+        if (r != NULL) {
+            refuse(r, rv, NULL);
+            drain(caller);
+        }
+    } else if (is_read(&m)) {
+        on_read(caller, frame, &m);
+    } else if (kind < VXC_KIND_ERROR_REPLY) {
+        vxc_legacy_request(caller, frame, &m);
+    } else if (!vxc_session_request(caller, frame, &m)) {
+        on_write(caller, frame, &m);
+    }
+}
+
+void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const char *reason)
+{
+    struct vxc_gateway *g = data;
+    struct vxc_caller *caller = vxc_conn_user(conn);
+    struct vxc_request *r = caller->head;
+
+    if (code != VXC_ECLOSED) {
+        vxc_log_event(g->options.logger, VXC_LOG_WARN, "conn_cut",
+                      "conn=%u address=%s code=%s reason=\"%s\"", caller->id,
+                      vxc_conn_address(conn), vxc_error_name(code), reason);
+    } else {
+        vxc_log_event(g->options.logger, VXC_LOG_DEBUG, "conn_closed",
+                      "conn=%u address=%s reason=\"%s\"", caller->id, vxc_conn_address(conn),
+                      reason);
+    }
+    g->stats.active_connections--;
+    vxc_lease_detach(caller);
+    caller->conn = NULL;
+    /* only what the log holds must be waited for */
+    caller->head = caller->tail = NULL;
+    while (r != NULL) {
+        struct vxc_request *next = r->next;
+        r->next = NULL;
+        if (r->state != VXC_REQUEST_PROPOSED) {
+            recycle(r);
+        } else if (caller->tail != NULL) {
+            caller->tail = caller->tail->next = r;
+        } else {
+            caller->head = caller->tail = r;
+        }
+        r = next;
+    }
+    if (caller->head == NULL) {
+        free(caller);
+    }
+}
+
+/* ---- hooks of the replica ---- */
+
+void vxc_gateway_on_result(void *data, struct vxc_proposal *proposal,
+                           const struct vxc_result *result)
+{
+    struct vxc_request *r = (struct vxc_request *)(void *)proposal;
+    struct vxc_caller *caller = r->caller;
+    struct vxc_gateway *g = data;
+
+    vxc_check(caller->head == r); /* one connection's commands come back in their order */
+    if (result->code == 0 && (r->kind == VXC_KIND_SESSION_OPEN || r->kind == VXC_KIND_JOIN)) {
+        vxc_session_opened(g, result->token);
+    }
+    if (caller->conn != NULL) {
+        bool more = r->kind < VXC_KIND_ERROR_REPLY ? vxc_legacy_result(r, result)
+                                                   : vxc_session_result(r, result);
+        if (more) {
+            return; /* the next stage was proposed under the same request */
+        }
+    }
+    pop_head(caller);
+    if (caller->conn == NULL) {
+        if (caller->head == NULL) {
+            free(caller);
+        }
+        return;
+    }
+    drain(caller);
+}
+
+void vxc_gateway_on_role(void *data)
+{
+    struct vxc_gateway *g = data;
+
+    if (vxc_replica_is_primary(g->options.replica)) {
+        vxc_leases_restart(g);
+    }
+}

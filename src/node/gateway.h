@@ -1,0 +1,77 @@
+/* The gateway: frames in, commands and queries out, replies and events back.
+ *
+ * Each connection is a caller with a FIFO of requests. A request that changes the state is proposed to
+ * the replica and answered when its result comes, in log order; a read is answered at once when nothing
+ * of its caller is before it in the FIFO, else it waits there with a copy of its payload. So replies keep
+ * request order, and a read sees every earlier write of its connection. Deferred lock grants and events
+ * are pushed in between, events of index N before the reply of N. Requests that decide what later ones
+ * mean (hello, session open and resume, join) block: frames behind them are not looked at meanwhile.
+ *
+ * Leases: a session lives as long as frames come on its connection; src/node/lease.c proposes its expiry.
+ *
+ * Files: gateway.c FIFO and dispatch · route.c message → command · reply.c result → message ·
+ * legacy.c kinds 1–74 · session.c hello and sessions · lease.c leases · push.c events.
+ * Loop thread only.
+ */
+#ifndef VXC_NODE_GATEWAY_H
+#define VXC_NODE_GATEWAY_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/logger.h"
+#include "consensus/replica.h"
+#include "fsm/fsm.h"
+#include "net/conn.h"
+#include "wire/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vxc_gateway;
+
+struct vxc_gateway_options {
+    struct vxc_replica *replica; /* borrowed */
+    struct vxc_fsm *fsm;         /* borrowed */
+    const struct vxc_clock *clock;
+    const struct vxc_logger *logger;
+    uint64_t node_id;
+    const char *address;         /* of this node, for hello and redirects; borrowed */
+    uint32_t timeout_ms;         /* VERTX_CLUSTER_TIMEOUT: default session timeout */
+    uint32_t ping_interval_ms;   /* added for legacy nodes, who ping at their own pace */
+    void *data;
+    /* Appends the status JSON. */
+    void (*status)(void *data, struct vxc_buffer *out);
+};
+
+int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gateway **gateway);
+void vxc_gateway_free(struct vxc_gateway *gateway);
+
+/* Hooks for the listener. */
+void *vxc_gateway_on_open(void *gateway, struct vxc_conn *conn);
+void vxc_gateway_on_frame(void *gateway, struct vxc_conn *conn, const struct vxc_frame *frame);
+void vxc_gateway_on_close(void *gateway, struct vxc_conn *conn, int code, const char *reason);
+
+/* Hooks for the replica. */
+void vxc_gateway_on_result(void *gateway, struct vxc_proposal *proposal,
+                           const struct vxc_result *result);
+void vxc_gateway_on_event(void *gateway, const struct vxc_event *event);
+void vxc_gateway_on_role(void *gateway);
+
+/* Part of each turn, after sockets were read: judges leases. Returns ms until it wants the next. */
+uint64_t vxc_gateway_turn(struct vxc_gateway *gateway);
+
+/* True when the requests in flight exceed VXC_NODE_INFLIGHT_BYTES_MAX: reading should stop. */
+bool vxc_gateway_full(const struct vxc_gateway *gateway);
+
+struct vxc_gateway_stats {
+    uint64_t legacy_nodes;       /* joined by kinds 1–74 */
+    uint64_t managed_nodes;      /* joined by sessions */
+    uint64_t active_connections; /* live connections */
+    uint64_t sessions_connected;
+    uint64_t inflight_requests;
+    uint64_t inflight_bytes;
+    uint64_t requests_total, replies_total, errors_total, events_total, frames_refused_total;
+};
+void vxc_gateway_stats(const struct vxc_gateway *gateway, struct vxc_gateway_stats *stats);
+
+#endif

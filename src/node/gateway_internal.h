@@ -1,0 +1,142 @@
+/* What the files of the gateway share; nobody else includes this. */
+#ifndef VXC_NODE_GATEWAY_INTERNAL_H
+#define VXC_NODE_GATEWAY_INTERNAL_H
+
+#include "base/limits.h"
+#include "node/gateway.h"
+
+#include <uthash.h>
+
+struct vxc_caller;
+
+/* A session as its lease keeper sees it. Legacy sessions may have several callers, others one. */
+struct vxc_lease {
+    uint64_t session;
+    uint64_t namespace_id;
+    uint64_t heard_ms;   /* loop clock; restarted by a new primary */
+    uint32_t timeout_ms;
+    bool legacy;
+    bool expiring;       /* the expiry is proposed */
+    struct vxc_caller *callers;
+    UT_hash_handle by_session;
+};
+
+enum vxc_request_state {
+    VXC_REQUEST_PROPOSED, /* in the log's hands */
+    VXC_REQUEST_WAITING,  /* a read behind earlier requests; payload kept */
+    VXC_REQUEST_REFUSED,  /* an error that waits for its turn */
+};
+
+struct vxc_request {
+    struct vxc_proposal proposal; /* first: the replica hands it back */
+    struct vxc_caller *caller;
+    struct vxc_request *next;
+    uint32_t request_id;
+    uint16_t kind;
+    uint8_t flags;       /* of the frame */
+    uint8_t state;       /* enum vxc_request_state */
+    uint8_t stage;       /* of requests that take several commands: 0, 1, … */
+    int code;            /* REFUSED */
+    const char *text;    /* REFUSED; static */
+    uint32_t cost;       /* bytes counted against the in-flight bounds */
+    uint8_t *payload;    /* owned; WAITING, or what a later stage needs */
+    uint32_t payload_size;
+};
+
+struct vxc_caller {
+    struct vxc_gateway *gateway;
+    struct vxc_conn *conn; /* NULL once closed; the caller lives on until its proposals are back */
+    uint32_t id;
+    uint64_t namespace_id;
+    struct vxc_lease *lease;        /* of its session; NULL without one */
+    struct vxc_caller *next_of_lease;
+    struct vxc_request *head, *tail;
+    uint32_t requests;
+    uint64_t bytes;
+    bool blocked; /* by a request that decides what later ones mean */
+    bool throttled;
+};
+
+struct vxc_gateway {
+    struct vxc_gateway_options options;
+    struct vxc_lease *leases; /* hash by session */
+    struct vxc_request *free_requests;
+    uint64_t leases_due_ms;   /* next look at the leases */
+    uint64_t last_turn_ms;
+    struct vxc_buffer scratch;
+    struct vxc_gateway_stats stats;
+};
+
+/* ---- gateway.c ---- */
+
+/* Proposes a command for `request`, which is at the caller's FIFO already (or is put there). On refusal
+ * the request answers with the error in its turn. */
+void vxc_request_propose(struct vxc_request *request, const struct vxc_command *command);
+/* The next command of a request whose last one just came back: true when proposed; else the error has
+ * been answered and the request is done. */
+bool vxc_request_continue(struct vxc_request *request, const struct vxc_command *command);
+struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_frame *frame);
+/* Keeps a copy of bytes with the request (a name or node id that a later stage needs). */
+int vxc_request_keep(struct vxc_request *request, struct vxc_slice bytes);
+/* Takes the caller's frames again after a blocking request. */
+void vxc_caller_block(struct vxc_caller *caller);
+void vxc_caller_unblock(struct vxc_caller *caller);
+uint64_t vxc_gateway_now_ms(const struct vxc_gateway *gateway);
+
+/* ---- replies (reply.c): appended to the caller's connection ---- */
+
+void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t flags,
+                       const struct vxc_message *message);
+/* Error in the dialect of the request's kind: 69 for kinds below 100, 100 above. */
+void vxc_reply_error(struct vxc_caller *caller, uint16_t kind, uint32_t request_id, int code,
+                     const char *text);
+/* The reply that message.def names for the request's kind. */
+void vxc_reply_result(struct vxc_caller *caller, const struct vxc_request *request,
+                      const struct vxc_result *result);
+/* Reads that the state machine does not answer alone: status, session lists, lock records … True when
+ * the kind is one of them and has been answered. */
+bool vxc_reply_local(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *message);
+
+/* ---- route.c ---- */
+
+/* Fills *command from an extension request. 0; VXC_EKIND when the kind has no operation of its own;
+ * VXC_EINVAL / VXC_ETOOBIG with *text. Nested lists are encoded into `scratch`. */
+int vxc_route(const struct vxc_message *message, struct vxc_buffer *scratch,
+              struct vxc_command *command, const char **text);
+/* Kinds of the operations of a transaction, so that its reply can be encoded later. */
+int vxc_route_transaction_kinds(const struct vxc_message *message, struct vxc_buffer *kinds);
+int vxc_reply_transaction(const struct vxc_request *request, const struct vxc_result *result,
+                          struct vxc_buffer *scratch, struct vxc_message *message);
+
+/* ---- legacy.c: kinds 1–74 ---- */
+
+void vxc_legacy_request(struct vxc_caller *caller, const struct vxc_frame *frame,
+                        const struct vxc_message *message);
+/* Answers; true when instead a next stage was proposed. */
+bool vxc_legacy_result(struct vxc_request *request, const struct vxc_result *result);
+/* Answers a read of kinds 1–74. */
+void vxc_legacy_read(struct vxc_caller *caller, uint32_t request_id,
+                     const struct vxc_message *message);
+
+/* ---- session.c: hello, namespaces, sessions ---- */
+
+/* True when the kind is one of them (then it has been taken care of). */
+bool vxc_session_request(struct vxc_caller *caller, const struct vxc_frame *frame,
+                         const struct vxc_message *message);
+/* Answers any request from kind 100 up; true when instead a next stage was proposed. */
+bool vxc_session_result(struct vxc_request *request, const struct vxc_result *result);
+
+/* A session came into being: its lease begins, whether or not its connection is still there. */
+void vxc_session_opened(struct vxc_gateway *gateway, uint64_t session);
+
+/* ---- lease.c ---- */
+
+struct vxc_lease *vxc_lease_find(struct vxc_gateway *gateway, uint64_t session);
+struct vxc_lease *vxc_lease_add(struct vxc_gateway *gateway, const struct vxc_session_view *view);
+void vxc_lease_attach(struct vxc_lease *lease, struct vxc_caller *caller);
+void vxc_lease_detach(struct vxc_caller *caller);
+void vxc_lease_drop(struct vxc_gateway *gateway, struct vxc_lease *lease);
+void vxc_leases_restart(struct vxc_gateway *gateway); /* a new primary: all begin anew */
+void vxc_leases_free(struct vxc_gateway *gateway);
+
+#endif

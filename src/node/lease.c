@@ -1,0 +1,166 @@
+/* Leases of sessions: who was heard when, and who must go.
+ *
+ * The primary judges by its own monotonic clock: a session that was silent for its timeout is proposed
+ * for expiry. All leases begin anew when a primary takes over, a gap of the loop over a second (a stopped
+ * process, a long stall) is added to every lease, and sockets are read before anything is judged: expiry
+ * may be late, never early. Legacy nodes get PING_INTERVAL on top, for they ping at their own pace.
+ */
+#include "base/check.h"
+#include "node/gateway_internal.h"
+
+#include <stdlib.h>
+
+enum { LOOP_GAP_MS = 1000, LOOK_MS_MIN = 20, LOOK_MS_MAX = 1000 };
+
+struct vxc_lease *vxc_lease_find(struct vxc_gateway *g, uint64_t session)
+{
+    struct vxc_lease *lease;
+
+    HASH_FIND(by_session, g->leases, &session, sizeof session, lease);
+    return lease;
+}
+
+struct vxc_lease *vxc_lease_add(struct vxc_gateway *g, const struct vxc_session_view *view)
+{
+    struct vxc_lease *lease = vxc_lease_find(g, view->id);
+
+    if (lease != NULL) {
+        return lease;
+    }
+    lease = calloc(1, sizeof *lease);
+    if (lease == NULL) {
+        return NULL;
+    }
+    lease->session = view->id;
+    lease->namespace_id = view->namespace_id;
+    lease->timeout_ms = view->timeout_ms;
+    lease->legacy = view->legacy;
+    lease->heard_ms = vxc_gateway_now_ms(g);
+    HASH_ADD(by_session, g->leases, session, sizeof lease->session, lease);
+    g->leases_due_ms = 0; /* a shorter timeout may ask for an earlier look */
+    return lease;
+}
+
+void vxc_lease_attach(struct vxc_lease *lease, struct vxc_caller *caller)
+{
+    if (caller->lease == lease) {
+        return;
+    }
+    vxc_lease_detach(caller);
+    caller->lease = lease;
+    caller->next_of_lease = lease->callers;
+    lease->callers = caller;
+    lease->heard_ms = vxc_gateway_now_ms(caller->gateway);
+}
+
+void vxc_lease_detach(struct vxc_caller *caller)
+{
+    struct vxc_lease *lease = caller->lease;
+    struct vxc_caller **at;
+
+    if (lease == NULL) {
+        return;
+    }
+    for (at = &lease->callers; *at != caller; at = &(*at)->next_of_lease) {
+        vxc_check(*at != NULL);
+    }
+    *at = caller->next_of_lease;
+    caller->next_of_lease = NULL;
+    caller->lease = NULL;
+}
+
+void vxc_lease_drop(struct vxc_gateway *g, struct vxc_lease *lease)
+{
+    while (lease->callers != NULL) {
+        vxc_lease_detach(lease->callers);
+    }
+    HASH_DELETE(by_session, g->leases, lease);
+    free(lease);
+}
+
+static void add_each(void *data, const struct vxc_session_view *view)
+{
+    struct vxc_gateway *g = data;
+    struct vxc_lease *lease = vxc_lease_add(g, view);
+
+    if (lease != NULL) {
+        lease->heard_ms = vxc_gateway_now_ms(g);
+        lease->expiring = false;
+    }
+}
+
+void vxc_leases_restart(struct vxc_gateway *g)
+{
+    vxc_fsm_each_session(g->options.fsm, add_each, g);
+}
+
+void vxc_leases_free(struct vxc_gateway *g)
+{
+    struct vxc_lease *lease;
+    struct vxc_lease *next;
+
+    HASH_ITER(by_session, g->leases, lease, next)
+    {
+        vxc_lease_drop(g, lease);
+    }
+}
+
+static uint64_t allowance_ms(const struct vxc_gateway *g, const struct vxc_lease *lease)
+{
+    (void)g;
+    return lease->timeout_ms;
+}
+
+/* Proposes the expiry of what was silent too long; returns ms until the next one can be due. */
+static uint64_t judge(struct vxc_gateway *g, uint64_t now_ms)
+{
+    uint64_t next_ms = LOOK_MS_MAX;
+    struct vxc_lease *lease;
+    struct vxc_lease *other;
+
+    HASH_ITER(by_session, g->leases, lease, other)
+    {
+        uint64_t silent_ms = now_ms > lease->heard_ms ? now_ms - lease->heard_ms : 0;
+        uint64_t allowed_ms = allowance_ms(g, lease);
+
+        if (lease->expiring) {
+            continue;
+        }
+        if (silent_ms > allowed_ms) {
+            struct vxc_command expire = {
+                .op = VXC_OP_SESSION_EXPIRE,
+                .a = (int64_t)lease->session,
+            };
+            lease->expiring = vxc_replica_propose(g->options.replica, &expire, NULL) == 0;
+        } else if (allowed_ms - silent_ms < next_ms) {
+            next_ms = allowed_ms - silent_ms;
+        }
+    }
+    return next_ms < LOOK_MS_MIN ? LOOK_MS_MIN : next_ms;
+}
+
+uint64_t vxc_gateway_turn(struct vxc_gateway *g)
+{
+    uint64_t now_ms = vxc_gateway_now_ms(g);
+
+    if (g->last_turn_ms != 0 && now_ms - g->last_turn_ms > LOOP_GAP_MS + LOOK_MS_MAX) {
+        uint64_t gap_ms = now_ms - g->last_turn_ms;
+        struct vxc_lease *lease;
+        struct vxc_lease *other;
+
+        HASH_ITER(by_session, g->leases, lease, other)
+        {
+            lease->heard_ms += gap_ms; /* nobody could be heard meanwhile */
+        }
+        vxc_log_event(g->options.logger, VXC_LOG_WARN, "loop_gap",
+                      "ms=%llu; added to every session lease", (unsigned long long)gap_ms);
+    }
+    g->last_turn_ms = now_ms;
+    if (!vxc_replica_is_primary(g->options.replica)) {
+        return LOOK_MS_MAX;
+    }
+    if (now_ms >= g->leases_due_ms) {
+        g->leases_due_ms = now_ms + judge(g, now_ms);
+    }
+    return g->leases_due_ms - now_ms;
+}

@@ -1,0 +1,226 @@
+/* Hello, namespaces and sessions: the requests that decide what later ones of a connection mean. They
+ * block their caller until they are answered. */
+#include "base/check.h"
+#include "node/gateway_internal.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+enum { SECRET_SIZE = 16 };
+
+static void answer_hello(struct vxc_caller *caller, uint32_t request_id)
+{
+    struct vxc_gateway *g = caller->gateway;
+    bool primary = vxc_replica_is_primary(g->options.replica);
+    struct vxc_message m = {.kind = VXC_KIND_HELLO_REPLY};
+
+    m.hello_reply.version = VXC_PROTOCOL_VERSION;
+    m.hello_reply.node_id = g->options.node_id;
+    m.hello_reply.cluster_id = vxc_slice(vxc_fsm_cluster_id(g->options.fsm), 16);
+    m.hello_reply.connection_id = caller->id;
+    m.hello_reply.server_version = vxc_slice_of_string(VXC_VERSION);
+    m.hello_reply.primary = primary;
+    m.hello_reply.primary_address =
+        primary ? vxc_slice_of_string(g->options.address) : vxc_slice(NULL, 0);
+    m.hello_reply.frame_size_max = VXC_FRAME_SIZE_MAX;
+    vxc_reply_message(caller, request_id, 0, &m);
+}
+
+static void answer_namespace(struct vxc_caller *caller, const struct vxc_request *r, uint64_t index)
+{
+    if (r->kind == VXC_KIND_HELLO) {
+        answer_hello(caller, r->request_id);
+    } else {
+        struct vxc_message m = {.kind = VXC_KIND_DONE_REPLY};
+        m.done_reply.index = index;
+        vxc_reply_message(caller, r->request_id, 0, &m);
+    }
+}
+
+/* hello and use_namespace: the namespace exists in the state before the answer. */
+static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
+{
+    struct vxc_command command = {.op = VXC_OP_NAMESPACE_ENSURE, .name = name};
+
+    vxc_caller_block(r->caller);
+    vxc_request_propose(r, &command);
+}
+
+static void open_session(struct vxc_request *r, const struct vxc_msg_session_open *open)
+{
+    struct vxc_gateway *g = r->caller->gateway;
+    uint8_t secret[SECRET_SIZE];
+    struct vxc_command command = {
+        .op = VXC_OP_SESSION_OPEN,
+        .namespace_id = r->caller->namespace_id,
+        .a = open->timeout_ms == 0 ? g->options.timeout_ms : open->timeout_ms,
+        .name = open->name,
+        .value = vxc_slice(secret, sizeof secret),
+    };
+
+    g->options.clock->random(g->options.clock->data, secret, sizeof secret);
+    vxc_caller_block(r->caller);
+    vxc_request_propose(r, &command);
+}
+
+void vxc_session_opened(struct vxc_gateway *g, uint64_t session)
+{
+    struct vxc_session_view view;
+
+    if (vxc_fsm_session(g->options.fsm, session, &view) == 0) {
+        (void)vxc_lease_add(g, &view); /* out of memory: it lives until a restart judges it */
+    }
+}
+
+static void answer_session(struct vxc_caller *caller, uint32_t request_id,
+                           const struct vxc_session_view *view, bool resumed, bool resync)
+{
+    struct vxc_message m = {.kind = VXC_KIND_SESSION_REPLY};
+
+    m.session_reply.index = vxc_fsm_applied_index(caller->gateway->options.fsm);
+    m.session_reply.session = view->id;
+    m.session_reply.secret = view->secret;
+    m.session_reply.timeout_ms = view->timeout_ms;
+    m.session_reply.resumed = resumed;
+    m.session_reply.resync = resync;
+    vxc_reply_message(caller, request_id, 0, &m);
+}
+
+/* The connection takes the session over; another connection of it is closed. */
+static void take_over(struct vxc_lease *lease, struct vxc_caller *caller)
+{
+    while (lease->callers != NULL && lease->callers != caller) {
+        struct vxc_caller *old = lease->callers;
+
+        vxc_lease_detach(old);
+        vxc_conn_cut(old->conn, VXC_ECLOSED, "its session was resumed on another connection", true);
+    }
+    vxc_lease_attach(lease, caller);
+    caller->namespace_id = lease->namespace_id;
+}
+
+/* Resume only reads the state, but it answers in its turn and behind an expiry that is under way. */
+static void resume_session(struct vxc_request *r, const struct vxc_msg_session_resume *resume)
+{
+    /* A command that changes nothing: its place in the log decides between resume and expiry. */
+    struct vxc_command command = {.op = VXC_OP_NAMESPACE_ENSURE};
+    uint8_t kept[8 + SECRET_SIZE + 8] = {0};
+
+    if (resume->secret.size == SECRET_SIZE) {
+        vxc_store_u64(kept, resume->session);
+        memcpy(kept + 8, resume->secret.data, SECRET_SIZE);
+        vxc_store_u64(kept + 8 + SECRET_SIZE, resume->last_event_index);
+    }
+    if (vxc_request_keep(r, vxc_slice(kept, sizeof kept)) != 0) {
+        vxc_conn_cut(r->caller->conn, VXC_ENOMEM, "out of memory", false);
+    }
+    vxc_caller_block(r->caller);
+    vxc_request_propose(r, &command);
+}
+
+static void resumed(struct vxc_request *r)
+{
+    struct vxc_caller *caller = r->caller;
+    struct vxc_gateway *g = caller->gateway;
+    uint64_t session = vxc_load_u64(r->payload);
+    uint64_t last_index = vxc_load_u64(r->payload + 8 + SECRET_SIZE);
+    struct vxc_lease *lease = vxc_lease_find(g, session);
+    struct vxc_session_view view;
+    bool resync;
+
+    if (lease == NULL || lease->legacy || vxc_fsm_session(g->options.fsm, session, &view) != 0) {
+        vxc_reply_error(caller, r->kind, r->request_id, VXC_ESESSION,
+                        "no such session: it has expired or was closed; open a new one");
+        return;
+    }
+    if (view.secret.size != SECRET_SIZE ||
+        CRYPTO_memcmp(view.secret.data, r->payload + 8, SECRET_SIZE) != 0) {
+        vxc_reply_error(caller, r->kind, r->request_id, VXC_ESECRET, NULL);
+        return;
+    }
+    take_over(lease, caller);
+    resync = vxc_fsm_replay(g->options.fsm, session, last_index) != 0;
+    if (resync) {
+        struct vxc_message m = {.kind = VXC_KIND_EVENT_RESYNC};
+        m.event_resync.index = vxc_fsm_applied_index(g->options.fsm);
+        vxc_reply_message(caller, 0, VXC_FRAME_EVENT, &m);
+    }
+    (void)vxc_fsm_session(g->options.fsm, session, &view); /* still there: nothing was applied since */
+    answer_session(caller, r->request_id, &view, true, resync);
+}
+
+bool vxc_session_request(struct vxc_caller *caller, const struct vxc_frame *frame,
+                         const struct vxc_message *m)
+{
+    struct vxc_request *r;
+
+    switch (m->kind) {
+    case VXC_KIND_HELLO:
+    case VXC_KIND_USE_NAMESPACE:
+    case VXC_KIND_SESSION_OPEN:
+    case VXC_KIND_SESSION_RESUME:
+        break;
+    default:
+        return false;
+    }
+    r = vxc_request_add(caller, frame);
+    if (r == NULL) {
+        return true;
+    }
+    if (m->kind == VXC_KIND_HELLO && (m->hello.version_min > VXC_PROTOCOL_VERSION ||
+                                      m->hello.version_max < VXC_PROTOCOL_VERSION)) {
+        r->state = VXC_REQUEST_REFUSED;
+        vxc_reply_error(caller, m->kind, frame->request_id, VXC_EVERSION,
+                        "this node speaks protocol version 1 only");
+        vxc_conn_cut(caller->conn, VXC_EVERSION, "no common protocol version", true);
+        return true;
+    }
+    if (m->kind == VXC_KIND_HELLO) {
+        enter_namespace(r, m->hello.namespace_name);
+    } else if (m->kind == VXC_KIND_USE_NAMESPACE) {
+        enter_namespace(r, m->use_namespace.namespace_name);
+    } else if (m->kind == VXC_KIND_SESSION_OPEN) {
+        open_session(r, &m->session_open);
+    } else {
+        resume_session(r, &m->session_resume);
+    }
+    return true;
+}
+
+bool vxc_session_result(struct vxc_request *r, const struct vxc_result *result)
+{
+    struct vxc_caller *caller = r->caller;
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_session_view view;
+
+    switch (r->kind) {
+    case VXC_KIND_HELLO:
+    case VXC_KIND_USE_NAMESPACE:
+    case VXC_KIND_SESSION_OPEN:
+    case VXC_KIND_SESSION_RESUME:
+        break;
+    default:
+        vxc_reply_result(caller, r, result);
+        return false;
+    }
+    if (result->code != 0) {
+        vxc_reply_error(caller, r->kind, r->request_id, result->code, result->text);
+    } else if (r->kind == VXC_KIND_SESSION_OPEN) {
+        struct vxc_lease *lease = vxc_lease_find(g, result->token);
+        int rv = vxc_fsm_session(g->options.fsm, result->token, &view);
+
+        if (lease == NULL || rv != 0) {
+            vxc_reply_error(caller, r->kind, r->request_id, VXC_ESESSION, NULL);
+        } else {
+            take_over(lease, caller);
+            answer_session(caller, r->request_id, &view, false, false);
+        }
+    } else if (r->kind == VXC_KIND_SESSION_RESUME) {
+        resumed(r);
+    } else {
+        caller->namespace_id = (uint64_t)result->number;
+        answer_namespace(caller, r, result->index);
+    }
+    vxc_caller_unblock(caller);
+    return false;
+}
