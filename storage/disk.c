@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "disk.h"
 
 #include "base/error.h"
@@ -145,7 +144,8 @@ bool vxc_disk_is_zero(const void *data, size_t size)
 {
     const uint8_t *bytes = data;
 
-    /* Each byte equals its neighbour and the first is zero: memcmp's speed without a zero buffer. */
+    /* Each byte equals its neighbour and the first is zero: memcmp's speed without a zero buffer.
+     */
     return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 

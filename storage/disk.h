@@ -1,10 +1,10 @@
-/* Files of the log and the vote at the level of blocks: open past the page cache, reserve, zero, read
- * and write whole ranges, make durable.
+/* Files of the log and the vote at the level of blocks: open past the page cache, reserve, zero,
+ * read and write whole ranges, make durable.
  *
- * Every function returns 0 or a VXC_E… code and leaves errno as the system set it, so that the caller,
- * who knows what the file means, can write the message. Reads and writes go on over EINTR and partial
- * transfers. With a descriptor of vxc_disk_open_block() offset, size and memory must be aligned to
- * VXC_LOG_BLOCK_SIZE, for it may be O_DIRECT.
+ * Every function returns 0 or a VXC_E… code and leaves errno as the system set it, so that the
+ * caller, who knows what the file means, can write the message. Reads and writes go on over EINTR
+ * and partial transfers. With a descriptor of vxc_disk_open_block() offset, size and memory must be
+ * aligned to VXC_LOG_BLOCK_SIZE, for it may be O_DIRECT.
  */
 #ifndef VXC_STORAGE_DISK_H
 #define VXC_STORAGE_DISK_H
@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Opens a file of blocks in the open folder, O_DIRECT where the file system allows it; `flags` as of
- * openat(2), created files have mode 0600. */
+/* Opens a file of blocks in the open folder, O_DIRECT where the file system allows it; `flags` as
+ * of openat(2), created files have mode 0600. */
 int vxc_disk_open_block(int folder, const char *name, int flags, int *fd);
 
 /* Reads exactly `size` bytes; VXC_EIO when the file ends before. */

@@ -79,7 +79,8 @@ uint64_t vxc_log_term(const struct vxc_log *log, uint64_t index);
 uint16_t vxc_log_type(const struct vxc_log *log, uint64_t index);
 
 /* Adds the entry last_index + 1 to the open unit (copies the payload). Not durable, not issued yet.
- * VXC_ENOSPC, VXC_ENOMEM leave the log unchanged. */
+ * VXC_ENOSPC, VXC_ENOMEM leave the log unchanged. VXC_EINVAL: not the next index, a falling term, an
+ * unknown type; VXC_ETOOBIG: over VXC_ENTRY_SIZE_MAX. */
 int vxc_log_append(struct vxc_log *log, uint64_t index, uint64_t term, uint16_t type,
                    struct vxc_slice payload);
 
@@ -93,7 +94,8 @@ int vxc_log_fd(const struct vxc_log *log);
 /* Collects completions; returns true when durable_index has moved. Also issues what waited. */
 bool vxc_log_poll(struct vxc_log *log);
 
-/* Blocks until all that was appended is durable (start-up, tests, clean stop). */
+/* Blocks until all that was appended is durable (start-up, tests, clean stop); returns early only when
+ * there is no space for it, which durable_index < last_index then shows. */
 void vxc_log_sync(struct vxc_log *log);
 
 /* Called when the loop idles: writes one marker unit if VXC_LOG_MARKER_IDLE_MS have passed since the
@@ -109,11 +111,13 @@ int vxc_log_get(struct vxc_log *log, uint64_t index, struct vxc_log_entry *entry
 /* Payloads up to `index` are no longer needed in memory (they are applied). */
 void vxc_log_release(struct vxc_log *log, uint64_t index);
 
-/* Removes entries ≥ index (a follower's conflicting tail): drains what is in flight first. */
+/* Removes entries ≥ index (a follower's conflicting tail): drains what is in flight first. VXC_EINVAL at
+ * or below the base; VXC_ENOSPC leaves the log unchanged. */
 int vxc_log_truncate(struct vxc_log *log, uint64_t index, struct vxc_error *err);
 
 /* Records that the synced state covers `base` (durable record first), then drops whole segments at or
- * below it, keeping a trailing part of at most trailing_bytes. */
+ * below it, keeping a trailing part of at most trailing_bytes. The base must be a durable entry at or
+ * above the old base (VXC_EINVAL else); its configuration is copied. Needs no disk space. */
 int vxc_log_set_base(struct vxc_log *log, const struct vxc_log_base *base, uint64_t trailing_bytes,
                      struct vxc_error *err);
 
@@ -130,6 +134,7 @@ struct vxc_log_stats {
     uint64_t flush_us_max;
     const char *io;             /* "io_uring" or "thread" */
     uint64_t recovered_cut_bytes; /* torn tail cut by open */
+    bool no_space;              /* no further segment can be had now: refuse what grows the data */
 };
 void vxc_log_stats(const struct vxc_log *log, struct vxc_log_stats *stats);
 

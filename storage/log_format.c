@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Base record and segment header begin alike, so that in every version the CRC can be checked before
- * the version is believed: magic (8 bytes), u32 CRC of all that follows it, u16 version. */
+/* Base record and segment header begin alike, so that in every version the CRC can be checked
+ * before the version is believed: magic (8 bytes), u32 CRC of all that follows it, u16 version. */
 enum { AT_MAGIC = 0, AT_CRC = 8, AT_VERSION = 12, AT_BODY = 16 };
 
 static const uint8_t BASE_MAGIC[8] = "VXCBASE\n";
@@ -196,7 +196,8 @@ int vxc_log_segment_decode(struct vxc_slice bytes, struct vxc_log_segment_header
     return 0;
 }
 
-void vxc_log_segment_name(uint64_t number, uint64_t first_index, char out[VXC_LOG_SEGMENT_NAME_SIZE])
+void vxc_log_segment_name(uint64_t number, uint64_t first_index,
+                          char out[VXC_LOG_SEGMENT_NAME_SIZE])
 {
     (void)snprintf(out, VXC_LOG_SEGMENT_NAME_SIZE, "%010" PRIu64 "-%020" PRIu64 ".log", number,
                    first_index);
@@ -291,8 +292,7 @@ int vxc_log_unit_decode(struct vxc_slice bytes, struct vxc_log_unit_header *head
         return vxc_error_set(err, VXC_ECORRUPT, "offset %d: checksum mismatch in a unit header",
                              UNIT_AT_CRC);
     }
-    r = vxc_reader(
-        vxc_slice(bytes.data + UNIT_AT_BODY, VXC_LOG_UNIT_HEADER_SIZE - UNIT_AT_BODY));
+    r = vxc_reader(vxc_slice(bytes.data + UNIT_AT_BODY, VXC_LOG_UNIT_HEADER_SIZE - UNIT_AT_BODY));
     got.size = vxc_reader_u32(&r);
     kind = vxc_reader_u32(&r);
     got.kind = kind <= UINT16_MAX ? (uint16_t)kind : 0;
@@ -337,7 +337,8 @@ int vxc_log_unit_check(struct vxc_slice unit, const struct vxc_log_unit_header *
             return vxc_error_set(err, rv, "offset %u: entry %" PRIu64 " is damaged", at,
                                  header->first_index + i);
         }
-        if (record.index != header->first_index + i || record.chain != chain || record.term < term) {
+        if (record.index != header->first_index + i || record.chain != chain ||
+            record.term < term) {
             return vxc_error_set(err, VXC_ECORRUPT,
                                  "offset %u: entry %" PRIu64 " of term %" PRIu64
                                  " does not follow entry %" PRIu64 " of term %" PRIu64,
@@ -394,6 +395,11 @@ uint32_t vxc_log_record_encode(const struct vxc_log_record *record, uint8_t *out
     crc = vxc_crc32(0, out + RECORD_AT_CHAIN, used - RECORD_AT_CHAIN);
     vxc_store_u32(out + RECORD_AT_CRC, crc);
     return crc;
+}
+
+struct vxc_slice vxc_log_record_payload(const uint8_t *record)
+{
+    return vxc_slice(record + VXC_LOG_RECORD_HEADER_SIZE, vxc_load_u32(record + RECORD_AT_SIZE));
 }
 
 int vxc_log_record_decode(struct vxc_slice bytes, struct vxc_log_record *record, uint32_t *size,

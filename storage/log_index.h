@@ -3,8 +3,9 @@
  *
  * Terms and types change rarely, so millions of entries are a few runs; places are bounded by the
  * bytes on disk (16 KiB of memory per 64 MiB), not by the number of entries. Both lists ascend by
- * index, and places ascend by position as well: whatever is looked up at a place and onwards, the first
- * unit that holds the index is the one that counts. That is why a truncation asks for a new place.
+ * index, and places ascend by position as well: whatever is looked up at a place and onwards, the
+ * first unit that holds the index is the one that counts. That is why a truncation asks for a new
+ * place.
  */
 #ifndef VXC_STORAGE_LOG_INDEX_H
 #define VXC_STORAGE_LOG_INDEX_H

@@ -7,9 +7,9 @@
  *   log_segment.c  where units go: the current segment, the spare one, housekeeping jobs
  *   log_read.c     entries back from disk
  *
- * A unit's life: OPEN (entries are added) → ISSUED (placed, header written, in flight) → durable (its
- * sequence ≤ durable_sequence) → gone (all its entries released). Units live in one ring in order of
- * sequence; `units_issued` and `units_durable` say how far each step has come.
+ * A unit's life: OPEN (entries are added) → ISSUED (placed, header written, in flight) → durable
+ * (its sequence ≤ durable_sequence) → gone (all its entries released). Units live in one ring in
+ * order of sequence; `units_issued` and `units_durable` say how far each step has come.
  */
 #ifndef VXC_STORAGE_LOG_INTERNAL_H
 #define VXC_STORAGE_LOG_INTERNAL_H
@@ -24,17 +24,18 @@
 #include <pthread.h>
 
 enum {
-    LOG_UNIT_SIZE_TARGET = 1024 * 1024,       /* bytes; a unit of several entries is closed here */
-    LOG_UNIT_CAPACITY_MIN = 16 * 1024,        /* bytes of the smallest unit buffer */
-    LOG_POOL_CLASSES = 12,                    /* buffers of 16 KiB · 2^n, n below this: to 32 MiB */
-    LOG_POOL_BYTES_MAX = 8 * 1024 * 1024,     /* bytes of unused buffers kept for reuse */
-    LOG_ZERO_FIRST = 1024 * 1024,             /* bytes zeroed when a segment is made */
-    LOG_ZERO_CHUNK = 4 * 1024 * 1024,         /* bytes zeroed per job */
-    LOG_ZERO_AHEAD = 8 * 1024 * 1024,         /* bytes kept zeroed ahead of the write position */
-    LOG_SPACE_RETRY_MS = 100,                 /* after "no space", ask the file system again */
-    LOG_READ_WINDOW = 256 * 1024,             /* bytes read at once; more for a larger unit */
-    LOG_READ_KEEP = 1024 * 1024,              /* bytes; a larger read buffer is given back */
-    LOG_SCAN_WINDOW = 1024 * 1024,            /* bytes read at once by recovery */
+    LOG_UNIT_SIZE_TARGET = 1024 * 1024,   /* bytes; a unit of several entries is closed here */
+    LOG_UNITS_PER_SEGMENT_MIN = 4,        /* … or at this part of a (small) segment */
+    LOG_UNIT_CAPACITY_MIN = 16 * 1024,    /* bytes of the smallest unit buffer */
+    LOG_POOL_CLASSES = 12,                /* buffers of 16 KiB · 2^n, n below this: to 32 MiB */
+    LOG_POOL_BYTES_MAX = 8 * 1024 * 1024, /* bytes of unused buffers kept for reuse */
+    LOG_ZERO_FIRST = 1024 * 1024,         /* bytes zeroed when a segment is made */
+    LOG_ZERO_CHUNK = 4 * 1024 * 1024,     /* bytes zeroed per job */
+    LOG_ZERO_AHEAD = 8 * 1024 * 1024,     /* bytes kept zeroed ahead of the write position */
+    LOG_SPACE_RETRY_MS = 100,             /* after "no space", ask the file system again */
+    LOG_READ_WINDOW = 256 * 1024,         /* bytes read at once; more for a larger unit */
+    LOG_READ_KEEP = 1024 * 1024,          /* bytes; a larger read buffer is given back */
+    LOG_SCAN_WINDOW = 1024 * 1024,        /* bytes read at once by recovery */
 };
 
 #define LOG_SPARE_NAME "spare"
@@ -45,11 +46,11 @@ struct log_segment {
     uint64_t first_index; /* of its first live entry; lowered by truncation */
     uint32_t first_chain; /* CRC of the record before that one */
     uint64_t first_sequence;
-    uint64_t offset;      /* where the next unit goes */
-    uint64_t zeroed_end;  /* below it all is written zeros or units */
-    int fd;               /* open for writing; -1 once it is full and durable */
-    bool active;          /* its name is durable: its units may count as durable */
-    bool activating;      /* the job is under way */
+    uint64_t offset;     /* where the next unit goes */
+    uint64_t zeroed_end; /* below it all is written zeros or units */
+    int fd;              /* open for writing; -1 once it is full and durable */
+    bool active;         /* its name is durable: its units may count as durable */
+    bool activating;     /* the job is under way */
     char name[VXC_LOG_SEGMENT_NAME_SIZE];
     struct vxc_log *log;
     struct vxc_log_segment_header header; /* to be written by the activation job */
@@ -63,16 +64,16 @@ struct log_unit {
     uint64_t first_index; /* of its first record; for other kinds last index + 1 at the time */
     uint64_t prev_term;
     uint32_t prev_chain;
-    uint16_t kind;        /* enum vxc_log_unit_kind */
-    uint32_t count;       /* records */
-    uint32_t *offsets;    /* of each record in data */
+    uint16_t kind;     /* enum vxc_log_unit_kind */
+    uint32_t count;    /* records */
+    uint32_t *offsets; /* of each record in data */
     uint32_t offsets_capacity;
-    uint64_t sequence;            /* once issued */
-    struct log_segment *segment;  /* once issued */
+    uint64_t sequence;           /* once issued */
+    struct log_segment *segment; /* once issued */
     struct vxc_log_write write;
     uint64_t issued_us;
-    bool written;                 /* the device has finished it */
-    struct log_unit *next;        /* in the pool */
+    bool written;          /* the device has finished it */
+    struct log_unit *next; /* in the pool */
 };
 
 /* The spare segment: made and zeroed by jobs, then becomes the current one. */
@@ -143,24 +144,25 @@ struct vxc_log {
     struct vxc_log_index index;
     struct log_segment **segments; /* in order of number; the last one is the current one */
     size_t segment_count, segment_capacity;
-    uint64_t next_segment;   /* number */
+    uint64_t next_segment; /* number */
     uint64_t next_sequence;
     uint64_t durable_sequence;
     uint64_t marked_sequence;  /* durable sequence that the last issued unit carries */
     uint64_t content_sequence; /* of the last unit that is not a marker */
     /* units: a ring of pointers, positions count for ever */
     struct log_unit **units;
-    size_t unit_mask;                                    /* ring size − 1 */
+    size_t unit_mask; /* ring size − 1 */
     uint64_t units_begin, units_durable, units_issued, units_flushed, units_end;
     uint64_t issued_index; /* last entry of the issued units */
     struct log_unit *pool[LOG_POOL_CLASSES];
     size_t pool_bytes;
+    size_t unit_target;   /* bytes; a unit of several entries is closed here */
     size_t unit_capacity; /* of the next unit, by what the last ones took */
     /* housekeeping */
     struct log_spare spare;
     struct prepare_job prepare;
     struct zero_job zero;
-    size_t jobs;         /* submitted, not collected */
+    size_t jobs;          /* submitted, not collected */
     bool no_spare;        /* the last try to make a spare found no space */
     bool no_zeros;        /* the last try to zero ahead did (blocks were not reserved) */
     bool no_name;         /* the last try to rename the spare did */
@@ -178,7 +180,7 @@ struct vxc_log {
 /* A unit at the end of the ring with room for `size` bytes behind its header. VXC_ENOMEM. */
 int log_unit_begin(struct vxc_log *log, uint16_t kind, size_t size, struct log_unit **unit);
 /* Room for one more record of `size` bytes, its offset entry included. */
-int log_unit_reserve(struct log_unit *unit, uint32_t size, bool *fits);
+int log_unit_reserve(const struct vxc_log *log, struct log_unit *unit, uint32_t size, bool *fits);
 void log_unit_put(struct log_unit *unit, const struct vxc_log_record *record, uint32_t *crc);
 /* Cuts records from index on off a unit that has not been issued or whose bytes stay on disk. */
 void log_unit_cut(struct log_unit *unit, uint64_t index);
@@ -216,8 +218,10 @@ void log_segment_deinit(struct vxc_log *log);
 
 /* ---- log_write.c ---- */
 uint64_t log_now_us(void);
-/* Blocks until nothing is issued that is not durable and (`jobs` too) no job is under way. */
-void log_drain(struct vxc_log *log, bool jobs);
+/* Blocks until all that is issued is durable. */
+void log_drain(struct vxc_log *log);
+/* Blocks until no write and no job is under way, whatever became of them. */
+void log_settle(struct vxc_log *log);
 /* Writes a marker unit when the durable sequence it would carry is news. */
 void log_mark(struct vxc_log *log);
 /* Forgets units that were not issued. */

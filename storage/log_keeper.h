@@ -1,9 +1,9 @@
-/* The keeper: one thread for the log's slow housekeeping (preallocate and zero the next segment, put it
- * in place, unlink old ones), so that the loop never waits for the file system's journal.
+/* The keeper: one thread for the log's slow housekeeping (preallocate and zero the next segment,
+ * put it in place, unlink old ones), so that the loop never waits for the file system's journal.
  *
- * Jobs run one after the other in the order of submission. A job is memory of the caller, embedded in
- * what it works on; from submit to collect it belongs to the keeper. Without an event descriptor jobs
- * run inside submit: then there is no thread.
+ * Jobs run one after the other in the order of submission. A job is memory of the caller, embedded
+ * in what it works on; from submit to collect it belongs to the keeper. Without an event descriptor
+ * jobs run inside submit: then there is no thread.
  */
 #ifndef VXC_STORAGE_LOG_KEEPER_H
 #define VXC_STORAGE_LOG_KEEPER_H

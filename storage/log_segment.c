@@ -1,16 +1,15 @@
 /* Where units go: the current segment, the spare behind it, and the keeper's jobs for both.
  *
  * Preallocation alone gains nothing, for the first write to a reserved block still costs a journal
- * commit; so zeros are written ahead of the units, in chunks: LOG_ZERO_AHEAD in the current segment, and
- * in the spare as far as the current one has been used, so that it is wholly zeroed when its turn
- * comes, and an idle node writes no zeros at all.
+ * commit; so zeros are written ahead of the units, in chunks: LOG_ZERO_AHEAD in the current
+ * segment, and in the spare as far as the current one has been used, so that it is wholly zeroed
+ * when its turn comes, and an idle node writes no zeros at all.
  *
- * A spare becomes the current segment at once, in memory; its header, name and entry in the base record
- * follow by an activation job, and until that is durable none of its units counts as durable. A crash
- * before leaves a file "spare", which open zeroes again. The next spare is made only after that, so the
- * name "spare" never means two files.
+ * A spare becomes the current segment at once, in memory; its header, name and entry in the base
+ * record follow by an activation job, and until that is durable none of its units counts as
+ * durable. A crash before leaves a file "spare", which open zeroes again. The next spare is made
+ * only after that, so the name "spare" never means two files.
  */
-#define _GNU_SOURCE
 #include "log_internal.h"
 
 #include "base/check.h"
@@ -41,7 +40,8 @@ static void submit(struct vxc_log *log, struct vxc_log_job *job)
     vxc_log_keeper_submit(log->keeper, job);
 }
 
-/* Judges a finished job: true when it did its work, else it is tried again later; *failed tells which. */
+/* Judges a finished job: true when it did its work, else it is tried again later; *failed tells
+ * which. */
 static bool job_succeeded(struct vxc_log *log, int rv, int errnum, bool *failed, const char *what)
 {
     log->jobs--;
@@ -62,8 +62,8 @@ bool log_segment_no_space(const struct vxc_log *log)
 
 /* ---- the spare ---- */
 
-/* An old spare may hold units of a rotation that a crash interrupted: whatever is not zero is zeroed.
- * Reading is cheaper than writing, and there is seldom anything to write. */
+/* An old spare may hold units of a rotation that a crash interrupted: whatever is not zero is
+ * zeroed. Reading is cheaper than writing, and there is seldom anything to write. */
 static int zero_what_is_not(int fd, uint64_t size)
 {
     uint8_t *bytes = vxc_disk_memory(LOG_ZERO_FIRST);
@@ -98,8 +98,8 @@ static int spare_make(struct prepare_job *p, struct log_spare *made)
         rv = vxc_disk_allocate(made->fd, p->size, &made->reserved);
     }
     made->size = p->size;
-    made->zeroed_end = vxc_disk_next_hole(made->fd, 0, p->size) / VXC_LOG_BLOCK_SIZE *
-                       VXC_LOG_BLOCK_SIZE;
+    made->zeroed_end =
+        vxc_disk_next_hole(made->fd, 0, p->size) / VXC_LOG_BLOCK_SIZE * VXC_LOG_BLOCK_SIZE;
     if (rv == 0 && made->zeroed_end < least(p->size, LOG_ZERO_FIRST)) {
         uint64_t to = least(p->size, LOG_ZERO_FIRST);
         rv = vxc_disk_zero(made->fd, made->zeroed_end, to);
@@ -116,8 +116,8 @@ static void prepare_run(struct vxc_log_job *job)
     struct prepare_job *p = (struct prepare_job *)job;
     struct log_spare made = {.state = SPARE_READY, .fd = -1};
 
-    job->rv = vxc_disk_open_block(p->folder, LOG_SPARE_NAME, O_RDWR | O_CREAT | p->open_flags,
-                                  &made.fd);
+    job->rv =
+        vxc_disk_open_block(p->folder, LOG_SPARE_NAME, O_RDWR | O_CREAT | p->open_flags, &made.fd);
     if (job->rv == 0) {
         job->rv = spare_make(p, &made);
     }
@@ -127,7 +127,7 @@ static void prepare_run(struct vxc_log_job *job)
         return;
     }
     if (made.fd >= 0) {
-        (void)close(made.fd);                             /* it is given up anyway, … */
+        (void)close(made.fd);                         /* it is given up anyway, … */
         (void)unlinkat(p->folder, LOG_SPARE_NAME, 0); /* … and so is the little it reserved */
     }
 }
@@ -137,8 +137,7 @@ static void prepare_done(struct vxc_log_job *job)
     struct vxc_log *log = job->data;
 
     log->spare.state = SPARE_NONE;
-    if (job_succeeded(log, job->rv, log->prepare.errnum, &log->no_spare,
-                      "preparing a segment")) {
+    if (job_succeeded(log, job->rv, log->prepare.errnum, &log->no_spare, "preparing a segment")) {
         log->spare = log->prepare.made;
     }
 }
@@ -272,7 +271,8 @@ static int activate(struct log_segment *segment, const char **step)
 
 static void activate_run(struct vxc_log_job *job)
 {
-    struct log_segment *segment = (struct log_segment *)((char *)job - offsetof(struct log_segment, job));
+    struct log_segment *segment =
+        (struct log_segment *)((char *)job - offsetof(struct log_segment, job));
     struct vxc_log *log = segment->log;
     const char *step;
 
@@ -297,8 +297,7 @@ static void activate_done(struct vxc_log_job *job)
 
     vxc_check(job == &segment->job); /* the spare after it is not there yet: it is still current */
     segment->activating = false;
-    segment->active = 
-        job_succeeded(log, job->rv, ENOSPC, &log->no_name, "activating a segment");
+    segment->active = job_succeeded(log, job->rv, ENOSPC, &log->no_name, "activating a segment");
 }
 
 static void activate_start(struct vxc_log *log, struct log_segment *segment)
@@ -416,7 +415,8 @@ bool log_segment_is_full(const struct vxc_log *log, uint64_t more)
         room += (log->no_zeros ? current->zeroed_end : current->size) - current->offset;
     }
     if (log->spare.state == SPARE_READY) {
-        room += (log->spare.reserved ? log->spare.size : log->spare.zeroed_end) - VXC_LOG_BLOCK_SIZE;
+        room +=
+            (log->spare.reserved ? log->spare.size : log->spare.zeroed_end) - VXC_LOG_BLOCK_SIZE;
     }
     return waiting > room;
 }
@@ -449,19 +449,22 @@ void log_segment_upkeep(struct vxc_log *log)
 
 static void unlink_run(struct vxc_log_job *job)
 {
-    struct log_segment *segment = (struct log_segment *)((char *)job - offsetof(struct log_segment, job));
+    struct log_segment *segment =
+        (struct log_segment *)((char *)job - offsetof(struct log_segment, job));
 
     if (segment->fd >= 0) {
         (void)close(segment->fd); /* nobody needs its bytes any more */
     }
-    /* A file that cannot be removed now is removed by the next open, which knows its number is past. */
+    /* A file that cannot be removed now is removed by the next open, which knows its number is
+     * past. */
     (void)unlinkat(segment->log->folder, segment->name, 0);
     job->rv = 0;
 }
 
 static void unlink_done(struct vxc_log_job *job)
 {
-    struct log_segment *segment = (struct log_segment *)((char *)job - offsetof(struct log_segment, job));
+    struct log_segment *segment =
+        (struct log_segment *)((char *)job - offsetof(struct log_segment, job));
     struct vxc_log *log = job->data;
 
     log->jobs--;

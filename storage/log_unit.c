@@ -18,7 +18,7 @@ static unsigned pool_class(size_t capacity)
     unsigned class = 0;
 
     while (((size_t)LOG_UNIT_CAPACITY_MIN << class) < capacity) {
-        class++;
+        class ++;
     }
     vxc_check(class < LOG_POOL_CLASSES);
     return class;
@@ -122,10 +122,10 @@ int log_unit_begin(struct vxc_log *log, uint16_t kind, size_t size, struct log_u
     return 0;
 }
 
-int log_unit_reserve(struct log_unit *unit, uint32_t size, bool *fits)
+int log_unit_reserve(const struct vxc_log *log, struct log_unit *unit, uint32_t size, bool *fits)
 {
     *fits = unit->size + size <= unit->capacity &&
-            (unit->count == 0 || unit->size + size <= LOG_UNIT_SIZE_TARGET);
+            (unit->count == 0 || unit->size + size <= log->unit_target);
     if (*fits && unit->count == unit->offsets_capacity) {
         uint32_t more = unit->offsets_capacity == 0 ? OFFSETS_FIRST : unit->offsets_capacity * 2;
         uint32_t *offsets = realloc(unit->offsets, more * sizeof *offsets);

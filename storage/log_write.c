@@ -1,10 +1,10 @@
 /* From append to durable: units are filled, placed, issued, collected; truncation and markers.
  *
  * At most VXC_LOG_INFLIGHT_MAX units are issued beyond the contiguous durable prefix (not merely
- * unfinished: a unit that finished early still counts), so a crash leaves a hole of fewer units than
- * that. While all slots are taken the last unit stays open and collects more entries: group commit.
+ * unfinished: a unit that finished early still counts), so a crash leaves a hole of fewer units
+ * than that. While all slots are taken the last unit stays open and collects more entries: group
+ * commit.
  */
-#define _GNU_SOURCE
 #include "log_internal.h"
 
 #include "base/check.h"
@@ -45,7 +45,7 @@ static int unit_for(struct vxc_log *log, uint32_t size, struct log_unit **found)
     int rv = 0;
 
     if (unit != NULL) {
-        rv = log_unit_reserve(unit, size, &fits);
+        rv = log_unit_reserve(log, unit, size, &fits);
         if (rv != 0) {
             return rv;
         }
@@ -62,7 +62,7 @@ static int unit_for(struct vxc_log *log, uint32_t size, struct log_unit **found)
         if (rv != 0) {
             return rv;
         }
-        rv = log_unit_reserve(unit, size, &fits);
+        rv = log_unit_reserve(log, unit, size, &fits);
         if (rv != 0) {
             log_unit_pop(log);
             return rv;
@@ -275,10 +275,18 @@ static void wait_for_progress(struct vxc_log *log)
     (void)vxc_log_poll(log);
 }
 
-void log_drain(struct vxc_log *log, bool jobs)
+void log_drain(struct vxc_log *log)
 {
     (void)vxc_log_poll(log);
-    while (log->units_durable < log->units_issued || (jobs && log->jobs > 0)) {
+    while (log->units_durable < log->units_issued) {
+        wait_for_progress(log);
+    }
+}
+
+void log_settle(struct vxc_log *log)
+{
+    (void)vxc_log_poll(log);
+    while (is_waiting_for_disk(log)) {
         wait_for_progress(log);
     }
 }
@@ -348,7 +356,8 @@ void log_unit_forget_waiting(struct vxc_log *log)
 }
 
 /* In memory: entries ≥ index are gone. */
-static void forget_entries(struct vxc_log *log, uint64_t index, uint64_t prev_term, uint32_t prev_chain)
+static void forget_entries(struct vxc_log *log, uint64_t index, uint64_t prev_term,
+                           uint32_t prev_chain)
 {
     for (uint64_t i = log->units_begin; i < log->units_end; i++) {
         log_unit_cut(log_unit_at(log, i), index);
@@ -371,7 +380,8 @@ static void forget_entries(struct vxc_log *log, uint64_t index, uint64_t prev_te
 }
 
 /* Units that were never issued are simply shortened; there is nothing on disk to take back. */
-static void truncate_waiting(struct vxc_log *log, uint64_t index, uint64_t prev_term, uint32_t prev_chain)
+static void truncate_waiting(struct vxc_log *log, uint64_t index, uint64_t prev_term,
+                             uint32_t prev_chain)
 {
     forget_entries(log, index, prev_term, prev_chain);
     while (log->units_end > log->units_issued &&
@@ -414,7 +424,7 @@ int vxc_log_truncate(struct vxc_log *log, uint64_t index, struct vxc_error *err)
         return vxc_error_set(err, VXC_ENOSPC, "%s: no space to truncate", log->path);
     }
     log_unit_forget_waiting(log);
-    log_drain(log, false);
+    log_drain(log);
     forget_entries(log, index, prev_term, prev_chain);
     log->issued_index = index - 1;
     rv = log_unit_begin(log, VXC_LOG_UNIT_TRUNCATE, 0, &unit);

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "pair.h"
 
 #include "base/check.h"
@@ -32,7 +31,8 @@ static int pair_names(struct vxc_pair *pair, const char *name)
     return 0;
 }
 
-/* Reads copy i and judges it. Returns only what makes the whole open fail; the rest is in copy->rv. */
+/* Reads copy i and judges it. Returns only what makes the whole open fail; the rest is in copy->rv.
+ */
 static int copy_load(struct vxc_pair *pair, int i, int folder, bool read_only,
                      vxc_pair_judge_cb judge, void *data, struct copy *copy, struct vxc_error *err)
 {
@@ -50,9 +50,10 @@ static int copy_load(struct vxc_pair *pair, int i, int folder, bool read_only,
         return vxc_error_set(err, VXC_EIO, "%s: %s", pair->name[i], strerror(errno));
     }
     if (st.st_size != (off_t)pair->size) {
-        copy->rv = vxc_error_set(&copy->err, VXC_ECORRUPT, "%s: offset %lld: the file ends here, it "
-                                 "should have %zu bytes", pair->name[i], (long long)st.st_size,
-                                 pair->size);
+        copy->rv = vxc_error_set(&copy->err, VXC_ECORRUPT,
+                                 "%s: offset %lld: the file ends here, it "
+                                 "should have %zu bytes",
+                                 pair->name[i], (long long)st.st_size, pair->size);
         return 0;
     }
     copy->bytes = malloc(pair->size);

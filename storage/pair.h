@@ -1,10 +1,11 @@
-/* A pair: one small record of fixed size kept in two files, NAME-a and NAME-b, of which one is always
- * whole. The vote and the log's base record live in pairs.
+/* A pair: one small record of fixed size kept in two files, NAME-a and NAME-b, of which one is
+ * always whole. The vote and the log's base record live in pairs.
  *
- * A store writes and flushes first a, then b, always in place: it needs no space, so it works on a full
- * disk. A load takes the valid copy with the higher sequence and heals the other one from it, so after
- * open both copies are equal and durable. A file that exists was once written whole (it is made under
- * another name and renamed), hence a copy that cannot be read is damage, not an interrupted creation.
+ * A store writes and flushes first a, then b, always in place: it needs no space, so it works on a
+ * full disk. A load takes the valid copy with the higher sequence and heals the other one from it,
+ * so after open both copies are equal and durable. A file that exists was once written whole (it is
+ * made under another name and renamed), hence a copy that cannot be read is damage, not an
+ * interrupted creation.
  *
  * A failed write or flush of an open pair ends the process: its outcome is unknown.
  */
@@ -25,14 +26,15 @@ typedef int (*vxc_pair_judge_cb)(void *data, const void *bytes, size_t size, uin
                                  struct vxc_error *err);
 
 struct vxc_pair {
-    int fd[2];                             /* of a and b; -1 when read-only and missing */
-    char name[2][VXC_PAIR_NAME_MAX];       /* "vote-a", "vote-b" */
-    size_t size;                           /* bytes of each file */
+    int fd[2];                       /* of a and b; -1 when read-only and missing */
+    char name[2][VXC_PAIR_NAME_MAX]; /* "vote-a", "vote-b" */
+    size_t size;                     /* bytes of each file */
 };
 
-/* Opens NAME-a and NAME-b in the open folder, each of `size` bytes, and copies the winner to `bytes`.
- * Unless read_only both copies are healed and durable on return. VXC_ENOTFOUND when neither is there,
- * VXC_ECORRUPT naming file and offset, VXC_EIO, VXC_EREADONLY, or what judge said. */
+/* Opens NAME-a and NAME-b in the open folder, each of `size` bytes, and copies the winner to
+ * `bytes`. Unless read_only both copies are healed and durable on return. VXC_ENOTFOUND when
+ * neither is there, VXC_ECORRUPT naming file and offset, VXC_EIO, VXC_EREADONLY, or what judge
+ * said. */
 int vxc_pair_open(struct vxc_pair *pair, int folder, const char *name, void *bytes, size_t size,
                   bool read_only, vxc_pair_judge_cb judge, void *data, struct vxc_error *err);
 

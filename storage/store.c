@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* asprintf, fchdir */
 #include "store_internal.h"
 
 #include <errno.h>

@@ -101,6 +101,9 @@ int vxc_store_fd(const struct vxc_store *store);
 bool vxc_store_collect(struct vxc_store *store);
 /* Blocks until the running commit and sync, if any, are done (collect still returns true for it). */
 void vxc_store_wait(struct vxc_store *store);
+/* The same for a commit that its owner will not live to collect: one that meets no space is dropped
+ * (its rows are in the log) instead of tried again. The store is no longer busy then. */
+void vxc_store_abandon(struct vxc_store *store);
 
 /* mdb_env_sync(force): on return everything committed survives a power cut. Runs as a job of the
  * storage thread; the index it covers is in stats.synced_index after collect. */

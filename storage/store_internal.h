@@ -71,6 +71,7 @@ struct vxc_store {
     pthread_t thread;
     bool thread_started;
     bool closing;
+    bool abandoned;        /* a commit that meets no space is not tried again */
     bool commit_pending;   /* given, not yet in LMDB */
     bool commit_done;      /* in LMDB, not yet collected */
     bool sync_pending;

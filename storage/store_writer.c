@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* pthread_condattr_setclock */
 #include "store_internal.h"
 
 #include <errno.h>
@@ -126,6 +125,14 @@ static void run_reclaim(struct vxc_store *store)
     store->stats.garbage_left = store->writer.garbage_left;
 }
 
+/* Its rows are in the log; the next start replays them. */
+static void drop_commit(struct vxc_store *store)
+{
+    free_job(&store->job);
+    store->commit_pending = false;
+    (void)pthread_cond_broadcast(&store->done);
+}
+
 /* ---- the thread ---- */
 
 /* Waits for work at most `ms`; true when the time has run out. */
@@ -176,9 +183,8 @@ static void *storage_thread(void *data)
             if (run_commit(store)) {
                 continue;
             }
-            if (store->closing) { /* its rows are in the log; the next start replays them */
-                free_job(&store->job);
-                store->commit_pending = false;
+            if (store->closing || store->abandoned) {
+                drop_commit(store);
                 continue;
             }
             (void)wait_for_work(store, RETRY_MS);
@@ -327,6 +333,22 @@ void vxc_store_wait(struct vxc_store *store)
             (void)wait_for_work(store, RETRY_MS);
         }
     }
+    (void)pthread_mutex_unlock(&store->mutex);
+}
+
+void vxc_store_abandon(struct vxc_store *store)
+{
+    (void)pthread_mutex_lock(&store->mutex);
+    if (store->options.synchronous && store->commit_pending) {
+        drop_commit(store);
+    }
+    store->abandoned = true;
+    (void)pthread_cond_signal(&store->work);
+    while (store->commit_pending) {
+        (void)pthread_cond_wait(&store->done, &store->mutex);
+    }
+    store->abandoned = false;
+    store->commit_done = false;
     (void)pthread_mutex_unlock(&store->mutex);
 }
 

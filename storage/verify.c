@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* pipe2, strsignal */
 #include "verify.h"
 
 #include <dirent.h>
@@ -51,15 +50,16 @@ static int close_object(struct tally *t, struct vxc_error *err)
     return 0;
 }
 
-static int find_database(struct vxc_slice name, enum vxc_database *db)
+/* VXC_DB_COUNT for a name that is not ours. */
+static enum vxc_database find_database(struct vxc_slice name)
 {
-    for (int i = 0; i < VXC_DB_COUNT; i++) {
-        if (vxc_slice_equal(name, vxc_slice_of_string(vxc_database_name((enum vxc_database)i)))) {
-            *db = (enum vxc_database)i;
-            return 0;
-        }
+    int db = 0;
+
+    while (db < VXC_DB_COUNT &&
+           !vxc_slice_equal(name, vxc_slice_of_string(vxc_database_name((enum vxc_database)db)))) {
+        db++;
     }
-    return VXC_ENOTFOUND;
+    return (enum vxc_database)db;
 }
 
 static int enter_database(struct tally *t, struct vxc_slice name, struct vxc_error *err)
@@ -72,13 +72,15 @@ static int enter_database(struct tally *t, struct vxc_slice name, struct vxc_err
         return 0;
     }
     rv = close_object(t, err);
-    if (rv == 0 && find_database(name, &db) != 0) {
-        rv = vxc_error_set(err, VXC_ECORRUPT, "a database of unknown name");
+    if (rv != 0) {
+        return rv;
     }
-    if (rv == 0) {
-        t->db = db;
+    db = find_database(name);
+    if (db == VXC_DB_COUNT) {
+        return vxc_error_set(err, VXC_ECORRUPT, "a database of unknown name");
     }
-    return rv;
+    t->db = db;
+    return 0;
 }
 
 static int tally_object_row(struct tally *t, struct vxc_slice key, struct vxc_slice body,

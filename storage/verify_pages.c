@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* pread, mmap */
 #include "verify_pages.h"
 
 #include <errno.h>
@@ -29,6 +28,7 @@ enum {
     META_TXNID_AT = META_LAST_AT + 8,
     META_SIZE = META_TXNID_AT + 8,
     META_PAGES = 2,
+    META_TRIES_MAX = 8, /* a live file may be committed to between the reads of its meta pages */
     PAGE_BRANCH = 0x01,
     PAGE_LEAF = 0x02,
     PAGE_OVERFLOW = 0x04,
@@ -112,14 +112,31 @@ static int read_page_size(const uint8_t *page, const char *path, uint64_t *page_
     return 0;
 }
 
+static int read_both(int fd, const char *path, uint8_t pages[META_PAGES][META_SIZE],
+                     uint64_t *page_size, struct vxc_error *err)
+{
+    int rv = read_at(fd, 0, pages[0], META_SIZE, path, err);
+
+    if (rv == 0) {
+        rv = read_page_size(pages[0], path, page_size, err);
+    }
+    if (rv == 0) {
+        rv = read_at(fd, *page_size, pages[1], META_SIZE, path, err);
+    }
+    for (uint64_t i = 0; i < META_PAGES && rv == 0; i++) {
+        rv = check_meta(pages[i], i, *page_size, path, err);
+    }
+    return rv;
+}
+
 int vxc_pages_read_meta(int fd, const char *path, struct vxc_pages_meta *meta,
                         struct vxc_error *err)
 {
     uint8_t pages[META_PAGES][META_SIZE];
     uint64_t txnids[META_PAGES];
-    uint64_t page_size;
+    uint64_t page_size = 0;
     struct stat info;
-    int rv;
+    int newer;
 
     if (fstat(fd, &info) != 0) {
         return vxc_error_set(err, VXC_EIO, "%s: %s", path, strerror(errno));
@@ -127,26 +144,27 @@ int vxc_pages_read_meta(int fd, const char *path, struct vxc_pages_meta *meta,
     if (info.st_size == 0) {
         return vxc_error_set(err, VXC_ECORRUPT, "%s: the file is empty", path);
     }
-    rv = read_at(fd, 0, pages[0], META_SIZE, path, err);
-    if (rv == 0) {
-        rv = read_page_size(pages[0], path, &page_size, err);
+    for (int tries = 0;; tries++) {
+        int rv = read_both(fd, path, pages, &page_size, err);
+
+        if (rv != 0) {
+            return rv;
+        }
+        txnids[0] = vxc_load_u64(pages[0] + META_TXNID_AT);
+        txnids[1] = vxc_load_u64(pages[1] + META_TXNID_AT);
+        newer = txnids[1] > txnids[0];
+        if (txnids[newer] - txnids[!newer] <= 1) {
+            break;
+        }
+        if (tries == META_TRIES_MAX) { /* LMDB writes them in turn */
+            return vxc_error_set(err, VXC_ECORRUPT,
+                                 "%s: offset %" PRIu64 ": transactions %" PRIu64 " and %" PRIu64
+                                 " do not follow each other",
+                                 path, (uint64_t)newer * page_size, txnids[0], txnids[1]);
+        }
     }
-    if (rv == 0) {
-        rv = read_at(fd, page_size, pages[1], META_SIZE, path, err);
-    }
-    for (uint64_t i = 0; i < META_PAGES && rv == 0; i++) {
-        rv = check_meta(pages[i], i, page_size, path, err);
-        txnids[i] = vxc_load_u64(pages[i] + META_TXNID_AT);
-    }
-    if (rv != 0) {
-        return rv;
-    }
-    int newer = txnids[1] > txnids[0];
-    if (txnids[newer] - txnids[!newer] > 1) { /* LMDB writes them in turn */
-        return vxc_error_set(err, VXC_ECORRUPT,
-                             "%s: offset %" PRIu64 ": transactions %" PRIu64 " and %" PRIu64
-                             " do not follow each other",
-                             path, (uint64_t)newer * page_size, txnids[0], txnids[1]);
+    if (fstat(fd, &info) != 0) { /* a live file may have grown meanwhile */
+        return vxc_error_set(err, VXC_EIO, "%s: %s", path, strerror(errno));
     }
     *meta = (struct vxc_pages_meta){
         .file_size = (uint64_t)info.st_size,
@@ -515,7 +533,7 @@ static int descend(struct walk *w, struct tree_walk *t, uint64_t from)
     int rv;
 
     for (;;) {
-        const uint8_t *page;
+        const uint8_t *page = NULL;
 
         rv = open_page(w, t, next, levels + 1, from, &page);
         if (rv != 0) {
@@ -593,7 +611,6 @@ int vxc_pages_walk(int fd, const char *path, const struct vxc_pages_meta *meta, 
     int rv;
 
     w.pages = meta->file_size / meta->page_size;
-
     if (meta->last_page / 2 > w.pages) { /* a short tail is fine, see vxc_pages_complete */
         return vxc_error_set(err, VXC_ECORRUPT,
                              "%s: %" PRIu64 " bytes, but the meta page tells of page %" PRIu64, path,

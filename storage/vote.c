@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "vote.h"
 
 #include "base/bytes.h"
@@ -13,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* One copy on disk (little-endian; docs/format.md). The CRC covers all that follows it and stands at
- * the same place in every version, so that it can be checked before the version is believed. */
+/* One copy on disk (little-endian; docs/format.md). The CRC covers all that follows it and stands
+ * at the same place in every version, so that it can be checked before the version is believed. */
 enum {
     AT_MAGIC = 0,       /* 8 bytes */
     AT_CRC = 8,         /* u32 over bytes 12–63 */
@@ -68,13 +67,13 @@ static int record_decode(const uint8_t *bytes, uint64_t size, struct record *r,
     if (memcmp(bytes + AT_MAGIC, MAGIC, sizeof MAGIC) != 0) {
         return vxc_error_set(err, VXC_ECORRUPT, "offset %d: not a vote file", AT_MAGIC);
     }
-    if (vxc_load_u32(bytes + AT_CRC) !=
-        vxc_crc32(0, bytes + AT_VERSION, VOTE_SIZE - AT_VERSION)) {
+    if (vxc_load_u32(bytes + AT_CRC) != vxc_crc32(0, bytes + AT_VERSION, VOTE_SIZE - AT_VERSION)) {
         return vxc_error_set(err, VXC_ECORRUPT, "offset %d: checksum mismatch", AT_CRC);
     }
     if (vxc_load_u16(bytes + AT_VERSION) != VOTE_VERSION) {
-        return vxc_error_set(err, VXC_EVERSION, "offset %d: format version %u, this program knows %d",
-                             AT_VERSION, vxc_load_u16(bytes + AT_VERSION), VOTE_VERSION);
+        return vxc_error_set(err, VXC_EVERSION,
+                             "offset %d: format version %u, this program knows %d", AT_VERSION,
+                             vxc_load_u16(bytes + AT_VERSION), VOTE_VERSION);
     }
     r->node_id = vxc_load_u64(bytes + AT_NODE_ID);
     r->cluster_id_lo = vxc_load_u64(bytes + AT_CLUSTER_LO);
@@ -112,8 +111,9 @@ static int judge(void *data, const void *bytes, size_t size, uint64_t *sequence,
         return rv;
     }
     if (r.node_id != *node_id) {
-        return vxc_error_set(err, VXC_EFOREIGN, "the vote of node %" PRIu64 ", this is node %" PRIu64,
-                             r.node_id, *node_id);
+        return vxc_error_set(err, VXC_EFOREIGN,
+                             "the vote of node %" PRIu64 ", this is node %" PRIu64, r.node_id,
+                             *node_id);
     }
     *sequence = r.sequence;
     return 0;

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "client/core_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- birth and death ---- */
@@ -143,10 +144,6 @@ static void write_waiting(struct vxc_core *core, uint64_t now_ms)
         if (p->state != PENDING_WAITING || p->retry_ms > now_ms) {
             continue;
         }
-        if (p->sequence == 0 && !p->read && core->session.id != 0) {
-            /* Submitted before the session was open: sequenced from here on would break the order
-             * of sequences, so it goes as it is. */
-        }
         const int rc = write_frame(core, p);
         if (rc != VXC_OK) {
             core_fail(core, p, rc, vxc_strerror(rc));
@@ -161,7 +158,7 @@ void core_become_ready(struct vxc_core *core, uint64_t now_ms)
     write_waiting(core, now_ms);
 }
 
-static void note_due(struct vxc_core *core, uint64_t due_ms)
+void core_note_due(struct vxc_core *core, uint64_t due_ms)
 {
     if (due_ms < core->next_due_ms) {
         core->next_due_ms = due_ms;
@@ -191,12 +188,12 @@ static int add_pending(struct vxc_core *core, uint16_t kind, bool read, bool seq
     TAILQ_INSERT_TAIL(&core->pending, p, link);
     core->pending_count++;
     core->waiting_count++;
-    note_due(core, deadline_ms);
+    core_note_due(core, deadline_ms);
     if (core->state == VXC_CORE_READY) {
         /* Out of memory for the frame: tick tries again. */
         if (write_frame(core, p) != VXC_OK) {
             p->retry_ms = now_ms + BUSY_RETRY_MS_MAX;
-            note_due(core, p->retry_ms);
+            core_note_due(core, p->retry_ms);
         }
     }
     return VXC_OK;
@@ -274,8 +271,10 @@ void vxc_core_on_disconnected(struct vxc_core *core, const char *reason)
         return;
     }
     core->state = VXC_CORE_DOWN;
-    (void)snprintf(text, sizeof text, "the connection broke before the answer (%s); whether it took "
-                                      "effect is not known", reason);
+    (void)snprintf(text, sizeof text,
+                   "the connection broke before the answer (%s); whether it took "
+                   "effect is not known",
+                   reason);
     for (p = TAILQ_FIRST(&core->pending); p != NULL; p = next) {
         next = TAILQ_NEXT(p, link);
         if (p->state == PENDING_WAITING) {
@@ -289,7 +288,6 @@ void vxc_core_on_disconnected(struct vxc_core *core, const char *reason)
             core->waiting_count++;
         } else {
             core_fail(core, p, VXC_EUNKNOWN, text);
-            next = TAILQ_FIRST(&core->pending); /* the callback may have changed the list */
         }
     }
     core_notice(core, VXC_NOTICE_DISCONNECTED, 0, 0, reason);
@@ -376,6 +374,17 @@ static void send_ping(struct vxc_core *core, uint64_t now_ms)
     }
 }
 
+static void fail_overdue(struct vxc_core *core, struct pending *p)
+{
+    if (p->state == PENDING_WAITING && p->busy_count > 0) {
+        core_fail(core, p, VXC_EBUSY, "the server is busy: try again later");
+    } else if (p->read || (p->state == PENDING_WAITING && !p->ever_sent)) {
+        core_fail(core, p, VXC_ETIMEOUT, "no answer in time");
+    } else {
+        core_fail(core, p, VXC_ETIMEOUT, "no answer in time; it may still take effect");
+    }
+}
+
 /* Ends the overdue, writes what waited long enough, and finds the next moment of either. */
 static void serve_requests(struct vxc_core *core, uint64_t now_ms)
 {
@@ -384,11 +393,7 @@ static void serve_requests(struct vxc_core *core, uint64_t now_ms)
     for (p = TAILQ_FIRST(&core->pending); p != NULL; p = next) {
         next = TAILQ_NEXT(p, link);
         if (p->deadline_ms <= now_ms) {
-            core_fail(core, p, VXC_ETIMEOUT,
-                      p->read || (p->state == PENDING_WAITING && !p->ever_sent)
-                          ? "no answer in time"
-                          : "no answer in time; it may still take effect");
-            next = TAILQ_FIRST(&core->pending);
+            fail_overdue(core, p);
         }
     }
     if (core->state == VXC_CORE_READY) {
@@ -397,9 +402,9 @@ static void serve_requests(struct vxc_core *core, uint64_t now_ms)
     core->next_due_ms = UINT64_MAX;
     TAILQ_FOREACH(p, &core->pending, link)
     {
-        note_due(core, p->deadline_ms);
+        core_note_due(core, p->deadline_ms);
         if (p->state == PENDING_WAITING && p->retry_ms > now_ms) {
-            note_due(core, p->retry_ms);
+            core_note_due(core, p->retry_ms);
         }
     }
 }
@@ -434,8 +439,8 @@ uint64_t vxc_core_due_ms(const struct vxc_core *core)
     if (core->state == VXC_CORE_READY && !core->ping_open) {
         other = core->sent_ms + ping_interval(core);
     } else if (core->state != VXC_CORE_DOWN) {
-        other = (core->heard_ms > core->sent_ms ? core->heard_ms : core->sent_ms) +
-                silence_max(core);
+        other =
+            (core->heard_ms > core->sent_ms ? core->heard_ms : core->sent_ms) + silence_max(core);
     }
     return due < other ? due : other;
 }

@@ -7,12 +7,12 @@
  *       ↑                        │  (no session wanted: straight to READY)             │
  *       └────── on_disconnected ─┴──────────────────────────────────────────────────────┘
  *
- * Requests stand in one list in the order of their submission, which is the order of their sequences.
- * In READY they are written to the output as they come; after a break those that may be asked again go
- * back to waiting and are written again, in order, when READY is reached once more. The floor sent with
- * each sequenced request is one less than the oldest sequence without answer. An acquire that was told
- * `queued` keeps its place (and holds the floor down) until its outcome comes: after a break it is sent
- * again and so re-attaches.
+ * Requests stand in one list in the order of their submission, which is the order of their
+ * sequences. In READY they are written to the output as they come; after a break those that may be
+ * asked again go back to waiting and are written again, in order, when READY is reached once more.
+ * The floor sent with each sequenced request is one less than the oldest sequence without answer.
+ * An acquire that was told `queued` keeps its place (and holds the floor down) until its outcome
+ * comes: after a break it is sent again and so re-attaches.
  */
 #ifndef VXC_CLIENT_CORE_H
 #define VXC_CLIENT_CORE_H
@@ -70,8 +70,9 @@ size_t vxc_core_pending(const struct vxc_core *core);
 
 /* ---- the session ---- */
 
-/* Wants a session: opened (session 0) or resumed. on_done runs once: with its answer, or VXC_ECLOSED if
- * no connection came (the caller's own deadline ends it by vxc_core_forget_session). */
+/* Wants a session: opened (session 0) or resumed. on_done runs once: with its answer, or
+ * VXC_ECLOSED if no connection came (the caller's own deadline ends it by vxc_core_forget_session).
+ */
 int vxc_core_want_session(struct vxc_core *core, uint64_t session, struct vxc_slice secret,
                           uint64_t first_sequence, uint32_t timeout_ms, struct vxc_slice name,
                           void *data, void (*on_done)(void *data, int code, const char *text));

@@ -14,8 +14,8 @@
 #define BUSY_RETRY_MS_MIN 5u
 #define BUSY_RETRY_MS_MAX 250u
 /* A server that sends nothing for this long after a ping is taken for dead. */
-#define SILENCE_MS_MAX 20000u
-#define SECRET_SIZE_MAX 64u
+#define SILENCE_MS_MAX   20000u
+#define SECRET_SIZE_MAX  64u
 #define ADDRESS_SIZE_MAX 300u
 
 enum pending_state {
@@ -29,13 +29,13 @@ struct pending {
     uint16_t kind;
     enum pending_state state;
     bool read;
-    bool ever_sent;        /* on any connection: then it may have taken effect */
-    uint8_t busy_count;    /* answers "busy" so far */
-    uint32_t request_id;   /* on this connection, while SENT or QUEUED */
-    uint64_t sequence;     /* 0 = not sequenced */
-    uint64_t end_offset;   /* of its frame within the connection's output */
-    uint64_t retry_ms;     /* WAITING: not before */
-    uint64_t deadline_ms;  /* UINT64_MAX = none */
+    bool ever_sent;       /* on any connection: then it may have taken effect */
+    uint8_t busy_count;   /* answers "busy" so far */
+    uint32_t request_id;  /* on this connection, while SENT or QUEUED */
+    uint64_t sequence;    /* 0 = not sequenced */
+    uint64_t end_offset;  /* of its frame within the connection's output */
+    uint64_t retry_ms;    /* WAITING: not before */
+    uint64_t deadline_ms; /* UINT64_MAX = none */
     void *data;
     vxc_reply_cb on_reply;
     size_t payload_size;
@@ -45,17 +45,18 @@ struct pending {
 TAILQ_HEAD(pending_list, pending);
 
 struct core_session {
-    bool wanted;          /* to be opened or resumed when connected */
-    bool lost;            /* the server does not know it any more */
-    uint64_t id;          /* 0 = not open yet */
+    bool wanted; /* to be opened or resumed when connected */
+    bool lost;   /* the server does not know it any more */
+    uint64_t id; /* 0 = not open yet */
     uint8_t secret[SECRET_SIZE_MAX];
     size_t secret_size;
     uint32_t timeout_ms;
     uint64_t next_sequence;
     struct vxc_buffer name;
-    uint64_t last_index;      /* of the newest watch event seen … */
-    uint64_t last_index_seen; /* … and how many of that index */
-    uint64_t replay_skip;     /* events of last_index that a resume repeats */
+    uint64_t seen_index;  /* a reply of this index came: so did all events up to it */
+    uint64_t event_index; /* of the newest watch event … */
+    uint64_t event_count; /* … and how many of that index came */
+    uint64_t replay_skip; /* events of event_index that a resume repeats */
     void *data;
     void (*on_done)(void *data, int code, const char *text);
 };
@@ -77,12 +78,12 @@ struct vxc_core {
     size_t waiting_count;
     struct vxc_buffer in;
     struct vxc_buffer out;
-    size_t out_sent;       /* bytes of out that were sent */
-    uint64_t out_offset;   /* within the connection's output, of out[0] */
-    uint64_t next_due_ms;  /* no deadline or retry of a request is earlier */
-    uint64_t sent_ms;      /* when something was last sent, and received */
+    size_t out_sent;      /* bytes of out that were sent */
+    uint64_t out_offset;  /* within the connection's output, of out[0] */
+    uint64_t next_due_ms; /* no deadline or retry of a request is earlier */
+    uint64_t sent_ms;     /* when something was last sent, and received */
     uint64_t heard_ms;
-    bool ping_open;        /* a ping is unanswered */
+    bool ping_open; /* a ping is unanswered */
     uint32_t next_request_id;
     uint32_t handshake_id; /* request id of the hello or session request under way */
     uint32_t random;
@@ -94,6 +95,8 @@ uint32_t core_next_id(struct vxc_core *core);
 void core_finish(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply);
 void core_fail(struct vxc_core *core, struct pending *p, int code, const char *text);
 void core_become_ready(struct vxc_core *core, uint64_t now_ms);
+/* A request wants attention at this time. */
+void core_note_due(struct vxc_core *core, uint64_t due_ms);
 void core_notice(struct vxc_core *core, int type, uint64_t id, int64_t number, const char *text);
 
 /* core_session.c: what follows the hello */

@@ -8,8 +8,8 @@
 #include "vxc/client.h"
 #include "wire/message.h"
 
-/* Appends the payload of a request. VXC_EINVAL (no such operation, a field out of range), VXC_ETOOBIG (a
- * key, name or value over its bound), VXC_ENOMEM; `out` is then as before. */
+/* Appends the payload of a request. VXC_EINVAL (no such operation, a field out of range),
+ * VXC_ETOOBIG (a key, name or value over its bound), VXC_ENOMEM; `out` is then as before. */
 int vxc_payload_write(const struct vxc_request *request, struct vxc_buffer *out,
                       struct vxc_error *err);
 

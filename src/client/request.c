@@ -1,7 +1,12 @@
 #include "client/payload.h"
 
+#include "base/limits.h"
+
+#include <assert.h>
+
 /* The public numbers are the protocol's. */
-#define SAME(NAME) static_assert((int)VXC_CALL_##NAME == (int)VXC_KIND_##NAME, "numbers of the wire");
+#define SAME(NAME)                                                                                 \
+    static_assert((int)VXC_CALL_##NAME == (int)VXC_KIND_##NAME, "numbers of the wire");
 SAME(NAMESPACE_LIST)
 SAME(SESSION_LIST)
 SAME(SESSION_GET)
@@ -102,8 +107,7 @@ static bool fill_map(const struct vxc_request *r, struct vxc_message *m)
             .map = name, .key = key, .value = value, .ttl_ms = r->ttl_ms};
         return true;
     case VXC_CALL_MAP_REMOVE:
-        m->map_remove =
-            (struct vxc_msg_map_remove){.map = name, .key = key, .want_old = want_old};
+        m->map_remove = (struct vxc_msg_map_remove){.map = name, .key = key, .want_old = want_old};
         return true;
     case VXC_CALL_MAP_REMOVE_IF:
         m->map_remove_if =
@@ -114,11 +118,8 @@ static bool fill_map(const struct vxc_request *r, struct vxc_message *m)
             .map = name, .key = key, .value = value, .ttl_ms = r->ttl_ms};
         return true;
     case VXC_CALL_MAP_REPLACE_IF:
-        m->map_replace_if = (struct vxc_msg_map_replace_if){.map = name,
-                                                            .key = key,
-                                                            .expected = expected,
-                                                            .value = value,
-                                                            .ttl_ms = r->ttl_ms};
+        m->map_replace_if = (struct vxc_msg_map_replace_if){
+            .map = name, .key = key, .expected = expected, .value = value, .ttl_ms = r->ttl_ms};
         return true;
     case VXC_CALL_MAP_SIZE:
         m->map_size = (struct vxc_msg_map_size){.map = name};
@@ -196,7 +197,8 @@ static bool fill_multimap(const struct vxc_request *r, struct vxc_message *m)
 
     switch (r->operation) {
     case VXC_CALL_MULTIMAP_PUT:
-        m->multimap_put = (struct vxc_msg_multimap_put){.multimap = name, .key = key, .value = value};
+        m->multimap_put =
+            (struct vxc_msg_multimap_put){.multimap = name, .key = key, .value = value};
         return true;
     case VXC_CALL_MULTIMAP_REMOVE:
         m->multimap_remove =
@@ -391,8 +393,8 @@ static int check_sizes(const struct vxc_request *r, struct vxc_error *err)
                              r->name.size, VXC_NAME_SIZE_MAX);
     }
     if (r->key.size > VXC_KEY_SIZE_MAX) {
-        return vxc_error_set(err, VXC_ETOOBIG, "the key has %zu bytes; the limit is %u", r->key.size,
-                             VXC_KEY_SIZE_MAX);
+        return vxc_error_set(err, VXC_ETOOBIG, "the key has %zu bytes; the limit is %u",
+                             r->key.size, VXC_KEY_SIZE_MAX);
     }
     /* What stands in a set is a key to it, sent in the field `value`. */
     const bool element = r->operation >= VXC_CALL_SET_ADD && r->operation <= VXC_CALL_SET_CONTAINS;
@@ -444,7 +446,7 @@ static int write_compares(const struct vxc_request *r, struct vxc_buffer *raw)
         const struct vxc_condition_on *c = &r->compares[i];
         struct vxc_message m = {.kind = VXC_KIND_COMPARE};
         m.compare = (struct vxc_msg_compare){.target = (uint16_t)c->target,
-                                             .operator= (uint8_t) c->condition,
+                                             .operator=(uint8_t) c->condition,
                                              .name = vxc_slice_of(c->name),
                                              .key = vxc_slice_of(c->key),
                                              .expected = vxc_slice_of(c->expected),
@@ -477,9 +479,9 @@ static int write_transaction(const struct vxc_request *r, struct vxc_buffer *out
     int rc;
 
     if (r->compares_count + r->then_count + r->else_count > VXC_TRANSACTION_OPS_MAX) {
-        return vxc_error_set(err, VXC_ETOOBIG, "the transaction has %zu operations; the limit is %u",
-                             r->compares_count + r->then_count + r->else_count,
-                             VXC_TRANSACTION_OPS_MAX);
+        return vxc_error_set(
+            err, VXC_ETOOBIG, "the transaction has %zu operations; the limit is %u",
+            r->compares_count + r->then_count + r->else_count, VXC_TRANSACTION_OPS_MAX);
     }
     rc = write_compares(r, &compares);
     if (rc == VXC_OK) {

@@ -68,8 +68,7 @@ int vxc_configuration_encode(const struct vxc_configuration *configuration, stru
     (void)vxc_buffer_put_u64(out, configuration->count);
     for (uint32_t i = 0; i < configuration->count; i++) {
         char address[ADDRESS_SIZE_MAX];
-        int length =
-            snprintf(address, sizeof address, "%" PRIu64, configuration->members[i].id);
+        int length = snprintf(address, sizeof address, "%" PRIu64, configuration->members[i].id);
         (void)vxc_buffer_put_u64(out, configuration->members[i].id);
         (void)vxc_buffer_append(out, address, (size_t)length + 1);
         (void)vxc_buffer_put_u8(out, (uint8_t)configuration->members[i].role);

@@ -1,6 +1,7 @@
 /* A configuration: who is in the cluster and in which role, in the engine's own encoding.
  *
- *   format u8 (1) | count u64 | count × (id u64 | address, NUL-terminated | role u8) | zeros to 8 bytes
+ *   format u8 (1) | count u64 | count × (id u64 | address, NUL-terminated | role u8) | zeros to 8
+ * bytes
  *
  * The engine's decoder trusts its input, so bytes from disk and network are checked here first. The
  * address is the node id in decimal: ports may change, real addresses live in the member table.

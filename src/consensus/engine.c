@@ -2,8 +2,8 @@
  *
  *   event               passes to the engine                stays ours
  *   START               metadata.configuration              entries array, payloads, batches
- *   SUBMIT              nothing                             entry, batch (may point anywhere, not NULL)
- *   RECEIVE append      the one batch of all entries: freed by the engine, or handed back in
+ *   SUBMIT              nothing                             entry, batch (may point anywhere, not
+ * NULL) RECEIVE append      the one batch of all entries: freed by the engine, or handed back in
  *                       update.entries.batch[0].batch and then ours to raft_free()    entries array
  *   RECEIVE image       conf and data: freed by the engine, or handed back in update.snapshot;
  *                       leaked when one is being installed already (so we never pass a second)
@@ -45,11 +45,11 @@ _Static_assert((int)VXC_MEMBER_VOTER == (int)RAFT_VOTER, "…");
 _Static_assert((int)VXC_MEMBER_SPARE == (int)RAFT_SPARE, "…");
 
 enum {
-    ADDRESS_SIZE = 24,          /* bytes: a node id in decimal */
-    CAPACITY = 65535,           /* the engine's own space check is off: we refuse before we submit */
-    INFLIGHT_ENTRIES = 128,     /* per follower; 64–256 keeps a pipe full at one batch per entry */
-    REQUEST_VOTE_VERSION = 2,   /* of the engine's messages: with pre-vote */
-    APPEND_RESULT_VERSION = 2,  /* with features and capacity */
+    ADDRESS_SIZE = 24,         /* bytes: a node id in decimal */
+    CAPACITY = 65535,          /* the engine's own space check is off: we refuse before we submit */
+    INFLIGHT_ENTRIES = 128,    /* per follower; 64–256 keeps a pipe full at one batch per entry */
+    REQUEST_VOTE_VERSION = 2,  /* of the engine's messages: with pre-vote */
+    APPEND_RESULT_VERSION = 2, /* with features and capacity */
     FEATURE_CAPACITY = 1,
 };
 
@@ -62,7 +62,8 @@ struct vxc_engine {
     uint64_t now_ms;         /* of the last event: the engine's time never goes back */
     uint64_t confirmed_term; /* an own entry of this term was applied (G4) */
     bool installing;
-    struct raft_snapshot_metadata image; /* while installing; its configuration is ours until then */
+    struct raft_snapshot_metadata
+        image; /* while installing; its configuration is ours until then */
 };
 
 static const char *const event_names[] = {
@@ -295,8 +296,8 @@ void vxc_engine_free(struct vxc_engine *engine)
     free(engine);
 }
 
-/* Collects terms and types; the payloads of configurations are copied, for a log may lend only one at
- * a time. *newest is the last of them behind the base. */
+/* Collects terms and types; the payloads of configurations are copied, for a log may lend only one
+ * at a time. *newest is the last of them behind the base. */
 static int load_entries(const struct vxc_engine_start *start, struct raft_entry *entries,
                         uint64_t count, struct vxc_configuration *newest, struct vxc_error *err)
 {
@@ -409,18 +410,18 @@ int vxc_engine_start(struct vxc_engine *engine, uint64_t now_ms,
         metadata.configuration_index = start->base->configuration_index;
         decode_checked(start->base->configuration, &metadata.configuration);
     }
-    (void)step(engine, now_ms, /* cannot fail: not a submit */
-               &(struct raft_event){
-                   .type = RAFT_START,
-                   .start = {.term = term,
-                             .voted_for = voted_for,
-                             .metadata = start->base == NULL ? NULL : &metadata,
-                             .start_index = count == 0 && start->base != NULL
-                                                ? start->base->index + 1
-                                                : start->first_index,
-                             .entries = entries,
-                             .n_entries = (unsigned)count},
-               });
+    (void)step(
+        engine, now_ms, /* cannot fail: not a submit */
+        &(struct raft_event){
+            .type = RAFT_START,
+            .start = {.term = term,
+                      .voted_for = voted_for,
+                      .metadata = start->base == NULL ? NULL : &metadata,
+                      .start_index = count == 0 && start->base != NULL ? start->base->index + 1
+                                                                       : start->first_index,
+                      .entries = entries,
+                      .n_entries = (unsigned)count},
+        });
     engine->started = true;
     free_entries(entries, count);
     return 0;
@@ -431,9 +432,8 @@ int vxc_engine_start(struct vxc_engine *engine, uint64_t now_ms,
 int vxc_engine_submit(struct vxc_engine *engine, uint64_t now_ms,
                       const struct vxc_engine_entry *entry)
 {
-    static char no_bytes[1]; /* an empty payload still needs a batch that is not NULL */
     uint64_t index = vxc_engine_last_index(engine) + 1;
-    void *bytes = entry->payload.size == 0 ? no_bytes : (void *)(uintptr_t)entry->payload.data;
+    void *bytes = (void *)(uintptr_t)entry->payload.data;
     struct raft_entry submitted = {
         .term = entry->term,
         .type = (enum raft_entry_type)entry->type,
@@ -441,6 +441,7 @@ int vxc_engine_submit(struct vxc_engine *engine, uint64_t now_ms,
         .batch = bytes,
     };
 
+    vxc_check(bytes != NULL);
     if (entry->type == VXC_LOG_CHANGE) {
         struct vxc_configuration configuration;
 
@@ -453,9 +454,9 @@ int vxc_engine_submit(struct vxc_engine *engine, uint64_t now_ms,
         }
     }
     vxc_check(!vxc_engine_can_submit(engine) || entry->term == vxc_engine_term(engine));
-    switch (step(engine, now_ms,
-                 &(struct raft_event){.type = RAFT_SUBMIT,
-                                      .submit = {.entries = &submitted, .n = 1}})) {
+    switch (step(
+        engine, now_ms,
+        &(struct raft_event){.type = RAFT_SUBMIT, .submit = {.entries = &submitted, .n = 1}})) {
     case 0:
         vxc_check(vxc_engine_last_index(engine) == index);
         return 0;
@@ -515,8 +516,8 @@ void vxc_engine_timeout(struct vxc_engine *engine, uint64_t now_ms)
 {
     struct raft *raft = &engine->raft;
 
-    /* G3, the other door: a follower that became the only voter elects itself at its timeout. Raising
-     * the term is what an election proper would do; the engine forgets it. */
+    /* G3, the other door: a follower that became the only voter elects itself at its timeout.
+     * Raising the term is what an election proper would do; the engine forgets it. */
     if (would_elect_itself(engine) && !engine->installing && now_ms >= raft_timeout(raft) &&
         raft->last_stored == raft_last_index(raft)) {
         uint64_t term = raft->current_term;
@@ -654,8 +655,7 @@ static void receive_append(struct vxc_engine *engine, uint64_t now_ms,
     /* G1: the engine files a configuration under the index of the batch's first entry, so every
      * configuration is made to be the first of its batch. */
     do {
-        const struct vxc_engine_entry *entries =
-            total == 0 ? NULL : message->append.entries + done;
+        const struct vxc_engine_entry *entries = total == 0 ? NULL : message->append.entries + done;
         uint32_t count = total - done;
 
         for (uint32_t i = 1; i < count; i++) {
@@ -772,8 +772,7 @@ static void receive_timeout_now(struct vxc_engine *engine, uint64_t now_ms,
 int vxc_engine_receive(struct vxc_engine *engine, uint64_t now_ms,
                        const struct vxc_engine_message *message)
 {
-    bool from_leader =
-        message->type == VXC_ENGINE_APPEND || message->type == VXC_ENGINE_IMAGE;
+    bool from_leader = message->type == VXC_ENGINE_APPEND || message->type == VXC_ENGINE_IMAGE;
 
     /* Two leaders of one term cannot be, so nobody may tell us that there are. */
     if (message->peer == 0 || message->peer == engine->options.node_id || message->term == 0 ||

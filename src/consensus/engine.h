@@ -1,18 +1,18 @@
 /* The engine: elections, commit and membership, decided by libraft 0.22.1's raft_step.
  *
- * raft_step is a pure state machine: events in, updates out. This module is the one shim in front of
- * it and the only one that sees raft.h. It gives every event a time that never goes back, carries the
- * updates out through the hooks below, and keeps the guards G1–G6 against bugs of that version
- * (docs/consensus.md), so that nobody else has to know them.
+ * raft_step is a pure state machine: events in, updates out. This module is the one shim in front
+ * of it and the only one that sees raft.h. It gives every event a time that never goes back,
+ * carries the updates out through the hooks below, and keeps the guards G1–G6 against bugs of that
+ * version (docs/consensus.md), so that nobody else has to know them.
  *
  * After each event the hooks run in the one order that is safe:
  *   store_vote  term and vote, durable on return: nothing may leave the node before
  *   append      entries that came from a peer or from the engine itself (its barrier), see below
  *   install     an image is to be installed; call vxc_engine_installed() when it is
  *   send        messages
- * Afterwards the caller looks at vxc_engine_commit_index() and applies, at most up to what is durable
- * and never while installing; for each applied configuration entry it calls vxc_engine_configured().
- * No hook may call back into the engine.
+ * Afterwards the caller looks at vxc_engine_commit_index() and applies, at most up to what is
+ * durable and never while installing; for each applied configuration entry it calls
+ * vxc_engine_configured(). No hook may call back into the engine.
  *
  * Any failure of an event other than a refused submit may have left the engine half-changed: the
  * process ends (vxc_fatal). So does a committed entry that conflicts with ours.
@@ -62,7 +62,8 @@ struct vxc_engine_message {
         struct {
             uint64_t prev_index, prev_term, commit_index;
             uint32_t count;
-            /* Going out: NULL, the sender fills in `count` entries behind prev_index from its log. */
+            /* Going out: NULL, the sender fills in `count` entries behind prev_index from its log.
+             */
             const struct vxc_engine_entry *entries;
         } append;
         struct {
@@ -88,16 +89,17 @@ struct vxc_engine_options {
     uint64_t node_id; /* ≥ 1; also the engine's address */
     uint32_t election_timeout_ms;
     uint32_t heartbeat_ms;
-    uint32_t seed;    /* of the election jitter */
+    uint32_t seed; /* of the election jitter */
 
     void *data; /* for the hooks */
     void (*store_vote)(void *data, uint64_t term, uint64_t voted_for);
-    /* The log is cut before `index`, then gets these entries; borrowed during the call. Own submitted
-     * entries are not announced here: their caller has appended them already. */
+    /* The log is cut before `index`, then gets these entries; borrowed during the call. Own
+     * submitted entries are not announced here: their caller has appended them already. */
     void (*append)(void *data, uint64_t index, const struct vxc_engine_entry *entries,
                    uint32_t count);
     void (*install)(void *data, const struct vxc_log_base *base);
-    void (*send)(void *data, const struct vxc_engine_message *message); /* NULL: there are no peers */
+    void (*send)(void *data,
+                 const struct vxc_engine_message *message); /* NULL: there are no peers */
 };
 
 /* What a node knows when it starts. */
@@ -166,7 +168,8 @@ uint64_t vxc_engine_voted_for(const struct vxc_engine *engine);
 uint64_t vxc_engine_leader(const struct vxc_engine *engine); /* node id; 0 = unknown */
 uint64_t vxc_engine_commit_index(const struct vxc_engine *engine);
 uint64_t vxc_engine_last_index(const struct vxc_engine *engine);
-uint64_t vxc_engine_timeout_ms(const struct vxc_engine *engine); /* monotonic, when to call timeout */
+uint64_t
+vxc_engine_timeout_ms(const struct vxc_engine *engine); /* monotonic, when to call timeout */
 bool vxc_engine_installing(const struct vxc_engine *engine);
 /* Leader, and not about to hand over: submit of a command will not be refused. */
 bool vxc_engine_can_submit(const struct vxc_engine *engine);

@@ -82,7 +82,7 @@ void vxc_deadlines_load(struct vxc_fsm *fsm)
     vxc_table_scan_close(scan);
 }
 
-/* Copies the keys of what is due into fsm->outcomes as a list, at most as many as one entry reaps, and
+/* Copies the keys of what is due into fsm->work as a list, at most as many as one entry reaps, and
  * notes when the next one behind them is due. Reaping changes rows, so it cannot run within the scan. */
 static uint32_t collect_due(struct vxc_fsm *fsm, uint64_t stamp_ms)
 {
@@ -90,7 +90,7 @@ static uint32_t collect_due(struct vxc_fsm *fsm, uint64_t stamp_ms)
     struct vxc_slice key, body;
     uint32_t count = 0;
 
-    vxc_buffer_clear(&fsm->outcomes);
+    vxc_buffer_clear(&fsm->work);
     fsm->next_due_ms = UINT64_MAX;
     while (vxc_table_scan_next(scan, &key, &body)) {
         if (key.size < HEAD_SIZE) {
@@ -101,7 +101,7 @@ static uint32_t collect_due(struct vxc_fsm *fsm, uint64_t stamp_ms)
             fsm->next_due_ms = vxc_load_be64(key.data);
             break;
         }
-        if (vxc_buffer_put_bytes(&fsm->outcomes, key) != 0) {
+        if (vxc_buffer_put_bytes(&fsm->work, key) != 0) {
             vxc_fatal("out of memory for due rows");
         }
         count++;
@@ -145,7 +145,7 @@ void vxc_deadlines_reap(struct vxc_fsm *fsm)
 
     if (fsm->stamp_ms >= fsm->next_due_ms) {
         count = collect_due(fsm, fsm->stamp_ms);
-        rest = vxc_buffer_slice(&fsm->outcomes);
+        rest = vxc_buffer_slice(&fsm->work);
         for (uint32_t i = 0; i < count && vxc_list_next(&rest, &key) == 0; i++) {
             reap_one(fsm, key);
         }

@@ -26,6 +26,7 @@ void vxc_json_i64(struct vxc_json *json, const char *name, int64_t value);
 void vxc_json_bool(struct vxc_json *json, const char *name, bool value);
 void vxc_json_string(struct vxc_json *json, const char *name, const char *value); /* plain ASCII */
 void vxc_json_bytes(struct vxc_json *json, const char *name, struct vxc_slice value);
+void vxc_json_hex(struct vxc_json *json, const char *name, struct vxc_slice value);
 /* Opens "name": [ … ]; members inside are objects begun by vxc_json_item(). */
 void vxc_json_array_open(struct vxc_json *json, const char *name);
 void vxc_json_item_open(struct vxc_json *json);

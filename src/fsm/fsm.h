@@ -93,6 +93,9 @@ int vxc_fsm_apply(struct vxc_fsm *fsm, uint64_t index, uint64_t term, struct vxc
                   uint32_t skip, void (*after_each)(void *data, uint32_t done), void *data,
                   struct vxc_error *err);
 
+/* Notes that the log entry `index` was none of ours (the engine's own: a configuration, a barrier). */
+void vxc_fsm_pass(struct vxc_fsm *fsm, uint64_t index, uint64_t term);
+
 /* Answers a query from the applied state. Result slices live until the next call. */
 void vxc_fsm_query(struct vxc_fsm *fsm, const struct vxc_command *query, struct vxc_result *result);
 

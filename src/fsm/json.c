@@ -165,6 +165,18 @@ void vxc_json_bytes(struct vxc_json *json, const char *name, struct vxc_slice va
     put_string(json, "\"");
 }
 
+void vxc_json_hex(struct vxc_json *json, const char *name, struct vxc_slice value)
+{
+    put_name(json, name, "");
+    put_string(json, "\"");
+    for (size_t i = 0; i < value.size; i++) {
+        char digits[4];
+        (void)snprintf(digits, sizeof digits, "%02x", value.data[i]);
+        put_string(json, digits);
+    }
+    put_string(json, "\"");
+}
+
 void vxc_json_array_open(struct vxc_json *json, const char *name)
 {
     put_name(json, name, "");

@@ -79,17 +79,22 @@ bool vxc_page_has_room(const struct vxc_page *page, size_t size)
 void vxc_page_add(struct vxc_page *page, struct vxc_slice tail, struct vxc_slice first,
                   const struct vxc_slice *second)
 {
-    vxc_check(tail.size < VXC_CURSOR_SIZE_MAX);
     vxc_list_add(&page->list, first);
     if (second != NULL) {
         vxc_list_add(&page->list, *second);
     }
+    vxc_page_mark(page, tail);
+    page->row_count++;
+}
+
+void vxc_page_mark(struct vxc_page *page, struct vxc_slice tail)
+{
+    vxc_check(tail.size < VXC_CURSOR_SIZE_MAX);
     page->last.data[0] = CURSOR_FORMAT;
     if (tail.size != 0) {
         memcpy(page->last.data + 1, tail.data, tail.size);
     }
     page->last.size = 1 + tail.size;
-    page->row_count++;
 }
 
 void vxc_page_end(struct vxc_page *page, bool more, struct vxc_result *result)

@@ -28,8 +28,7 @@ static void keep_old(struct vxc_fsm *fsm, const struct vxc_command *command,
     }
 }
 
-/* When a ttl given now ends; false when there is no such moment. */
-static bool due_of(const struct vxc_fsm *fsm, int64_t ttl_ms, uint64_t *due_ms)
+bool vxc_map_due(const struct vxc_fsm *fsm, int64_t ttl_ms, uint64_t *due_ms)
 {
     if (ttl_ms < 0 || (uint64_t)ttl_ms > UINT64_MAX - 1 - fsm->stamp_ms) {
         return false;
@@ -48,8 +47,8 @@ static void write_entry(struct vxc_fsm *fsm, const struct vxc_command *command,
     struct vxc_element element = {.version = fsm->index, .key = command->key, .value = command->value};
     uint64_t old_due_ms = place->found ? place->old.expires_at_ms : 0;
 
-    if (!due_of(fsm, command->a, &element.expires_at_ms)) {
-        vxc_result_fail(result, VXC_EINVAL, "the time to live is negative or too long");
+    if (!vxc_map_due(fsm, command->a, &element.expires_at_ms)) {
+        vxc_result_fail(result, VXC_EINVAL, VXC_TEXT_TTL);
         return;
     }
     if (size > old_size && !vxc_quota_has_room(fsm, size - old_size + name_cost)) {

@@ -20,6 +20,7 @@
 #define VXC_OBJECTS_RESIDENT_MAX 65536u
 
 /* What refusals say. */
+#define VXC_TEXT_TTL   "the time to live is negative or too long"
 #define VXC_TEXT_QUOTA "the quota of bytes is used up: remove something first"
 #define VXC_TEXT_NAME_COLLISION                                                                    \
     "another name over 440 bytes has the same first 440 bytes and the same hash: choose a new name"

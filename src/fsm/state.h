@@ -71,7 +71,7 @@ struct vxc_fsm {
 
     /* resident, not replicated */
     uint64_t next_due_ms;       /* no deadline falls due before this */
-    struct vxc_buffer outcomes; /* of a transaction's operations */
+    struct vxc_buffer work;     /* of one step: due rows, outcomes of a transaction's operations */
     struct vxc_error damage;    /* first row met that no version of ours wrote; stops the node */
     uint64_t flushed_index;     /* what the meta row says */
     uint32_t flushed_position;
@@ -241,6 +241,9 @@ void vxc_lock_wait_disown(struct vxc_fsm *fsm, uint64_t session, struct vxc_slic
 void vxc_watch_disown(struct vxc_fsm *fsm, uint64_t session, struct vxc_slice key);
 void vxc_member_disown(struct vxc_fsm *fsm, uint64_t session, struct vxc_slice key);
 
+/* When a time to live given now ends (0 = never); false when it is negative or too long. */
+bool vxc_map_due(const struct vxc_fsm *fsm, int64_t ttl_ms, uint64_t *due_ms);
+
 /* Clears a map by name if it exists (used by NODE_JOIN when membership goes from none to one). */
 void vxc_map_clear_by_name(struct vxc_fsm *fsm, uint64_t namespace_id, struct vxc_slice name);
 
@@ -274,6 +277,8 @@ bool vxc_page_has_room(const struct vxc_page *page, size_t size);
  * within the scan (≤ 512 bytes): the next page begins behind it. */
 void vxc_page_add(struct vxc_page *page, struct vxc_slice tail, struct vxc_slice first,
                   const struct vxc_slice *second);
+/* Moves the cursor of the next page behind rows that were looked at and not added. */
+void vxc_page_mark(struct vxc_page *page, struct vxc_slice tail);
 /* Sets value, number (rows), and next when `more` rows are left. */
 void vxc_page_end(struct vxc_page *page, bool more, struct vxc_result *result);
 

@@ -20,6 +20,11 @@ int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gat
     return 0;
 }
 
+void vxc_gateway_set_replica(struct vxc_gateway *g, struct vxc_replica *replica)
+{
+    g->options.replica = replica;
+}
+
 void vxc_gateway_free(struct vxc_gateway *g)
 {
     if (g == NULL) {
@@ -172,7 +177,7 @@ int vxc_request_keep(struct vxc_request *r, struct vxc_slice bytes)
 static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r);
 
 /* Answers everything at the front of the FIFO that needs no log any more. */
-static void drain(struct vxc_caller *caller)
+void vxc_caller_drain(struct vxc_caller *caller)
 {
     while (caller->head != NULL && caller->head->state != VXC_REQUEST_PROPOSED) {
         struct vxc_request *r = caller->head;
@@ -206,7 +211,7 @@ void vxc_request_propose(struct vxc_request *r, const struct vxc_command *comman
             vxc_caller_unblock(r->caller);
         }
         refuse(r, rv, rv == VXC_EBUSY ? "busy: too much waits for the log; try again" : NULL);
-        drain(r->caller);
+        vxc_caller_drain(r->caller);
     }
 }
 
@@ -231,7 +236,7 @@ static void read_now(struct vxc_caller *caller, uint32_t request_id, const struc
     int rv;
 
     if (m->kind == VXC_KIND_PING) {
-        static const struct vxc_message pong = {.kind = VXC_KIND_PONG};
+        struct vxc_message pong = vxc_message_of(VXC_KIND_PONG);
         vxc_reply_message(caller, request_id, VXC_FRAME_PONG, &pong);
         return;
     }
@@ -387,7 +392,7 @@ static void on_write(struct vxc_caller *caller, const struct vxc_frame *frame,
     }
     if (rv != 0) {
         refuse(r, rv, text);
-        drain(caller);
+        vxc_caller_drain(caller);
         return;
     }
     command.namespace_id = caller->namespace_id;
@@ -446,7 +451,7 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
         g->stats.frames_refused_total++;
         if (r != NULL) {
             refuse(r, rv, NULL);
-            drain(caller);
+            vxc_caller_drain(caller);
         }
     } else if (is_read(&m)) {
         on_read(caller, frame, &m);
@@ -521,14 +526,14 @@ void vxc_gateway_on_result(void *data, struct vxc_proposal *proposal,
         }
         return;
     }
-    drain(caller);
+    vxc_caller_drain(caller);
 }
 
 void vxc_gateway_on_role(void *data)
 {
     struct vxc_gateway *g = data;
 
-    if (vxc_replica_is_primary(g->options.replica)) {
+    if (g->options.replica != NULL && vxc_replica_is_primary(g->options.replica)) {
         vxc_leases_restart(g);
     }
 }

@@ -30,7 +30,7 @@
 struct vxc_gateway;
 
 struct vxc_gateway_options {
-    struct vxc_replica *replica; /* borrowed */
+    struct vxc_replica *replica; /* borrowed; see vxc_gateway_set_replica */
     struct vxc_fsm *fsm;         /* borrowed */
     const struct vxc_clock *clock;
     const struct vxc_logger *logger;
@@ -45,6 +45,8 @@ struct vxc_gateway_options {
 
 int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gateway **gateway);
 void vxc_gateway_free(struct vxc_gateway *gateway);
+/* The replica is born after the gateway, whose hooks it calls. */
+void vxc_gateway_set_replica(struct vxc_gateway *gateway, struct vxc_replica *replica);
 
 /* Hooks for the listener. */
 void *vxc_gateway_on_open(void *gateway, struct vxc_conn *conn);

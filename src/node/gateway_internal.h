@@ -7,6 +7,18 @@
 
 #include <uthash.h>
 
+#include <string.h>
+
+/* A message with all fields zero, absent, empty. */
+static inline struct vxc_message vxc_message_of(uint16_t kind)
+{
+    struct vxc_message message;
+
+    memset(&message, 0, sizeof message);
+    message.kind = kind;
+    return message;
+}
+
 struct vxc_caller;
 
 /* A session as its lease keeper sees it. Legacy sessions may have several callers, others one. */
@@ -78,6 +90,8 @@ bool vxc_request_continue(struct vxc_request *request, const struct vxc_command 
 struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_frame *frame);
 /* Keeps a copy of bytes with the request (a name or node id that a later stage needs). */
 int vxc_request_keep(struct vxc_request *request, struct vxc_slice bytes);
+/* Answers everything at the front of the FIFO that does not wait for the log. */
+void vxc_caller_drain(struct vxc_caller *caller);
 /* Takes the caller's frames again after a blocking request. */
 void vxc_caller_block(struct vxc_caller *caller);
 void vxc_caller_unblock(struct vxc_caller *caller);
@@ -90,6 +104,11 @@ void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t f
 /* Error in the dialect of the request's kind: 69 for kinds below 100, 100 above. */
 void vxc_reply_error(struct vxc_caller *caller, uint16_t kind, uint32_t request_id, int code,
                      const char *text);
+/* Pairs as the state machine lists them: one item after the other, each counted. */
+int vxc_state_pairs(struct vxc_slice encoded, struct vxc_list *pairs);
+/* The list of one address as pairs of node id and registration_info, in the gateway's scratch. */
+int vxc_reply_registrations(struct vxc_gateway *gateway, struct vxc_slice view,
+                            struct vxc_list *pairs);
 /* The reply that message.def names for the request's kind. */
 void vxc_reply_result(struct vxc_caller *caller, const struct vxc_request *request,
                       const struct vxc_result *result);

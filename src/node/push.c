@@ -49,7 +49,7 @@ static void lock_event(const struct vxc_event *e, struct vxc_message *m)
 /* A legacy node hears only of its lock grants: the second kind-36 frame with the same request id. */
 static void push_legacy(struct vxc_lease *lease, const struct vxc_event *e)
 {
-    struct vxc_message m = {.kind = VXC_KIND_LEGACY_LOCK_ACQUIRE_REPLY};
+    struct vxc_message m = vxc_message_of(VXC_KIND_LEGACY_LOCK_ACQUIRE_REPLY);
 
     if (e->type != VXC_EVENT_LOCK_GRANTED) {
         return;
@@ -86,7 +86,7 @@ void vxc_gateway_on_event(void *data, const struct vxc_event *e)
             m.kind = VXC_KIND_EVENT_REGISTRATIONS;
             m.event_registrations = (struct vxc_msg_event_registrations){
                 .index = e->index, .ordinal = e->ordinal, .watch = e->watch, .address = e->name};
-            (void)vxc_list_read_pairs(e->view, &m.event_registrations.registrations);
+            (void)vxc_reply_registrations(g, e->view, &m.event_registrations.registrations);
             break;
         case VXC_EVENT_LOCK_GRANTED:
         case VXC_EVENT_LOCK_TIMEOUT:

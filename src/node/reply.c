@@ -58,6 +58,17 @@ void vxc_reply_error(struct vxc_caller *caller, uint16_t kind, uint32_t request_
 
 /* ---- lists ---- */
 
+int vxc_state_pairs(struct vxc_slice encoded, struct vxc_list *pairs)
+{
+    int rv = vxc_list_read_items(encoded, pairs);
+
+    if (rv == 0 && pairs->count % 2 != 0) {
+        return VXC_EPROTO;
+    }
+    pairs->count /= 2;
+    return rv;
+}
+
 /* Keys alone or values alone become pairs with the other side empty. */
 static int pairs_of_items(struct vxc_slice encoded, bool keys, struct vxc_buffer *out,
                           struct vxc_list *rows)
@@ -107,7 +118,7 @@ static int page(struct vxc_caller *caller, const struct vxc_request *r,
     int rv = 0;
 
     if (result->value.size > 0 && side == SIDE_PAIRS) {
-        rv = vxc_list_read_pairs(result->value, &rows);
+        rv = vxc_state_pairs(result->value, &rows);
     } else if (result->value.size > 0) {
         rv = pairs_of_items(result->value, side == SIDE_KEYS, &caller->gateway->scratch, &rows);
     }

@@ -43,6 +43,7 @@ static int route_map(const struct vxc_message *m, struct vxc_command *c, const c
     case VXC_KIND_MAP_PUT_IF_ABSENT:
         IS(MAP_PUT_IF_ABSENT), c->name = m->map_put_if_absent.map;
         c->key = m->map_put_if_absent.key, c->value = m->map_put_if_absent.value;
+        c->flags = VXC_COMMAND_WANT_OLD;
         return ttl(m->map_put_if_absent.ttl_ms, c, text);
     case VXC_KIND_MAP_REMOVE:
         IS(MAP_REMOVE), c->name = m->map_remove.map, c->key = m->map_remove.key;
@@ -325,6 +326,10 @@ static int route_members(const struct vxc_message *m, struct vxc_buffer *scratch
         return 0;
     case VXC_KIND_SESSION_EXPIRE:
         IS(SESSION_EXPIRE), c->a = (int64_t)m->session_expire.session;
+        return 0;
+    case VXC_KIND_SESSION_LIST:
+        IS(SESSION_LIST), c->key = cursor(m->session_list.cursor);
+        c->b = limits(m->session_list.limit, 0);
         return 0;
     case VXC_KIND_NAMESPACE_LIST:
         IS(NAMESPACE_LIST);

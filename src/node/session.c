@@ -12,7 +12,7 @@ static void answer_hello(struct vxc_caller *caller, uint32_t request_id)
 {
     struct vxc_gateway *g = caller->gateway;
     bool primary = vxc_replica_is_primary(g->options.replica);
-    struct vxc_message m = {.kind = VXC_KIND_HELLO_REPLY};
+    struct vxc_message m = vxc_message_of(VXC_KIND_HELLO_REPLY);
 
     m.hello_reply.version = VXC_PROTOCOL_VERSION;
     m.hello_reply.node_id = g->options.node_id;
@@ -31,7 +31,7 @@ static void answer_namespace(struct vxc_caller *caller, const struct vxc_request
     if (r->kind == VXC_KIND_HELLO) {
         answer_hello(caller, r->request_id);
     } else {
-        struct vxc_message m = {.kind = VXC_KIND_DONE_REPLY};
+        struct vxc_message m = vxc_message_of(VXC_KIND_DONE_REPLY);
         m.done_reply.index = index;
         vxc_reply_message(caller, r->request_id, 0, &m);
     }
@@ -75,7 +75,7 @@ void vxc_session_opened(struct vxc_gateway *g, uint64_t session)
 static void answer_session(struct vxc_caller *caller, uint32_t request_id,
                            const struct vxc_session_view *view, bool resumed, bool resync)
 {
-    struct vxc_message m = {.kind = VXC_KIND_SESSION_REPLY};
+    struct vxc_message m = vxc_message_of(VXC_KIND_SESSION_REPLY);
 
     m.session_reply.index = vxc_fsm_applied_index(caller->gateway->options.fsm);
     m.session_reply.session = view->id;
@@ -141,7 +141,7 @@ static void resumed(struct vxc_request *r)
     take_over(lease, caller);
     resync = vxc_fsm_replay(g->options.fsm, session, last_index) != 0;
     if (resync) {
-        struct vxc_message m = {.kind = VXC_KIND_EVENT_RESYNC};
+        struct vxc_message m = vxc_message_of(VXC_KIND_EVENT_RESYNC);
         m.event_resync.index = vxc_fsm_applied_index(g->options.fsm);
         vxc_reply_message(caller, 0, VXC_FRAME_EVENT, &m);
     }

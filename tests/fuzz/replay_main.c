@@ -2,7 +2,6 @@
  * named folder, once. A folder that is missing or empty is a failure: a corpus that is not there
  * proves nothing.
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>

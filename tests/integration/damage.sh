@@ -72,12 +72,15 @@ served_right() {
     local part
     if ! contents "$1.seen" 2>"$1.client.err"; then
         # Damage found while serving ends the node with the same status and report.
-        if ! kill -0 "$2" 2>/dev/null; then
-            local status=0
-            wait "$2" || status=$?
-            refusal_right "$1" "$status"
-            return
-        fi
+        local waited status=0
+        for ((waited = 0; waited < 200; waited++)); do
+            if ! kill -0 "$2" 2>/dev/null; then
+                wait "$2" || status=$?
+                refusal_right "$1" "$status"
+                return
+            fi
+            nap 0.01
+        done
         echo "WRONG: served, but not all: $(tail -n 2 "$1.client.err")"
         return
     fi

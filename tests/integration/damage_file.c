@@ -5,7 +5,6 @@
  * seed decides everything. Places are drawn from blocks that hold something nine times in ten, for
  * a file of the log is mostly zeros; a file that is all zeros is damaged anywhere.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -13,7 +13,6 @@
  * all the same: the abort ends the transaction, and the flush takes one that has ended for one that
  * is on disk.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>

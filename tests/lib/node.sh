@@ -15,8 +15,7 @@ node_log=$work/node.log
 ready_ms_max=0  # slowest start seen
 checks_failed=0
 exit_hooks=()   # commands for the end, the last one first
-unset VERTX_CLUSTER_HOST VERTX_CLUSTER_PORT VERTX_CLUSTER_TIMEOUT VERTX_CLUSTER_PING_INTERVAL
-unset VERTX_CLUSTER_ENDPOINTS
+unset "${!VERTX_CLUSTER_@}"
 export LC_ALL=C # sort, comm and ranges go by bytes
 
 for program in vxcd vxc; do

@@ -1,0 +1,228 @@
+/* What arrives: the answers to hello, replies, events, pings. */
+#include "client/core_internal.h"
+
+#include <stdio.h>
+
+/* Where ENOTPRIMARY says to go; checked when the driver parses it. */
+static void note_primary(struct vxc_core *core, struct vxc_slice address)
+{
+    if (address.size > 0 && address.size < sizeof core->primary_address) {
+        (void)snprintf(core->primary_address, sizeof core->primary_address, "%.*s",
+                       (int)address.size, (const char *)address.data);
+    }
+}
+
+static int on_hello_reply(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
+                          struct vxc_error *err)
+{
+    const struct vxc_msg_hello_reply *h = &m->hello_reply;
+    struct vxc_reply reply;
+
+    if (m->kind != VXC_KIND_HELLO_REPLY) {
+        vxc_payload_reply_of(m, &reply, err);
+        return reply.code != VXC_OK
+                   ? vxc_error_prefix(err, "the server refused the hello")
+                   : vxc_error_set(err, VXC_EPROTO, "hello was answered by kind %u", m->kind);
+    }
+    vxc_buffer_clear(&core->server_text);
+    if (vxc_buffer_append(&core->server_text, h->server_version.data, h->server_version.size) !=
+            0 ||
+        vxc_buffer_append(&core->server_text, h->cluster_id.data, h->cluster_id.size) != 0) {
+        return vxc_error_set(err, VXC_ENOMEM, "%s", vxc_strerror(VXC_ENOMEM));
+    }
+    core->server =
+        (struct vxc_server){.version = vxc_bytes(core->server_text.data, h->server_version.size),
+                            .cluster_id = vxc_bytes(core->server_text.data + h->server_version.size,
+                                                    h->cluster_id.size),
+                            .node_id = h->node_id,
+                            .connection_id = h->connection_id,
+                            .primary = h->primary};
+    if (!h->primary) {
+        note_primary(core, h->primary_address);
+    }
+    if (core->session.wanted) {
+        return core_begin_session(core, now_ms);
+    }
+    core_become_ready(core, now_ms);
+    return VXC_OK;
+}
+
+/* ---- replies ---- */
+
+static struct pending *find_request(struct vxc_core *core, uint32_t request_id)
+{
+    struct pending *p;
+    TAILQ_FOREACH(p, &core->pending, link) /* replies come in order: it is the first, or near it */
+    {
+        if (p->state != PENDING_WAITING && p->request_id == request_id) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static void ask_again_later(struct vxc_core *core, struct pending *p, uint64_t now_ms)
+{
+    uint32_t delay_ms = BUSY_RETRY_MS_MIN << (p->busy_count < 6 ? p->busy_count : 6);
+
+    delay_ms = delay_ms < BUSY_RETRY_MS_MAX ? delay_ms : BUSY_RETRY_MS_MAX;
+    delay_ms = delay_ms / 2 + core_random(core) % (delay_ms / 2 + 1);
+    p->busy_count = p->busy_count < UINT8_MAX ? p->busy_count + 1 : UINT8_MAX;
+    p->state = PENDING_WAITING;
+    p->retry_ms = now_ms + delay_ms;
+    core->waiting_count++;
+    core_note_due(core, p->retry_ms);
+}
+
+/* An acquire that stands in the queue: its outcome is an event. */
+static bool is_queued(const struct pending *p, const struct vxc_frame *frame,
+                      const struct vxc_message *m)
+{
+    return p->kind == VXC_KIND_LOCK_ACQUIRE && m->kind == VXC_KIND_LOCK_REPLY &&
+           !m->lock_reply.acquired &&
+           (m->lock_reply.queue_position > 0 || (frame->flags & VXC_FRAME_MORE) != 0);
+}
+
+static int on_reply(struct vxc_core *core, const struct vxc_frame *frame,
+                    const struct vxc_message *m, uint64_t now_ms, struct vxc_error *err)
+{
+    struct pending *p = find_request(core, frame->request_id);
+    struct vxc_error text = {0};
+    struct vxc_reply reply;
+
+    if (p == NULL) {
+        return VXC_OK; /* its caller gave up waiting */
+    }
+    vxc_payload_reply_of(m, &reply, &text);
+    if (reply.code == VXC_OK && reply.index > core->session.seen_index) {
+        core->session.seen_index = reply.index;
+    }
+    if (reply.code == VXC_EBUSY) {
+        ask_again_later(core, p, now_ms);
+    } else if (reply.code == VXC_ENOTPRIMARY) {
+        if (m->kind == VXC_KIND_LEADER_REDIRECT) {
+            note_primary(core, m->leader_redirect.leader_address.bytes);
+        }
+        ask_again_later(core, p, now_ms);
+        return vxc_error_set(err, VXC_ENOTPRIMARY, "%s is not the primary",
+                             core->server.primary ? "the node, no longer," : "the node");
+    } else if (reply.code == VXC_ESESSION && p->sequence != 0 && core->session.id != 0) {
+        core_fail(core, p, reply.code, reply.message);
+        core_lose_session(core, reply.message);
+    } else if (is_queued(p, frame, m)) {
+        if (p->state == PENDING_SENT) {
+            p->state = PENDING_QUEUED;
+            core_notice(core, VXC_NOTICE_LOCK_QUEUED, p->sequence, reply.number, "");
+        }
+    } else {
+        core_finish(core, p, &reply);
+    }
+    return VXC_OK;
+}
+
+/* ---- events ---- */
+
+static void on_lock_outcome(struct vxc_core *core, const struct vxc_msg_event_lock *e)
+{
+    struct vxc_reply reply = {.message = "", .index = e->index};
+    struct pending *p;
+
+    TAILQ_FOREACH(p, &core->pending, link)
+    {
+        if (p->kind == VXC_KIND_LOCK_ACQUIRE && p->sequence == e->acquire_sequence) {
+            break;
+        }
+    }
+    if (p == NULL) {
+        return; /* repeated, or its caller gave up */
+    }
+    switch (e->type) {
+    case 40: /* granted */
+        reply.found = true;
+        reply.token = e->token;
+        break;
+    case 41: /* the wait is over */
+        reply.message = "the wait for the lock is over";
+        break;
+    default:
+        reply.code = VXC_ECANCELED;
+        reply.message = "the wait for the lock was canceled";
+        break;
+    }
+    core_finish(core, p, &reply);
+}
+
+/* True when a resumed session repeats what has been told already. */
+static bool is_repeated(struct core_session *s, uint64_t index)
+{
+    if (index < s->event_index) {
+        return true;
+    }
+    if (index > s->event_index) {
+        s->event_index = index;
+        s->event_count = 1;
+        s->replay_skip = 0;
+        return false;
+    }
+    if (s->replay_skip > 0) {
+        s->replay_skip--;
+        return true;
+    }
+    s->event_count++;
+    return false;
+}
+
+static int on_event(struct vxc_core *core, const struct vxc_message *m)
+{
+    struct vxc_notice notice;
+
+    if (m->kind == VXC_KIND_EVENT_LOCK) {
+        on_lock_outcome(core, &m->event_lock);
+        return VXC_OK;
+    }
+    if (vxc_payload_read_notice(m, &notice) != VXC_OK) {
+        return VXC_OK; /* an event of a later version */
+    }
+    if (notice.watched != 0 && is_repeated(&core->session, notice.index)) {
+        return VXC_OK;
+    }
+    if (notice.type == VXC_NOTICE_SESSION_EXPIRED && notice.id == core->session.id) {
+        core_lose_session(core, "the session has expired");
+        return VXC_OK;
+    }
+    if (core->options.on_notice != NULL) {
+        core->options.on_notice(core->options.data, &notice);
+    }
+    return VXC_OK;
+}
+
+/* ---- all of it ---- */
+
+int core_take_frame(struct vxc_core *core, const struct vxc_frame *frame, uint64_t now_ms,
+                    struct vxc_error *err)
+{
+    struct vxc_message m;
+    int rc;
+
+    if ((frame->flags & VXC_FRAME_PONG) != 0 || frame->kind == VXC_KIND_PONG) {
+        core->ping_open = false;
+        return VXC_OK;
+    }
+    rc = vxc_message_decode(frame->kind, frame->payload, &m);
+    if (rc == VXC_EKIND && (frame->flags & VXC_FRAME_EVENT) != 0) {
+        return VXC_OK; /* an event of a later version */
+    }
+    if (rc != VXC_OK) {
+        return vxc_error_set(err, rc, "the server sent kind %u, which cannot be read", frame->kind);
+    }
+    if ((frame->flags & VXC_FRAME_EVENT) != 0) {
+        return on_event(core, &m);
+    }
+    if (frame->request_id == core->handshake_id && core->state == VXC_CORE_HELLO) {
+        return on_hello_reply(core, &m, now_ms, err);
+    }
+    if (frame->request_id == core->handshake_id && core->state == VXC_CORE_SESSION) {
+        return core_on_session_reply(core, &m, now_ms, err);
+    }
+    return on_reply(core, frame, &m, now_ms, err);
+}

@@ -1,0 +1,184 @@
+/* The session of a client: opened or resumed after the hello, lost when the server forgot it. */
+#include "client/core_internal.h"
+
+static void session_done(struct vxc_core *core, int code, const char *text)
+{
+    void (*const on_done)(void *, int, const char *) = core->session.on_done;
+
+    core->session.on_done = NULL;
+    if (on_done != NULL) {
+        on_done(core->session.data, code, text);
+    }
+}
+
+int vxc_core_want_session(struct vxc_core *core, uint64_t session, struct vxc_slice secret,
+                          uint64_t first_sequence, uint32_t timeout_ms, struct vxc_slice name,
+                          void *data, void (*on_done)(void *data, int code, const char *text))
+{
+    struct core_session *s = &core->session;
+
+    if (s->wanted) {
+        return VXC_EEXISTS;
+    }
+    if (secret.size > sizeof s->secret) {
+        return VXC_EINVAL;
+    }
+    vxc_buffer_clear(&s->name);
+    if (vxc_buffer_append(&s->name, name.data, name.size) != VXC_OK) {
+        return VXC_ENOMEM;
+    }
+    *s = (struct core_session){.wanted = true,
+                               .id = session,
+                               .secret_size = secret.size,
+                               .timeout_ms = timeout_ms,
+                               .next_sequence = first_sequence,
+                               .name = s->name,
+                               .data = data,
+                               .on_done = on_done};
+    if (secret.size > 0) {
+        memcpy(s->secret, secret.data, secret.size);
+    }
+    if (core->state == VXC_CORE_READY) {
+        return core_begin_session(core, core->sent_ms);
+    }
+    return VXC_OK;
+}
+
+/* Which events the server is to repeat: those of the newest index too, for some of them may be on
+ * their way; as many as came are skipped then. */
+static uint64_t resume_index(struct core_session *s)
+{
+    s->replay_skip = 0;
+    if (s->event_index <= s->seen_index) {
+        return s->seen_index;
+    }
+    s->replay_skip = s->event_count;
+    return s->event_index - 1;
+}
+
+int core_begin_session(struct vxc_core *core, uint64_t now_ms)
+{
+    struct core_session *s = &core->session;
+    struct vxc_message m = {.kind = VXC_KIND_SESSION_OPEN};
+
+    (void)now_ms;
+    if (s->id == 0) {
+        m.session_open = (struct vxc_msg_session_open){.timeout_ms = s->timeout_ms,
+                                                       .name = vxc_buffer_slice(&s->name)};
+    } else {
+        m.kind = VXC_KIND_SESSION_RESUME;
+        m.session_resume =
+            (struct vxc_msg_session_resume){.session = s->id,
+                                            .secret = vxc_slice(s->secret, s->secret_size),
+                                            .last_event_index = resume_index(s)};
+    }
+    core->state = VXC_CORE_SESSION;
+    core->handshake_id = core_next_id(core);
+    return vxc_message_frame(&m, VXC_FRAME_REQUEST, core->handshake_id, &core->out);
+}
+
+/* The server does not know the session any more. What was sent under it may have taken effect. */
+void core_lose_session(struct vxc_core *core, const char *text)
+{
+    const uint64_t id = core->session.id;
+    struct pending *p, *next;
+
+    core->session.wanted = false;
+    core->session.lost = true;
+    core->session.id = 0;
+    for (p = TAILQ_FIRST(&core->pending); p != NULL; p = next) {
+        next = TAILQ_NEXT(p, link);
+        if (p->sequence == 0) {
+            continue;
+        }
+        if (p->ever_sent || p->state != PENDING_WAITING) {
+            core_fail(
+                core, p, VXC_EUNKNOWN,
+                "the session was lost before the answer; whether it took effect is not known");
+        } else {
+            core_fail(core, p, VXC_ESESSION, text);
+        }
+    }
+    core_notice(core, VXC_NOTICE_SESSION_EXPIRED, id, 0, text);
+}
+
+static int on_session_refused(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
+                              struct vxc_error *err)
+{
+    struct vxc_error text = {0};
+    struct vxc_reply reply;
+
+    vxc_payload_reply_of(m, &reply, &text);
+    if (reply.code == VXC_OK) {
+        return vxc_error_set(err, VXC_EPROTO, "a session request was answered by kind %u", m->kind);
+    }
+    if (reply.code == VXC_EBUSY || reply.code == VXC_ENOTPRIMARY || reply.code == VXC_ENOQUORUM ||
+        reply.code == VXC_EUNKNOWN) {
+        return vxc_error_set(err, reply.code, "no session yet: %s", reply.message);
+    }
+    if (core->session.id != 0 && core->session.on_done == NULL) {
+        core_lose_session(core, reply.message);
+    } else {
+        core->session.wanted = false;
+        core->session.id = 0;
+    }
+    core_become_ready(core, now_ms);
+    session_done(core, reply.code, reply.message);
+    return VXC_OK;
+}
+
+int core_on_session_reply(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
+                          struct vxc_error *err)
+{
+    const struct vxc_msg_session_reply *r = &m->session_reply;
+    struct core_session *s = &core->session;
+
+    if (m->kind != VXC_KIND_SESSION_REPLY) {
+        return on_session_refused(core, m, now_ms, err);
+    }
+    if (r->session == 0 || r->secret.size > sizeof s->secret) {
+        return vxc_error_set(err, VXC_EPROTO,
+                             "the server gave a session without id, or a secret "
+                             "of %zu bytes",
+                             r->secret.size);
+    }
+    if (s->id == 0) {
+        s->seen_index = r->index;
+    }
+    s->id = r->session;
+    s->timeout_ms = r->timeout_ms;
+    if (r->secret.size > 0) {
+        memcpy(s->secret, r->secret.data, r->secret.size);
+        s->secret_size = r->secret.size;
+    }
+    if (r->resync) {
+        s->event_index = s->event_count = s->replay_skip = 0;
+        core_notice(core, VXC_NOTICE_RESYNC, 0, 0, "events were missed");
+    }
+    core_become_ready(core, now_ms);
+    session_done(core, VXC_OK, "");
+    return VXC_OK;
+}
+
+void vxc_core_forget_session(struct vxc_core *core)
+{
+    struct vxc_buffer name = core->session.name;
+
+    core->session = (struct core_session){.name = name};
+    if (core->state == VXC_CORE_SESSION) {
+        core->state = VXC_CORE_READY; /* a late answer is one to nobody */
+    }
+}
+
+uint64_t vxc_core_session(const struct vxc_core *core, struct vxc_slice *secret)
+{
+    if (secret != NULL) {
+        *secret = vxc_slice(core->session.secret, core->session.secret_size);
+    }
+    return core->session.id;
+}
+
+uint64_t vxc_core_sequence(const struct vxc_core *core)
+{
+    return core->session.next_sequence;
+}

@@ -1,0 +1,244 @@
+#include "node/identity.h"
+
+#include "base/bytes.h"
+#include "base/crc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* DIR/node: magic 8 | format u32 | node id u64 | crc u32 of what precedes */
+enum { NODE_FILE_SIZE = 24, NODE_FORMAT = 1 };
+static const char magic[8] = {'v', 'x', 'c', ' ', 'n', 'o', 'd', 'e'};
+
+void vxc_identity_path(const struct vxc_identity *identity, const char *name, char out[1200])
+{
+    (void)snprintf(out, 1200, "%s/%s", identity->path, name);
+}
+
+static int failed(struct vxc_error *err, const char *what, const char *path)
+{
+    int code = vxc_error_from_errno(errno);
+    const char *todo = code == VXC_ENOSPC ? "; make room or choose another --data"
+                       : code == VXC_EREADONLY ? "; make it writable for this user or choose another --data"
+                                               : "";
+
+    return vxc_error_set(err, code, "%s %s: %s%s", what, path, strerror(errno), todo);
+}
+
+/* Writes a small file so that it is there whole or not at all, also after a power cut. */
+static int write_whole(const struct vxc_identity *identity, const char *name, const void *bytes,
+                       size_t size, struct vxc_error *err)
+{
+    char path[1200];
+    char part[1210];
+    int fd;
+    int dir;
+    bool written;
+
+    vxc_identity_path(identity, name, path);
+    (void)snprintf(part, sizeof part, "%s.part", path);
+    fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return failed(err, "cannot write", part);
+    }
+    errno = 0;
+    written = write(fd, bytes, size) == (ssize_t)size && fsync(fd) == 0;
+    if (!written && errno == 0) {
+        errno = ENOSPC; /* a short write */
+    }
+    if (close(fd) != 0 || !written || rename(part, path) != 0) {
+        int rv = failed(err, "cannot write", path);
+        (void)unlink(part); /* the error that matters is already told */
+        return rv;
+    }
+    dir = open(identity->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || fsync(dir) != 0) {
+        int rv = failed(err, "cannot flush", identity->path);
+        if (dir >= 0) {
+            (void)close(dir);
+        }
+        return rv;
+    }
+    (void)close(dir); /* only read from */
+    return 0;
+}
+
+/* The process that holds the lock, from the file's text; 0 when it cannot be read. */
+static long holder(int fd)
+{
+    char text[32] = {0};
+
+    return pread(fd, text, sizeof text - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
+}
+
+static int take_lock(struct vxc_identity *identity, struct vxc_error *err)
+{
+    char path[1200];
+    char text[32];
+    int fd;
+    int size;
+
+    vxc_identity_path(identity, "lock", path);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return failed(err, "cannot open the lock", path);
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        long pid = holder(fd);
+        (void)close(fd);
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return failed(err, "cannot lock", path);
+        }
+        return vxc_error_set(err, VXC_ELOCKED,
+                             "data directory %s is in use by another node (pid %ld); stop it or "
+                             "choose another --data",
+                             identity->path, pid);
+    }
+    size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)size, 0) != size) {
+        int rv = failed(err, "cannot write", path);
+        (void)close(fd);
+        return rv;
+    }
+    identity->lock_descriptor = fd;
+    return 0;
+}
+
+static int write_node_file(struct vxc_identity *identity, struct vxc_error *err)
+{
+    uint8_t raw[NODE_FILE_SIZE];
+
+    memcpy(raw, magic, sizeof magic);
+    vxc_store_u32(raw + 8, NODE_FORMAT);
+    vxc_store_u64(raw + 12, identity->node_id);
+    vxc_store_u32(raw + 20, vxc_crc32(0, raw, 20));
+    return write_whole(identity, "node", raw, sizeof raw, err);
+}
+
+/* A directory without its identity file must be new: else the file was lost. */
+static bool holds_data(const struct vxc_identity *identity)
+{
+    static const char *const names[] = {"log", "vote", "state"};
+    char path[1200];
+
+    for (size_t i = 0; i < 3; i++) {
+        vxc_identity_path(identity, names[i], path);
+        if (access(path, F_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int check_node_file(struct vxc_identity *identity, struct vxc_error *err)
+{
+    uint8_t raw[NODE_FILE_SIZE + 1];
+    char path[1200];
+    ssize_t size;
+    int fd;
+
+    vxc_identity_path(identity, "node", path);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        if (holds_data(identity)) {
+            return vxc_error_set(err, VXC_ECORRUPT,
+                                 "%s is missing beside a log, vote or state: restore the whole "
+                                 "directory from a copy, or start with an empty --data",
+                                 path);
+        }
+        identity->fresh = true;
+        return write_node_file(identity, err);
+    }
+    if (fd < 0) {
+        return failed(err, "cannot read", path);
+    }
+    size = read(fd, raw, sizeof raw);
+    (void)close(fd); /* only read from */
+    if (size != NODE_FILE_SIZE || memcmp(raw, magic, sizeof magic) != 0 ||
+        vxc_load_u32(raw + 20) != vxc_crc32(0, raw, 20)) {
+        return vxc_error_set(err, VXC_ECORRUPT,
+                             "%s is damaged (offset 0, %zd of %d bytes): it says whose data this is; "
+                             "restore it from a copy",
+                             path, size, NODE_FILE_SIZE);
+    }
+    if (vxc_load_u32(raw + 8) != NODE_FORMAT) {
+        return vxc_error_set(err, VXC_EVERSION, "%s was written by a newer version (format %u)", path,
+                             vxc_load_u32(raw + 8));
+    }
+    if (vxc_load_u64(raw + 12) != identity->node_id) {
+        return vxc_error_set(err, VXC_EFOREIGN,
+                             "%s belongs to node %llu, not to node %llu: give --node-id %llu or "
+                             "another --data",
+                             identity->path, (unsigned long long)vxc_load_u64(raw + 12),
+                             (unsigned long long)identity->node_id,
+                             (unsigned long long)vxc_load_u64(raw + 12));
+    }
+    return 0;
+}
+
+static void take_clean_mark(struct vxc_identity *identity)
+{
+    char path[1200];
+
+    vxc_identity_path(identity, "clean", path);
+    identity->clean = unlink(path) == 0;
+}
+
+int vxc_identity_open(const char *path, uint64_t node_id, struct vxc_identity *identity,
+                      struct vxc_error *err)
+{
+    int rv;
+
+    memset(identity, 0, sizeof *identity);
+    identity->lock_descriptor = -1;
+    identity->node_id = node_id;
+    (void)snprintf(identity->path, sizeof identity->path, "%s", path);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        return failed(err, "cannot create the data directory", path);
+    }
+    rv = take_lock(identity, err);
+    if (rv == 0) {
+        rv = check_node_file(identity, err);
+    }
+    if (rv == 0) {
+        take_clean_mark(identity);
+    } else {
+        vxc_identity_close(identity, false);
+    }
+    return rv;
+}
+
+void vxc_identity_close(struct vxc_identity *identity, bool clean)
+{
+    if (identity->lock_descriptor < 0) {
+        return;
+    }
+    if (clean) {
+        (void)write_whole(identity, "clean", "clean\n", 6, NULL); /* without it the state is walked */
+    }
+    (void)close(identity->lock_descriptor); /* gives the lock back */
+    identity->lock_descriptor = -1;
+}
+
+int vxc_identity_write_endpoint(const struct vxc_identity *identity, const char *endpoint,
+                                struct vxc_error *err)
+{
+    char line[160];
+    int size = snprintf(line, sizeof line, "%s\n", endpoint);
+
+    return write_whole(identity, "endpoint", line, (size_t)size, err);
+}
+
+void vxc_identity_remove_endpoint(const struct vxc_identity *identity)
+{
+    char path[1200];
+
+    vxc_identity_path(identity, "endpoint", path);
+    (void)unlink(path); /* absent is as good */
+}

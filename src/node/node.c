@@ -1,0 +1,346 @@
+#include "node/node.h"
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "node/node_internal.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { STOP_WAIT_MS = 5000 };
+
+/* ---- one turn of the loop ---- */
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Everything that was read in this turn is submitted, applied and answered here. */
+static uint64_t on_turn(void *data)
+{
+    struct vxc_node *n = data;
+    uint64_t wait_ms;
+
+    if (!n->started) {
+        return UINT64_MAX;
+    }
+    wait_ms = vxc_gateway_turn(n->gateway);
+    wait_ms = least(wait_ms, vxc_replica_turn(n->replica));
+    vxc_listener_admit(n->listener, vxc_gateway_full(n->gateway)
+                                        ? 0
+                                        : vxc_replica_admission_percent(n->replica));
+    vxc_listener_flush(n->listener);
+    if (n->stopping) {
+        struct vxc_gateway_stats stats;
+        vxc_gateway_stats(n->gateway, &stats);
+        if (stats.inflight_requests == 0 || vxc_clock_ms(n->clock) >= n->stop_deadline_ms) {
+            vxc_loop_stop(n->loop);
+        }
+        return least(wait_ms, 10);
+    }
+    return wait_ms;
+}
+
+static void on_log(void *data)
+{
+    struct vxc_node *n = data;
+    vxc_replica_on_log(n->replica);
+}
+
+static void on_store(void *data)
+{
+    struct vxc_node *n = data;
+    vxc_replica_on_store(n->replica);
+}
+
+static void give_status(void *data, struct vxc_buffer *out)
+{
+    vxc_node_status(data, out);
+}
+
+/* ---- birth ---- */
+
+int vxc_node_create(const struct vxc_config *config, const struct vxc_logger *logger,
+                    struct vxc_node **out, struct vxc_error *err)
+{
+    struct vxc_node *n = calloc(1, sizeof *n);
+    int rv;
+
+    if (n == NULL) {
+        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    n->config = *config;
+    n->logger = *logger;
+    n->logger.node_id = config->node_id;
+    n->clock = vxc_clock_system();
+    n->identity.lock_descriptor = -1;
+    rv = vxc_loop_create(&n->loop, err);
+    if (rv != 0) {
+        free(n);
+        return rv;
+    }
+    *out = n;
+    return 0;
+}
+
+/* The state is walked before it is believed, unless the last stop was clean. */
+static int verify_state(struct vxc_node *n, const char *path, struct vxc_error *err)
+{
+    struct vxc_verify_report report;
+    int rv;
+
+    if (n->identity.fresh || n->identity.clean) {
+        return 0;
+    }
+    rv = vxc_verify_state(path, &report, err);
+    if (rv == VXC_ENOTFOUND) {
+        return 0; /* killed before the first commit: the log has it all */
+    }
+    if (rv == 0) {
+        n->verified_rows = report.rows;
+    }
+    return rv;
+}
+
+static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_error *err)
+{
+    struct vxc_log_options log_options = {.node_id = n->config.node_id};
+    struct vxc_store_options store_options = {.synchronous = n->config.apply_each};
+    char path[1200];
+    int rv;
+
+    vxc_identity_path(&n->identity, "state", path);
+    rv = verify_state(n, path, err);
+    if (rv == 0) {
+        rv = vxc_store_open(path, &store_options, &n->store, err);
+    }
+    if (rv == 0) {
+        vxc_identity_path(&n->identity, "log", path);
+        rv = vxc_log_open(path, &log_options, &n->log, err);
+    }
+    if (rv == 0) {
+        /* a vote that is gone beside a log is a forgotten vote */
+        vxc_identity_path(&n->identity, "vote", path);
+        rv = vxc_vote_open(path, vxc_log_last_index(n->log) == 0, n->config.node_id, &n->vote, vote,
+                           err);
+        if (rv == VXC_ENOTFOUND) {
+            rv = vxc_error_set(err, VXC_ECORRUPT,
+                               "%s: the vote is missing beside a log: this node may have forgotten "
+                               "whom it voted for; restore it from a copy or start with an empty "
+                               "--data under a new --node-id",
+                               path);
+        }
+    }
+    if (rv == 0 && vxc_table_create(n->store, n->config.clean_cache_mib << 20, &n->table) != 0) {
+        rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    if (rv == 0) {
+        rv = vxc_fsm_create(n->table, &n->fsm, err);
+    }
+    return rv;
+}
+
+static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct vxc_error *err)
+{
+    struct vxc_gateway_options gateway_options = {
+        .fsm = n->fsm,
+        .clock = n->clock,
+        .logger = &n->logger,
+        .node_id = n->config.node_id,
+        .address = n->address,
+        .timeout_ms = (uint32_t)n->config.timeout_ms,
+        .ping_interval_ms = (uint32_t)n->config.ping_interval_ms,
+        .data = n,
+        .status = give_status,
+    };
+    struct vxc_replica_options options = {
+        .node_id = n->config.node_id,
+        .log = n->log,
+        .vote = n->vote,
+        .initial_vote = *vote,
+        .store = n->store,
+        .table = n->table,
+        .fsm = n->fsm,
+        .clock = n->clock,
+        .logger = &n->logger,
+        .election_timeout_ms = (uint32_t)n->config.election_timeout_ms,
+        .heartbeat_ms = (uint32_t)n->config.heartbeat_ms,
+        .apply_each = n->config.apply_each,
+        .on_result = vxc_gateway_on_result,
+        .on_event = vxc_gateway_on_event,
+        .on_role = vxc_gateway_on_role,
+    };
+    int rv;
+
+    if (vxc_gateway_create(&gateway_options, &n->gateway) != 0) {
+        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    options.data = n->gateway;
+    rv = vxc_replica_start(&options, &n->replica, err);
+    if (rv != 0) {
+        return rv;
+    }
+    vxc_gateway_set_replica(n->gateway, n->replica);
+    while (!vxc_replica_is_ready(n->replica)) {
+        (void)vxc_replica_turn(n->replica); /* its waits are for the log, which is waited for here */
+        vxc_log_sync(n->log);
+        vxc_replica_on_log(n->replica);
+        vxc_replica_on_store(n->replica); /* harmless when nothing is done */
+    }
+    n->recovered_index = vxc_fsm_applied_index(n->fsm);
+    vxc_gateway_on_role(n->gateway);
+    return 0;
+}
+
+static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
+{
+    struct vxc_listener_options options = {
+        .host = n->config.host,
+        .port = (uint16_t)n->config.port,
+        .connections_max = (uint32_t)n->config.connections_max,
+        .hooks = {.data = n->gateway,
+                  .on_open = vxc_gateway_on_open,
+                  .on_frame = vxc_gateway_on_frame,
+                  .on_close = vxc_gateway_on_close},
+    };
+    int rv = vxc_listener_open(n->loop, &options, &n->listener, err);
+
+    if (rv != 0) {
+        return rv;
+    }
+    (void)snprintf(n->address, sizeof n->address,
+                   strchr(n->config.host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u", n->config.host,
+                   vxc_listener_port(n->listener));
+    if (vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n) != 0 ||
+        vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n) != 0) {
+        return vxc_error_set(err, VXC_EIO, "cannot watch the log's and the store's descriptors");
+    }
+    return vxc_identity_write_endpoint(&n->identity, n->address, err);
+}
+
+int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
+{
+    struct vxc_vote vote = {0};
+    int rv;
+
+    n->started_ns = n->clock->monotonic_ns(n->clock->data);
+    rv = vxc_identity_open(n->config.data, n->config.node_id, &n->identity, err);
+    if (rv == 0) {
+        rv = open_storage(n, &vote, err);
+    }
+    if (rv == 0) {
+        rv = start_replica(n, &vote, err);
+    }
+    if (rv == 0) {
+        rv = listen_for_clients(n, err);
+    }
+    if (rv != 0) {
+        return rv;
+    }
+    n->ready_ms = (n->clock->monotonic_ns(n->clock->data) - n->started_ns) / 1000000;
+    n->started = true;
+    vxc_loop_on_turn(n->loop, on_turn, n);
+    return 0;
+}
+
+/* ---- life ---- */
+
+void vxc_node_run(struct vxc_node *n)
+{
+    vxc_loop_run(n->loop);
+}
+
+void vxc_node_stop(struct vxc_node *n)
+{
+    if (n->stopping) {
+        vxc_loop_stop(n->loop); /* asked twice: at once */
+        return;
+    }
+    n->stopping = true;
+    n->stop_deadline_ms = vxc_clock_ms(n->clock) + STOP_WAIT_MS;
+    vxc_listener_stop(n->listener);
+    vxc_loop_wake(n->loop);
+    vxc_log_event(&n->logger, VXC_LOG_INFO, "stopping", "connections=%u",
+                  vxc_listener_count(n->listener));
+}
+
+static void on_stop_signal(void *data)
+{
+    vxc_node_stop(data);
+}
+
+int vxc_node_handle_signals(struct vxc_node *n)
+{
+    int rv = vxc_loop_signal(n->loop, SIGTERM, on_stop_signal, n);
+
+    return rv != 0 ? rv : vxc_loop_signal(n->loop, SIGINT, on_stop_signal, n);
+}
+
+const char *vxc_node_address(const struct vxc_node *n)
+{
+    return n->address;
+}
+
+void vxc_node_describe(struct vxc_node *n, void (*line)(void *data, const char *text), void *data)
+{
+    char text[1600];
+
+    (void)snprintf(text, sizeof text, "vxcd %s  node %llu  data %s (%s)", VXC_VERSION,
+                   (unsigned long long)n->config.node_id, n->config.data,
+                   n->identity.fresh   ? "new"
+                   : n->identity.clean ? "stopped cleanly"
+                                       : "recovered after an unclean stop");
+    line(data, text);
+    (void)snprintf(text, sizeof text, "state: %llu entries recovered%s, role primary",
+                   (unsigned long long)n->recovered_index,
+                   n->verified_rows > 0 ? ", every row verified" : "");
+    line(data, text);
+    if (n->config.plaintext) {
+        (void)snprintf(text, sizeof text,
+                       "warning: plaintext on %s: everybody on that network can read and change "
+                       "everything",
+                       n->config.host);
+        line(data, text);
+    }
+    (void)snprintf(text, sizeof text, "listening on %s, ready in %llu ms", n->address,
+                   (unsigned long long)n->ready_ms);
+    line(data, text);
+}
+
+/* ---- death ---- */
+
+void vxc_node_free(struct vxc_node *n)
+{
+    bool clean = n != NULL && n->started;
+
+    if (n == NULL) {
+        return;
+    }
+    if (n->replica != NULL) {
+        vxc_replica_stop(n->replica); /* unknown outcomes are told to whom is still there */
+    }
+    if (n->listener != NULL) {
+        if (n->started) {
+            vxc_listener_flush(n->listener);
+        }
+        vxc_listener_close(n->listener);
+    }
+    vxc_loop_free(n->loop); /* closing callbacks of connections run in here */
+    if (clean) {
+        vxc_identity_remove_endpoint(&n->identity);
+    }
+    vxc_gateway_free(n->gateway);
+    vxc_fsm_free(n->fsm);
+    vxc_table_free(n->table);
+    vxc_store_close(n->store);
+    vxc_log_close(n->log);
+    if (n->vote != NULL) {
+        vxc_vote_close(n->vote);
+    }
+    vxc_identity_close(&n->identity, clean);
+    free(n);
+}

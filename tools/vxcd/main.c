@@ -1,0 +1,95 @@
+/* vxcd: one durable node in the foreground. */
+#include "base/check.h"
+#include "base/error.h"
+#include "base/logger.h"
+#include "node/config.h"
+#include "node/node.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* The statuses that operators and scripts go by (docs/operations.md). */
+enum { EXIT_CONFIGURATION = 2, EXIT_REFUSED = 5, EXIT_DAMAGE = 6 };
+
+static int exit_status(int code)
+{
+    switch (code) {
+    case VXC_EINVAL:
+    case VXC_EADDRINUSE:
+    case VXC_EADDRESS:
+        return EXIT_CONFIGURATION;
+    case VXC_ELOCKED:
+    case VXC_EREADONLY:
+    case VXC_ENOSPC:
+        return EXIT_REFUSED;
+    case VXC_ECORRUPT:
+    case VXC_EFOREIGN:
+    case VXC_EVERSION:
+    case VXC_ECRC:
+        return EXIT_DAMAGE;
+    default:
+        return 1;
+    }
+}
+
+static int fail(const struct vxc_error *err)
+{
+    fprintf(stderr, "vxcd: %s\n", err->text);
+    return exit_status(err->code);
+}
+
+static void print_line(void *data, const char *text)
+{
+    (void)data;
+    printf("%s\n", text);
+    fflush(stdout);
+}
+
+/* Room for VXC_CONNECTIONS_MAX descriptors where the system allows it. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* fewer connections then, and accept says so */
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct vxc_error err = {0};
+    struct vxc_config config;
+    struct vxc_logger logger;
+    struct vxc_node *node = NULL;
+    int rv = vxc_config_load(argc, argv, &config, &err);
+
+    if (rv != 0) {
+        return fail(&err);
+    }
+    if (config.help) {
+        vxc_config_help(stdout);
+        return 0;
+    }
+    if (config.version) {
+        printf("vxcd %s\n", VXC_VERSION);
+        return 0;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    vxc_logger_init(&logger, config.log_level);
+    rv = vxc_node_create(&config, &logger, &node, &err);
+    if (rv == 0) {
+        rv = vxc_node_start(node, &err);
+    }
+    if (rv == 0 && vxc_node_handle_signals(node) != 0) {
+        rv = vxc_error_set(&err, VXC_EIO, "cannot handle signals");
+    }
+    if (rv == 0) {
+        vxc_node_describe(node, print_line, NULL);
+        vxc_node_run(node);
+    }
+    vxc_node_free(node);
+    return rv == 0 ? 0 : fail(&err);
+}
