@@ -1,12 +1,15 @@
 #include "key_sort.h"
 
+#include <stdlib.h>
 #include <string.h>
-
 
 enum {
     WORD_BYTES = 7,       /* of the key in a word; the eighth counts them */
     WORD_MORE = 8,        /* count byte of a word behind which the key goes on */
     INSERTION_MAX = 16,   /* items below which insertion sort wins */
+    RADIX_MIN = 1024,     /* items from which sorting words by their bytes wins */
+    RADIX = 256,          /* values of a byte */
+    PREFETCH = 16,        /* keys fetched ahead of their turn */
     STACK_DEPTH_MAX = 256 /* ranges put off: at most two per halving, see sort */
 };
 
@@ -38,8 +41,8 @@ static uint64_t word_at(const struct vxc_key_sort_item *item, uint32_t depth)
 static void load_words(const struct range *r)
 {
     for (size_t i = 0; i < r->count; i++) {
-        if (i + 8 < r->count) {
-            __builtin_prefetch(r->items[i + 8].key + r->depth);
+        if (i + PREFETCH < r->count) {
+            __builtin_prefetch(r->items[i + PREFETCH].key + r->depth);
         }
         r->items[i].word = word_at(&r->items[i], r->depth);
     }
@@ -125,15 +128,13 @@ static void partition(const struct range *r, uint64_t pivot, size_t *below_end, 
     *equal_end = high;
 }
 
-/* Works on the smallest part and puts the larger ones off, so that a part put off is at least half as
- * large as the next: the stack holds at most two ranges per halving, 128 for any count. */
-void vxc_key_sort(struct vxc_key_sort_item *items, size_t count)
+/* Works on the smallest part and puts the larger ones off, so that a part put off is at least half
+ * as large as the next: the stack holds at most two ranges per halving, 128 for any count. */
+__attribute__((noinline)) static void quick_sort(struct range r)
 {
     struct range stack[STACK_DEPTH_MAX];
     size_t depth = 0;
-    struct range r = {items, count, 0};
 
-    load_words(&r);
     for (;;) {
         if (r.count <= INSERTION_MAX) {
             insertion_sort(&r);
@@ -172,4 +173,90 @@ void vxc_key_sort(struct vxc_key_sort_item *items, size_t count)
         stack[depth++] = parts[1];
         r = parts[2];
     }
+}
+
+/* ---- many items ---- */
+
+/* Moves the items into *to by one byte of their words, keeping the order of equal ones. */
+static void scatter(const struct vxc_key_sort_item *from, struct vxc_key_sort_item *to,
+                    size_t count, unsigned shift, const size_t counts[RADIX])
+{
+    size_t starts[RADIX];
+    size_t start = 0;
+
+    for (int i = 0; i < RADIX; i++) {
+        starts[i] = start;
+        start += counts[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        to[starts[from[i].word >> shift & 0xff]++] = from[i];
+    }
+}
+
+/* Orders a range by its words alone, from the last byte to the first; bytes that are the same in
+ * all words cost nothing but their count. */
+__attribute__((noinline)) static void sort_words(const struct range *r,
+                                                 struct vxc_key_sort_item *spare)
+{
+    size_t counts[8][RADIX];
+    struct vxc_key_sort_item *from = r->items;
+    struct vxc_key_sort_item *to = spare;
+
+    memset(counts, 0, sizeof counts);
+    for (size_t i = 0; i < r->count; i++) {
+        for (unsigned byte = 0; byte < 8; byte++) {
+            counts[byte][from[i].word >> (8 * byte) & 0xff]++;
+        }
+    }
+    for (unsigned byte = 0; byte < 8; byte++) {
+        if (counts[byte][from[0].word >> (8 * byte) & 0xff] != r->count) {
+            struct vxc_key_sort_item *t = to;
+
+            scatter(from, to, r->count, 8 * byte, counts[byte]);
+            to = from;
+            from = t;
+        }
+    }
+    if (from != r->items) {
+        memcpy(r->items, from, r->count * sizeof *from);
+    }
+}
+
+/* Words first, then what goes on behind equal words (the two sorts are kept out of its stack
+ * frame). It calls itself once per seven bytes of key at most, 73 times for the longest. */
+static void sort_range(struct range r, struct vxc_key_sort_item *spare)
+{
+    if (r.count < RADIX_MIN || spare == NULL) {
+        quick_sort(r);
+        return;
+    }
+    sort_words(&r, spare);
+    for (size_t begin = 0, end; begin < r.count; begin = end) {
+        uint64_t word = r.items[begin].word;
+
+        end = begin + 1;
+        while (end < r.count && r.items[end].word == word) {
+            end++;
+        }
+        if (end - begin > 1 && (word & 0xff) == WORD_MORE) {
+            struct range run = {r.items + begin, end - begin, r.depth + WORD_BYTES};
+
+            load_words(&run);
+            if (run.count <= INSERTION_MAX) { /* most runs: spare them the large frames */
+                insertion_sort(&run);
+            } else {
+                sort_range(run, spare);
+            }
+        }
+    }
+}
+
+void vxc_key_sort(struct vxc_key_sort_item *items, size_t count)
+{
+    struct vxc_key_sort_item *spare = count < RADIX_MIN ? NULL : malloc(count * sizeof *spare);
+    struct range r = {items, count, 0};
+
+    load_words(&r);
+    sort_range(r, spare); /* without spare memory it only takes longer */
+    free(spare);
 }

@@ -1,6 +1,7 @@
-/* Sorting of row keys: multikey quicksort that looks at seven bytes of each key at a time and keeps
- * them beside the pointer, so that most comparisons touch no key. Keys of one object share their first
- * 16 bytes, which a plain comparison sort would read again at every step (4x slower at 250k rows). */
+/* Sorting of row keys, seven bytes of each key at a time, which stand beside the pointer while they
+ * are looked at: by their bytes (radix) while there are many, by multikey quicksort when few are
+ * left. Keys of one object share their first 16 bytes, which a plain comparison sort would read at
+ * every step. */
 #ifndef VXC_STORAGE_KEY_SORT_H
 #define VXC_STORAGE_KEY_SORT_H
 

@@ -359,22 +359,20 @@ static int take_unit(struct scan *s, struct log_segment *segment, uint64_t offse
     if (rv != 0) {
         return rv;
     }
-    rv = vxc_log_unit_check(vxc_slice(at(s, offset), h.size), &h, &term, &chain, NULL, NULL,
+    s->visit_rv = 0;
+    rv = vxc_log_unit_check(vxc_slice(at(s, offset), h.size), &h, &term, &chain, add_record, s,
                             &s->hole_err);
-    if (rv != 0) {
+    if (rv != 0) { /* its first records may be whole, but a unit counts as one */
+        vxc_log_index_truncate(&log->index, h.first_index);
         return 0;
+    }
+    if (s->visit_rv != 0) {
+        return vxc_error_set(s->err, s->visit_rv, "%s: out of memory", log->path);
     }
     *bad = false;
     if (h.kind == VXC_LOG_UNIT_TRUNCATE) {
         apply_truncation(log, &h);
     } else if (h.kind == VXC_LOG_UNIT_ENTRIES) {
-        s->visit_rv = 0;
-        rv = vxc_log_unit_check(vxc_slice(at(s, offset), h.size), &h, &term, &chain, add_record, s,
-                                NULL);
-        vxc_check(rv == 0); /* the same bytes a moment ago */
-        if (s->visit_rv != 0) {
-            return vxc_error_set(s->err, s->visit_rv, "%s: out of memory", log->path);
-        }
         vxc_log_index_place(&log->index, h.first_index, segment->number, offset);
         log->last_index += h.count;
         log->last_term = term;

@@ -481,8 +481,10 @@ void log_segment_drop(struct vxc_log *log, size_t count)
         submit(log, &segment->job);
     }
     log->segment_count -= count;
-    memmove(log->segments, log->segments + count,
-            log->segment_count * sizeof(struct log_segment *));
+    if (log->segment_count > 0) {
+        memmove(log->segments, log->segments + count,
+                log->segment_count * sizeof(struct log_segment *));
+    }
 }
 
 void log_segment_deinit(struct vxc_log *log)

@@ -73,8 +73,8 @@ bool vxc_row_is_header(enum vxc_database db, struct vxc_slice key)
     return vxc_database_has_objects(db) && key.size == VXC_ROW_OBJECT_ID_SIZE;
 }
 
-/* The key's hash seeds that of the body, so that no byte can move between them unnoticed. A header's
- * digest slot is left out by hashing the parts around it, again one seeding the other. */
+/* The key's hash seeds that of the body, so that no byte can move between them unnoticed. A
+ * header's digest slot is left out by hashing the parts around it, again one seeding the other. */
 uint64_t vxc_row_checksum(enum vxc_database db, struct vxc_slice key, struct vxc_slice body)
 {
     uint64_t sum = XXH3_64bits_withSeed(key.data, key.size, (XXH64_hash_t)db + 1);
@@ -90,8 +90,8 @@ uint64_t vxc_row_checksum(enum vxc_database db, struct vxc_slice key, struct vxc
 void vxc_sha256(struct vxc_slice bytes, uint8_t out[32])
 {
     unsigned size = 0;
-    int done = EVP_Digest(bytes.size == 0 ? out : bytes.data, bytes.size, out, &size, EVP_sha256(),
-                          NULL);
+    int done =
+        EVP_Digest(bytes.size == 0 ? out : bytes.data, bytes.size, out, &size, EVP_sha256(), NULL);
 
     vxc_check(done == 1);
     vxc_check(size == 32);

@@ -1,12 +1,14 @@
 /* Rows: how keys and values are laid out in LMDB, and their checksums.
  *
  * One named database per kind of data (never one per map). A row key is a fixed head and the user's
- * key: plainly up to VXC_ROW_KEY_PLAIN_MAX bytes, beyond that the first 440 bytes and 128 bits of the
- * SHA-256 of the whole; then the full key also stands in the value and is compared. Keys sort by
- * memcmp in both layers, without custom comparators, so that mdb_dump and mdb_load of Debian work.
+ * key: plainly up to VXC_ROW_KEY_PLAIN_MAX bytes, beyond that the first 440 bytes and 128 bits of
+ * the SHA-256 of the whole; then the full key also stands in the value and is compared. Keys sort
+ * by memcmp in both layers, without custom comparators, so that mdb_dump and mdb_load of Debian
+ * work.
  *
- * Every value begins with the row checksum (XXH3-64 of database, row key and the rest of the value),
- * put and checked by storage/; what follows is the business of src/fsm (docs/format.md, "Rows").
+ * Every value begins with the row checksum (XXH3-64 of database, row key and the rest of the
+ * value), put and checked by storage/; what follows is the business of src/fsm (docs/format.md,
+ * "Rows").
  */
 #ifndef VXC_STORAGE_ROW_H
 #define VXC_STORAGE_ROW_H
@@ -16,23 +18,24 @@
 
 #include <stdbool.h>
 
-/* The named databases. Order = order within a commit and in dumps. At most VXC_LMDB_DATABASES_MAX. */
+/* The named databases. Order = order within a commit and in dumps. At most VXC_LMDB_DATABASES_MAX.
+ */
 #define VXC_DATABASE_MAP(X)                                                                        \
     X(META, "meta")             /* applied index, term, cluster time, configuration, next ids */   \
-    X(NAMESPACES, "namespaces") /* name → namespace id */                                          \
-    X(NAMES, "names")           /* (kind, namespace, name) → object id of maps, sets, multimaps */ \
-    X(MAPS, "maps")             /* object rows: header, then elements */                           \
+    X(NAMESPACES, "namespaces") /* name → namespace id */                                        \
+    X(NAMES, "names") /* (kind, namespace, name) → object id of maps, sets, multimaps */         \
+    X(MAPS, "maps")   /* object rows: header, then elements */                                     \
     X(SETS, "sets")                                                                                \
     X(MULTIMAPS, "multimaps")                                                                      \
     X(COUNTERS, "counters")                                                                        \
-    X(LOCKS, "locks")           /* lock heads and their waiters */                                 \
+    X(LOCKS, "locks") /* lock heads and their waiters */                                           \
     X(NODES, "nodes")                                                                              \
     X(REGISTRATIONS, "registrations")                                                              \
-    X(SESSIONS, "sessions")     /* leases, what they own, cached replies */                        \
+    X(SESSIONS, "sessions") /* leases, what they own, cached replies */                            \
     X(WATCHES, "watches")                                                                          \
-    X(DEADLINES, "deadlines")   /* (due time, what) of TTLs and lock waits */                      \
-    X(EVENTS, "events")         /* membership and registration events kept for resuming */         \
-    X(GARBAGE, "garbage")       /* local: rows of cleared generations still to be deleted */
+    X(DEADLINES, "deadlines") /* (due time, what) of TTLs and lock waits */                        \
+    X(EVENTS, "events")       /* membership and registration events kept for resuming */           \
+    X(GARBAGE, "garbage")     /* local: rows of cleared generations still to be deleted */
 
 enum vxc_database {
 #define X(name, text) VXC_DB_##name,
@@ -41,7 +44,8 @@ enum vxc_database {
         VXC_DB_COUNT
 };
 
-static_assert(VXC_DB_COUNT <= VXC_LMDB_DATABASES_MAX, "one named database per kind, not per object");
+static_assert(VXC_DB_COUNT <= VXC_LMDB_DATABASES_MAX,
+              "one named database per kind, not per object");
 
 const char *vxc_database_name(enum vxc_database db);
 

@@ -25,7 +25,9 @@
 #ifndef MAP_SIZE_DEFAULT
 #define MAP_SIZE_DEFAULT VXC_LMDB_MAP_SIZE
 #endif
-#define MAP_SIZE_MIN (1ull << 30) /* below this the machine's address space is too small to go on */
+#define MAP_SIZE_MIN                                                                               \
+    (1ull << 30) /* below this the machine's address space is too small to go on                   \
+                  */
 
 static int code_of(int rc)
 {
@@ -54,7 +56,8 @@ int vxc_store_fail(const struct vxc_store *store, struct vxc_error *err, int rc,
 /* ---- environment and databases ---- */
 
 /* Maps as much address space as asked for, or less on a machine that limits it. */
-static int open_env(struct vxc_store *store, const char *path, uint64_t map_size, struct vxc_error *err)
+static int open_env(struct vxc_store *store, const char *path, uint64_t map_size,
+                    struct vxc_error *err)
 {
     unsigned flags = MDB_NOTLS | (store->options.read_only ? MDB_RDONLY : MDB_NOMETASYNC);
     int dead;
@@ -157,7 +160,7 @@ static int sync_folder(const char *path, struct vxc_error *err)
 static int sync_parent(const char *path, struct vxc_error *err)
 {
     const char *slash = strrchr(path, '/');
-    char *parent = slash == NULL    ? strdup(".")
+    char *parent = slash == NULL   ? strdup(".")
                    : slash == path ? strdup("/")
                                    : strndup(path, (size_t)(slash - path));
     int rv;
@@ -209,7 +212,8 @@ static int bear(struct vxc_store *store, const char *path, struct vxc_error *err
     return rv == 0 ? sync_folder(path, err) : rv;
 }
 
-/* A state comes to be at once: made beside, then renamed. So an empty or headless file is damage. */
+/* A state comes to be at once: made beside, then renamed. So an empty or headless file is damage.
+ */
 static int create_state(struct vxc_store *store, struct vxc_error *err)
 {
     char *fresh = NULL;
@@ -347,6 +351,17 @@ static int open_parts(struct vxc_store *store, struct vxc_error *err)
     return vxc_store_writer_start(store, err);
 }
 
+/* Without slashes at the end, for names are made by adding to it. */
+static char *copy_path(const char *path)
+{
+    size_t size = strlen(path);
+
+    while (size > 1 && path[size - 1] == '/') {
+        size--;
+    }
+    return strndup(path, size);
+}
+
 int vxc_store_open(const char *path, const struct vxc_store_options *options,
                    struct vxc_store **store, struct vxc_error *err)
 {
@@ -365,7 +380,7 @@ int vxc_store_open(const char *path, const struct vxc_store_options *options,
         free(s);
         return rv;
     }
-    s->path = strdup(path);
+    s->path = copy_path(path);
     rv = s->path == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory") : open_parts(s, err);
     if (rv != 0) {
         vxc_store_close(s);
@@ -429,6 +444,7 @@ static int on_reader_line(const char *line, void *data)
  * LMDB's own free tree (dbi 0) under the transaction that freed them. */
 static uint64_t pinned_pages(struct vxc_store *store, uint64_t txnid)
 {
+    bool was_reading = store->reading;
     uint64_t pages = 0;
     size_t from = (size_t)txnid;
     MDB_cursor *cursor;
@@ -436,8 +452,7 @@ static uint64_t pinned_pages(struct vxc_store *store, uint64_t txnid)
     MDB_val v;
     int rc;
 
-    if (vxc_store_begin_read(store, NULL) != 0 ||
-        mdb_cursor_open(store->reader, 0, &cursor) != 0) {
+    if (vxc_store_begin_read(store, NULL) != 0 || mdb_cursor_open(store->reader, 0, &cursor) != 0) {
         return 0;
     }
     rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
@@ -448,6 +463,9 @@ static uint64_t pinned_pages(struct vxc_store *store, uint64_t txnid)
         rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
+    if (!was_reading) {
+        vxc_store_end_reads(store); /* or this read would pin pages itself */
+    }
     return pages;
 }
 

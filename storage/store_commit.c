@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "storage/key_sort.h"
 
-/* One LMDB transaction under way. The cursor walks the databases in the order of the sorted changes,
- * so that every leaf page is visited once. */
+/* One LMDB transaction under way. The cursor walks the databases in the order of the sorted
+ * changes, so that every leaf page is visited once. */
 struct commit {
     struct vxc_store *store;
     const struct vxc_store_change *changes;
@@ -29,7 +29,8 @@ struct header {
 
 static MDB_val to_val(struct vxc_slice s)
 {
-    return (MDB_val){s.size, (void *)(uintptr_t)s.data}; /* LMDB takes keys as void * but reads only */
+    return (MDB_val){s.size,
+                     (void *)(uintptr_t)s.data}; /* LMDB takes keys as void * but reads only */
 }
 
 static uint64_t checksum_of(MDB_val value)
@@ -218,7 +219,8 @@ static bool belongs_to(const struct vxc_store_change *change, const struct vxc_s
            memcmp(change->key.data, header->key.data, VXC_ROW_OBJECT_ID_SIZE) == 0;
 }
 
-/* Writes the elements of the header's generation from position `at` on; *end is behind the object. */
+/* Writes the elements of the header's generation from position `at` on; *end is behind the object.
+ */
 static int commit_elements(struct commit *c, const struct vxc_store_change *header, size_t at,
                            size_t count, uint64_t *digest, size_t *end)
 {
@@ -409,8 +411,7 @@ static int commit_rows(struct commit *c, size_t count)
         if (vxc_database_has_objects(change->db)) {
             rc = commit_object(c, at, count, &at);
         } else {
-            rc = commit_row(c, change,
-                            change->db == VXC_DB_META ? &c->sums.local : &c->sums.total);
+            rc = commit_row(c, change, change->db == VXC_DB_META ? &c->sums.local : &c->sums.total);
             at++;
         }
     }
@@ -441,9 +442,8 @@ static int finish(struct commit *c, int rc, uint64_t applied_index)
 
 static int begin(struct commit *c, struct vxc_store *store)
 {
-    *c = (struct commit){.store = store,
-                         .sums = store->writer.sums,
-                         .garbage_left = store->writer.garbage_left};
+    *c = (struct commit){
+        .store = store, .sums = store->writer.sums, .garbage_left = store->writer.garbage_left};
     return mdb_txn_begin(store->env, NULL, 0, &c->txn);
 }
 
@@ -462,10 +462,9 @@ static void make_order(struct vxc_store_job *job)
 
         vxc_check((unsigned)change->db < VXC_DB_COUNT && change->db != VXC_DB_GARBAGE);
         vxc_check(change->key.size > 0 && change->key.size <= VXC_ROW_KEY_SIZE_MAX);
-        vxc_check(change->db != VXC_DB_META ||
-                  change->key.size < sizeof VXC_STORE_KEY_PREFIX - 1 ||
-                  memcmp(change->key.data, VXC_STORE_KEY_PREFIX,
-                         sizeof VXC_STORE_KEY_PREFIX - 1) != 0);
+        vxc_check(change->db != VXC_DB_META || change->key.size < sizeof VXC_STORE_KEY_PREFIX - 1 ||
+                  memcmp(change->key.data, VXC_STORE_KEY_PREFIX, sizeof VXC_STORE_KEY_PREFIX - 1) !=
+                      0);
         starts[change->db + 1]++;
     }
     for (int db = 0; db < VXC_DB_COUNT; db++) {

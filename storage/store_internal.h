@@ -1,6 +1,6 @@
-/* Inside the store: what its parts share. store.c opens, describes and closes; store_read.c serves the
- * loop thread; store_writer.c is the storage thread and its job slot; store_commit.c is what one commit
- * does to LMDB. Nobody else includes this, or lmdb.h. */
+/* Inside the store: what its parts share. store.c opens, describes and closes; store_read.c serves
+ * the loop thread; store_writer.c is the storage thread and its job slot; store_commit.c is what
+ * one commit does to LMDB. Nobody else includes this, or lmdb.h. */
 #ifndef VXC_STORAGE_STORE_INTERNAL_H
 #define VXC_STORAGE_STORE_INTERNAL_H
 
@@ -18,13 +18,13 @@
 #define VXC_STORE_FORMAT_VERSION    1u
 
 enum {
-    VXC_STORE_FORMAT_SIZE = 8 + 4,               /* magic, version */
-    VXC_STORE_COMMIT_SIZE = 8 + 8 + 4 + 8 * 4,   /* see vxc_store_meta_encode */
-    VXC_STORE_GARBAGE_KEY_SIZE = 1 + 8 + 8,      /* database, object id, generation */
+    VXC_STORE_FORMAT_SIZE = 8 + 4,             /* magic, version */
+    VXC_STORE_COMMIT_SIZE = 8 + 8 + 4 + 8 * 4, /* see vxc_store_meta_encode */
+    VXC_STORE_GARBAGE_KEY_SIZE = 1 + 8 + 8,    /* database, object id, generation */
 };
 
-/* The two sums that a commit moves: `total` is replicated and compared between nodes, `local` covers
- * what differs between them (meta and garbage, less the row that holds the sums). */
+/* The two sums that a commit moves: `total` is replicated and compared between nodes, `local`
+ * covers what differs between them (meta and garbage, less the row that holds the sums). */
 struct vxc_store_sums {
     uint64_t total;
     uint64_t local;
@@ -42,8 +42,8 @@ struct vxc_store_job {
 
 /* State of the storage thread; nobody else touches it while the thread runs. */
 struct vxc_store_writer {
-    struct vxc_store_sums sums;  /* of the last LMDB commit */
-    uint64_t applied_index;      /* of the last LMDB commit */
+    struct vxc_store_sums sums; /* of the last LMDB commit */
+    uint64_t applied_index;     /* of the last LMDB commit */
     bool garbage_left;
 };
 
@@ -71,11 +71,11 @@ struct vxc_store {
     pthread_t thread;
     bool thread_started;
     bool closing;
-    bool abandoned;        /* a commit that meets no space is not tried again */
-    bool commit_pending;   /* given, not yet in LMDB */
-    bool commit_done;      /* in LMDB, not yet collected */
+    bool abandoned;      /* a commit that meets no space is not tried again */
+    bool commit_pending; /* given, not yet in LMDB */
+    bool commit_done;    /* in LMDB, not yet collected */
     bool sync_pending;
-    uint64_t digest_done;  /* total after the commit that is done */
+    uint64_t digest_done; /* total after the commit that is done */
     struct vxc_store_job job;
     struct vxc_store_stats stats;
     int event_fd;
@@ -101,7 +101,8 @@ int vxc_store_format_check(struct vxc_slice body, struct vxc_error *err);
 
 int vxc_store_begin_read(struct vxc_store *store, struct vxc_error *err);
 /* Reads format, commit and configuration through the reader into store->meta and *sums. */
-int vxc_store_load_meta(struct vxc_store *store, struct vxc_store_sums *sums, struct vxc_error *err);
+int vxc_store_load_meta(struct vxc_store *store, struct vxc_store_sums *sums,
+                        struct vxc_error *err);
 void vxc_store_free_cursors(struct vxc_store *store);
 
 /* ---- one commit (store_commit.c); return LMDB codes ---- */

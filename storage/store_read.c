@@ -16,7 +16,8 @@ struct vxc_store_cursor {
 
 static MDB_val to_val(struct vxc_slice s)
 {
-    return (MDB_val){s.size, (void *)(uintptr_t)s.data}; /* LMDB takes keys as void * but reads only */
+    return (MDB_val){s.size,
+                     (void *)(uintptr_t)s.data}; /* LMDB takes keys as void * but reads only */
 }
 
 int vxc_store_begin_read(struct vxc_store *store, struct vxc_error *err)
@@ -205,8 +206,8 @@ static int load_row(struct vxc_store *store, const char *name, struct vxc_slice 
 int vxc_store_load_meta(struct vxc_store *store, struct vxc_store_sums *sums, struct vxc_error *err)
 {
     struct vxc_slice body;
-    int rc = vxc_store_get(store, VXC_DB_META, vxc_slice_of_string(VXC_STORE_KEY_FORMAT), &body,
-                           err);
+    int rc =
+        vxc_store_get(store, VXC_DB_META, vxc_slice_of_string(VXC_STORE_KEY_FORMAT), &body, err);
 
     if (rc == VXC_ENOTFOUND) {
         return vxc_error_set(err, VXC_EFOREIGN, "%s/data.mdb: an LMDB file of another program",

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,16 +28,28 @@ static uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* LMDB reports a short write on a full disk as EIO, so that the free space has to be asked. */
-static bool is_no_space(const struct vxc_store *store, int rc)
+/* Whether the file could hardly grow: the disk is nearly full, or the process's limit near. */
+static bool is_nearly_full(const struct vxc_store *store)
 {
     struct statvfs fs;
+    struct rlimit limit;
+    struct stat file;
+    int fd;
 
-    if (rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG) {
+    if (statvfs(store->path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < NEARLY_FULL_BYTES) {
         return true;
     }
-    return rc == EIO && statvfs(store->path, &fs) == 0 &&
-           (uint64_t)fs.f_bavail * fs.f_frsize < NEARLY_FULL_BYTES;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+           mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &file) == 0 &&
+           limit.rlim_cur < (uint64_t)file.st_size + NEARLY_FULL_BYTES;
+}
+
+/* LMDB reports a short write, which is how a disk becomes full, as EIO. Trying again is safe then:
+ * the pages written so far belong to no state, and the next try writes all of its pages again. */
+static bool is_no_space(const struct vxc_store *store, int rc)
+{
+    return rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG ||
+           (rc == EIO && is_nearly_full(store));
 }
 
 static void signal_done(struct vxc_store *store)

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 
 enum {
-    SETTLE_PER_TURN = 2048,    /* thawing rows settled at the end of a turn */
-    SETTLE_PER_CHANGE = 2,     /* and before each put or del, to be done before the next freeze */
-    EVICT_BUCKETS_PER_TURN = 8192, /* looked at in one turn, and so many more per row loaded in it: */
+    SETTLE_PER_TURN = 2048, /* thawing rows settled at the end of a turn */
+    SETTLE_PER_CHANGE = 2,  /* and before each put or del, to be done before the next freeze */
+    EVICT_BUCKETS_PER_TURN =
+        8192, /* looked at in one turn, and so many more per row loaded in it: */
     EVICT_BUCKETS_PER_LOAD = 4,
-    PREFETCH = 16,                 /* rows fetched ahead of their turn */
+    PREFETCH = 16,             /* rows fetched ahead of their turn */
     CACHED_VALUE_MAX = VXC_MIB /* bytes; larger values are read from the store each time */
 };
 
@@ -221,8 +222,9 @@ static void make_dirty(struct vxc_table *table, struct vxc_row *row)
     table->dirty->bytes += vxc_row_bytes(row);
 }
 
-/* Gives up a row that another has replaced in the hash; its value may still be read until *graveyard
- * is freed. A frozen row, or a thawing one whose batch still lists it, is freed when settled. */
+/* Gives up a row that another has replaced in the hash; its value may still be read until
+ * *graveyard is freed. A frozen row, or a thawing one whose batch still lists it, is freed when
+ * settled. */
 static void give_up(struct vxc_table *table, struct vxc_row *row, struct vxc_row **graveyard)
 {
     if (row->epoch != 0) {
@@ -366,8 +368,7 @@ static void fill_changes(void *data, struct vxc_store_change *changes, size_t co
 static bool same_meta(const struct vxc_store_meta *a, const struct vxc_store_meta *b)
 {
     return a->applied_index == b->applied_index && a->applied_term == b->applied_term &&
-           a->applied_position == b->applied_position &&
-           a->cluster_time_ms == b->cluster_time_ms &&
+           a->applied_position == b->applied_position && a->cluster_time_ms == b->cluster_time_ms &&
            a->configuration_index == b->configuration_index &&
            vxc_slice_equal(a->configuration, b->configuration);
 }
@@ -427,7 +428,8 @@ static void evict_from(struct vxc_table *table, struct vxc_row **link)
     }
 }
 
-/* The clock: its hand goes round the buckets and takes clean rows not read since it came by last. */
+/* The clock: its hand goes round the buckets and takes clean rows not read since it came by last.
+ */
 static void evict(struct vxc_table *table)
 {
     size_t budget = EVICT_BUCKETS_PER_TURN + EVICT_BUCKETS_PER_LOAD * table->loaded_in_turn;

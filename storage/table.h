@@ -1,13 +1,16 @@
-/* The table: resident rows, dirty or clean, in front of the store. It decides the speed of the node.
+/* The table: resident rows, dirty or clean, in front of the store. It decides the speed of the
+ * node.
  *
  * A row is found in a hash; a miss reads the store (and remembers the row as clean; clean rows are
  * bounded by clean_bytes_max and evicted, least recently used first or nearly so). put and del make
  * rows dirty. At an entry boundary freeze() hands all dirty rows to the store as one commit; writes
- * meanwhile go on beside them (a frozen value is kept until the commit is collected). Scans merge the
- * store's order with that of the dirty rows, whose ordered view is built lazily, per scanned prefix.
+ * meanwhile go on beside them (a frozen value is kept until the commit is collected). Scans merge
+ * the store's order with that of the dirty rows, whose ordered view is built lazily, per scanned
+ * prefix.
  *
  * There are no blind puts: callers read the old row first (size, TTL and quota need it).
- * Threads: loop thread only. Deterministic: what scans return does not depend on what was frozen when.
+ * Threads: loop thread only. Deterministic: what scans return does not depend on what was frozen
+ * when.
  */
 #ifndef VXC_STORAGE_TABLE_H
 #define VXC_STORAGE_TABLE_H
@@ -32,15 +35,15 @@ void vxc_table_free(struct vxc_table *table);
 int vxc_table_get(struct vxc_table *table, enum vxc_database db, struct vxc_slice key,
                   struct vxc_slice *body);
 
-/* Copies key and body. `body` may be given in two parts, written one after the other (a head that the
- * caller encodes and the user's value), so that large values are copied once. */
+/* Copies key and body. `body` may be given in two parts, written one after the other (a head that
+ * the caller encodes and the user's value), so that large values are copied once. */
 void vxc_table_put(struct vxc_table *table, enum vxc_database db, struct vxc_slice key,
                    struct vxc_slice head, struct vxc_slice tail);
 void vxc_table_del(struct vxc_table *table, enum vxc_database db, struct vxc_slice key);
 
 /* Ordered walk over rows whose key begins with prefix, from the first key ≥ from (or > from when
- * `after`). The table must not be changed while a scan is open, except by deleting or overwriting the
- * row just returned. Slices are borrowed until the next step. */
+ * `after`). The table must not be changed while a scan is open, except by deleting or overwriting
+ * the row just returned. Slices are borrowed until the next step. */
 struct vxc_table_scan *vxc_table_scan_open(struct vxc_table *table, enum vxc_database db,
                                            struct vxc_slice prefix, struct vxc_slice from,
                                            bool after);

@@ -5,16 +5,16 @@
 #include "storage/key_sort.h"
 
 enum {
-    ROWS_FIRST = 256,          /* rows of the first allocation of a batch */
-    GROUPS_FIRST = 64,         /* buckets; a power of two */
-    CHUNK_SIZE = 64 * 1024,    /* bytes of view memory per allocation … */
-    CHUNK_SIZE_FIRST = 1024,   /* … but little for a batch of few rows */
-    BULK_MIN = 32,             /* pending rows from which sorting first pays */
-    PREFETCH = 16,             /* rows fetched ahead of their turn */
-    PENDING_FIRST = 2,         /* rows of a view's first chunk of pending ones; then it grows … */
+    ROWS_FIRST = 256,        /* rows of the first allocation of a batch */
+    GROUPS_FIRST = 64,       /* buckets; a power of two */
+    CHUNK_SIZE = 64 * 1024,  /* bytes of view memory per allocation … */
+    CHUNK_SIZE_FIRST = 1024, /* … but little for a batch of few rows */
+    BULK_MIN = 32,           /* pending rows from which sorting first pays */
+    PREFETCH = 16,           /* rows fetched ahead of their turn */
+    PENDING_FIRST = 2,       /* rows of a view's first chunk of pending ones; then it grows … */
     PENDING_FACTOR = 4,
-    PENDING_MAX = 512,         /* … up to this */
-    HEIGHT_BITS = 2            /* each level has a quarter of the nodes of the one below */
+    PENDING_MAX = 512, /* … up to this */
+    HEIGHT_BITS = 2    /* each level has a quarter of the nodes of the one below */
 };
 
 struct vxc_view_group {

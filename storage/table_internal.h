@@ -1,5 +1,5 @@
-/* Inside the table: what its parts share. table_row.c owns rows and their hash, table_batch.c the rows
- * of one freeze and their ordered views, table_scan.c the merge, table.c the rest. Nobody else
+/* Inside the table: what its parts share. table_row.c owns rows and their hash, table_batch.c the
+ * rows of one freeze and their ordered views, table_scan.c the merge, table.c the rest. Nobody else
  * includes this.
  *
  * States of a resident row, told by its epoch, which is the number of the batch that holds its last
@@ -10,8 +10,9 @@
  *       └──load──┐         batch's)            storage thread   at a time)
  *              store                           reads it)
  *
- * Freeze and thaw move whole batches and touch no row, so neither stalls the loop. A write to a frozen
- * row leaves it to the storage thread (detached) and puts a new row in its place in the hash.
+ * Freeze and thaw move whole batches and touch no row, so neither stalls the loop. A write to a
+ * frozen row leaves it to the storage thread (detached) and puts a new row in its place in the
+ * hash.
  */
 #ifndef VXC_STORAGE_TABLE_INTERNAL_H
 #define VXC_STORAGE_TABLE_INTERNAL_H
@@ -27,7 +28,8 @@ enum {
 };
 
 /* One allocation: this head, the key, room for the value. A value that outgrows its room while the
- * row is dirty moves outside, so that a dirty row keeps its address: batches and views point to it. */
+ * row is dirty moves outside, so that a dirty row keeps its address: batches and views point to it.
+ */
 struct vxc_row {
     struct vxc_row *hash_next;
     uint32_t hash;
@@ -47,7 +49,8 @@ struct vxc_row_outside {
     uint8_t data[];
 };
 
-/* Linear hashing: the table grows by one bucket at a time, so no insertion ever pays for all rows. */
+/* Linear hashing: the table grows by one bucket at a time, so no insertion ever pays for all rows.
+ */
 struct vxc_row_hash {
     struct vxc_row ***segments; /* of VXC_HASH_SEGMENT_BUCKETS chains each */
     size_t segments_capacity;
@@ -176,8 +179,8 @@ struct vxc_table {
     size_t thawing_next;       /* first unsettled row of the oldest */
     uint64_t thawing_rows;     /* unsettled ones that have not been changed again */
     uint64_t thawing_bytes;
-    size_t clock_hand;         /* bucket that eviction looks at next */
-    size_t loaded_in_turn;     /* rows */
+    size_t clock_hand;     /* bucket that eviction looks at next */
+    size_t loaded_in_turn; /* rows */
     struct vxc_table_gaps gaps[VXC_DB_COUNT];
     struct vxc_table_scan *idle_scans;
     size_t open_scans;

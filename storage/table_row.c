@@ -9,14 +9,14 @@
 
 enum {
     HEAD_SIZE = offsetof(struct vxc_row, data),
-    ROUND_SMALL = 16,     /* bytes; allocation step of small rows */
-    ROUND_SHIFT = 3,      /* larger rows grow in steps of an eighth */
-    CAPACITY_MIN = 8,     /* bytes; the address of an outside value fits */
-    OVERHEAD = 8 + 11,    /* bytes per row: the allocator's head and the row's share of the buckets */
-    WASTE_MIN = 1024,     /* bytes of room from which a much smaller value moves to a smaller row */
+    ROUND_SMALL = 16,  /* bytes; allocation step of small rows */
+    ROUND_SHIFT = 3,   /* larger rows grow in steps of an eighth */
+    CAPACITY_MIN = 8,  /* bytes; the address of an outside value fits */
+    OVERHEAD = 8 + 16, /* bytes per row: the allocator's head and the row's share of the buckets */
+    WASTE_MIN = 1024,  /* bytes of room from which a much smaller value moves to a smaller row */
     WASTE_FACTOR = 4,
-    LOAD_NUMERATOR = 3, /* rows per bucket at most 3/4: 1.4 rows looked at per hit */
-    LOAD_DENOMINATOR = 4,
+    LOAD_NUMERATOR = 1, /* rows per bucket at most 1/2: 1.25 rows looked at per hit */
+    LOAD_DENOMINATOR = 2,
 };
 
 static _Noreturn void out_of_memory(void)

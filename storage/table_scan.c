@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-/* A scan merges three ordered sources: the dirty rows, the frozen rows, the store. On equal keys the
- * newest wins, in that order. A source is moved on only when the next row is asked for, so that
+/* A scan merges three ordered sources: the dirty rows, the frozen rows, the store. On equal keys
+ * the newest wins, in that order. A source is moved on only when the next row is asked for, so that
  * "first row" costs one step of each. */
 struct vxc_table_scan {
     struct vxc_table_scan *next_idle;
@@ -29,6 +29,7 @@ struct vxc_table_scan {
     uint64_t header_id;
     uint64_t header_generation;
     struct vxc_buffer copy; /* of a header read from the store */
+    struct vxc_error err;   /* set by a failed step; here, so that no step has to clear it */
 };
 
 /* One row of the merge. */
@@ -133,8 +134,9 @@ static void remember_gap(struct vxc_table *table, enum vxc_database db,
     copy_key(&gap->high, high);
 }
 
-/* Called when the next live row, or the end, is found `dead_rows` behind scan->low. Walks over whole
- * objects remember nothing: their dead rows may come alive with a later put of their header. */
+/* Called when the next live row, or the end, is found `dead_rows` behind scan->low. Walks over
+ * whole objects remember nothing: their dead rows may come alive with a later put of their header.
+ */
 static void note_gap(struct vxc_table_scan *scan, size_t dead_rows, struct vxc_slice high)
 {
     if (scan->low_known && !scan->whole_objects &&
@@ -154,7 +156,8 @@ static void begin_range_after(struct vxc_table_scan *scan, struct vxc_slice key)
     }
 }
 
-/* Where to begin: at `from`, or behind a range known to hold no live row. False: nothing is left. */
+/* Where to begin: at `from`, or behind a range known to hold no live row. False: nothing is left.
+ */
 static bool skip_known_gap(struct vxc_table_scan *scan)
 {
     struct vxc_slice from = vxc_row_key_slice(&scan->from);
@@ -200,14 +203,14 @@ static void open_sources(struct vxc_table_scan *scan)
     struct vxc_table *table = scan->table;
     struct vxc_slice prefix = vxc_row_key_slice(&scan->prefix);
     struct vxc_slice from = vxc_row_key_slice(&scan->from);
-    struct vxc_error err = {0, ""};
 
     scan->dirty = vxc_batch_seek(table->dirty, scan->db, prefix, from);
     if (table->frozen != NULL) {
         scan->frozen = vxc_batch_seek(table->frozen, scan->db, prefix, from);
     }
-    if (vxc_store_cursor_open(table->store, scan->db, prefix, from, &scan->stored, &err) != 0) {
-        vxc_table_latch(table, &err);
+    if (vxc_store_cursor_open(table->store, scan->db, prefix, from, &scan->stored, &scan->err) !=
+        0) {
+        vxc_table_latch(table, &scan->err);
         scan->stored = NULL;
         scan->stored_ended = true;
     }
@@ -269,17 +272,16 @@ void vxc_table_scans_free(struct vxc_table *table)
 
 static void load_stored(struct vxc_table_scan *scan)
 {
-    struct vxc_error err = {0, ""};
     int rv;
 
     if (scan->stored_loaded || scan->stored_ended) {
         return;
     }
-    rv = vxc_store_cursor_next(scan->stored, &scan->stored_key, &scan->stored_body, &err);
+    rv = vxc_store_cursor_next(scan->stored, &scan->stored_key, &scan->stored_body, &scan->err);
     scan->stored_loaded = rv == 0;
     scan->stored_ended = rv != 0;
     if (rv != 0 && rv != VXC_ENOTFOUND) {
-        vxc_table_latch(scan->table, &err);
+        vxc_table_latch(scan->table, &scan->err);
     }
 }
 
@@ -297,7 +299,8 @@ static void take_row(struct candidate *out, struct vxc_row *row)
     out->from_store = false;
 }
 
-/* Takes the least key off all sources that have it; the newest says what it holds. False at the end. */
+/* Takes the least key off all sources that have it; the newest says what it holds. False at the
+ * end. */
 static bool take_next(struct vxc_table_scan *scan, struct candidate *out)
 {
     struct vxc_row *dirty = head_of(scan, scan->dirty);

@@ -380,9 +380,9 @@ int vxc_verify_presence(const char *path, struct vxc_error *err)
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     if (lstat(file, &info) != 0) {
-        rv = errno == ENOENT ? vxc_error_set(err, VXC_ECORRUPT, "%s: the file is missing", file)
-                             : vxc_error_set(err, vxc_error_from_errno(errno), "%s: %s", file,
-                                             strerror(errno));
+        rv = errno == ENOENT
+                 ? vxc_error_set(err, VXC_ECORRUPT, "%s: the file is missing", file)
+                 : vxc_error_set(err, vxc_error_from_errno(errno), "%s: %s", file, strerror(errno));
     } else if (!S_ISREG(info.st_mode)) {
         rv = vxc_error_set(err, VXC_ECORRUPT, "%s: not a regular file", file);
     }

@@ -19,8 +19,8 @@ struct vxc_verify_report {
  * VXC_EFOREIGN, VXC_EVERSION, VXC_EIO. The environment must not be open in this process. */
 int vxc_verify_state(const char *path, struct vxc_verify_report *report, struct vxc_error *err);
 
-/* Only whether there is a state: VXC_ENOTFOUND for no or an empty folder, VXC_ECORRUPT when the folder
- * holds other files but no data.mdb. */
+/* Only whether there is a state: VXC_ENOTFOUND for no or an empty folder, VXC_ECORRUPT when the
+ * folder holds other files but no data.mdb. */
 int vxc_verify_presence(const char *path, struct vxc_error *err);
 
 #endif

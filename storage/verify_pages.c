@@ -14,9 +14,8 @@
  *   page   number u64, pad u16, flags u16, lower u16, upper u16 (or u32 pages of an overflow run)
  *   meta   page head, magic u32, version u32, address u64, map size u64, tree free, tree main,
  *          last page u64, transaction id u64
- *   tree   pad u32 (page size in tree free), flags u16, depth u16, branch u64, leaf u64, overflow u64,
- *          entries u64, root u64
- *   node   low u16, high u16, flags u16, key size u16, key, value
+ *   tree   pad u32 (page size in tree free), flags u16, depth u16, branch u64, leaf u64, overflow
+ * u64, entries u64, root u64 node   low u16, high u16, flags u16, key size u16, key, value
  */
 enum {
     PAGE_HEAD_SIZE = 16,
@@ -66,8 +65,9 @@ static int check_meta(const uint8_t *page, uint64_t number, uint64_t page_size, 
                              path, at);
     }
     if (vxc_load_u32(page + META_AT + 4) != LMDB_VERSION) {
-        return vxc_error_set(err, VXC_EVERSION, "%s: offset %" PRIu64 ": LMDB data version %u, not 1",
-                             path, at, vxc_load_u32(page + META_AT + 4));
+        return vxc_error_set(err, VXC_EVERSION,
+                             "%s: offset %" PRIu64 ": LMDB data version %u, not 1", path, at,
+                             vxc_load_u32(page + META_AT + 4));
     }
     if (vxc_load_u64(page) != number || vxc_load_u16(page + 10) != PAGE_META ||
         vxc_load_u32(page + META_TREES_AT) != page_size ||
@@ -96,7 +96,8 @@ static int read_at(int fd, uint64_t at, uint8_t *out, size_t size, const char *p
     return 0;
 }
 
-/* The page size stands in the first meta page, or, if that is damaged, is what check_meta misses. */
+/* The page size stands in the first meta page, or, if that is damaged, is what check_meta misses.
+ */
 static int read_page_size(const uint8_t *page, const char *path, uint64_t *page_size,
                           struct vxc_error *err)
 {
@@ -203,7 +204,7 @@ struct tree_walk {
     enum tree_kind kind;
     const struct vxc_pages_tree *tree;
     struct vxc_slice name;
-    uint64_t entries; /* met so far */
+    uint64_t entries;          /* met so far */
     struct vxc_slice previous; /* last key met */
     bool begun;
     struct {
@@ -340,8 +341,7 @@ static int compare_keys(const struct tree_walk *t, struct vxc_slice a, struct vx
 }
 
 /* Finds the value of a leaf node, in the leaf or in its run of overflow pages. */
-static int read_value(struct walk *w, const uint8_t *node, uint64_t number,
-                      struct vxc_slice *value)
+static int read_value(struct walk *w, const uint8_t *node, uint64_t number, struct vxc_slice *value)
 {
     struct vxc_slice key = node_key(node);
     uint64_t size = vxc_load_u32(node);
@@ -613,8 +613,8 @@ int vxc_pages_walk(int fd, const char *path, const struct vxc_pages_meta *meta, 
     w.pages = meta->file_size / meta->page_size;
     if (meta->last_page / 2 > w.pages) { /* a short tail is fine, see vxc_pages_complete */
         return vxc_error_set(err, VXC_ECORRUPT,
-                             "%s: %" PRIu64 " bytes, but the meta page tells of page %" PRIu64, path,
-                             meta->file_size, meta->last_page);
+                             "%s: %" PRIu64 " bytes, but the meta page tells of page %" PRIu64,
+                             path, meta->file_size, meta->last_page);
     }
     map = mmap(NULL, meta->file_size, PROT_READ, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED) {

@@ -1,11 +1,11 @@
 /* The pages of an LMDB 0.9 file, read without LMDB, which trusts what it reads and dies of it.
  *
- * vxc_pages_read_meta() judges the two meta pages; vxc_pages_walk() follows both trees from the newer
- * one and checks everything that LMDB relies on: page numbers, types and depths, node bounds, key
- * order, entry counts, and that every page is used at most once or free, never both. Rows are handed
- * out in LMDB's order. The file is read through a private mapping: do it in a child (verify.c), for a
- * disk that fails answers with a signal. The format is that of liblmdb 0.9 on a 64-bit little-endian
- * machine; docs/format.md says where its fields are.
+ * vxc_pages_read_meta() judges the two meta pages; vxc_pages_walk() follows both trees from the
+ * newer one and checks everything that LMDB relies on: page numbers, types and depths, node bounds,
+ * key order, entry counts, and that every page is used at most once or free, never both. Rows are
+ * handed out in LMDB's order. The file is read through a private mapping: do it in a child
+ * (verify.c), for a disk that fails answers with a signal. The format is that of liblmdb 0.9 on a
+ * 64-bit little-endian machine; docs/format.md says where its fields are.
  */
 #ifndef VXC_STORAGE_VERIFY_PAGES_H
 #define VXC_STORAGE_VERIFY_PAGES_H

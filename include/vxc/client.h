@@ -9,9 +9,9 @@
  *     struct vxc_reply reply;
  *     if (vxc_client_call(client, &put, &reply) != 0) puts(reply.message);
  *
- * Life: create → (session_open) → call or submit … → (session_close) → free. The connection is made on
- * demand, and made again with a jittered, growing delay when it breaks. What a broken connection means
- * for a request under way:
+ * Life: create → (session_open) → call or submit … → (session_close) → free. The connection is made
+ * on demand, and made again with a jittered, growing delay when it breaks. What a broken connection
+ * means for a request under way:
  *   - a read is asked again;
  *   - a write within a session is sent again under the same sequence: it takes effect once, and its
  *     caller sees the first effect's answer;
@@ -19,15 +19,16 @@
  *     another code: whether it took effect cannot be known. One that never left is sent again.
  * A server that is full ("busy") is asked again too, until the deadline.
  *
- * Ownership: everything given to a function is copied before it returns. What a reply or notice points
- * to belongs to the library: within a callback until it returns; after vxc_client_call() until the next
- * function is called on the same client. No pointer outlives its client.
+ * Ownership: everything given to a function is copied before it returns. What a reply or notice
+ * points to belongs to the library: within a callback until it returns; after vxc_client_call()
+ * until the next function is called on the same client. No pointer outlives its client.
  *
- * Threads: a client belongs to one thread at a time; two clients are independent. The library starts no
- * thread, installs no signal handler, never prints, and never raises SIGPIPE. After fork() the child may
- * only call vxc_client_abandon().
+ * Threads: a client belongs to one thread at a time; two clients are independent. The library
+ * starts no thread, installs no signal handler, never prints, and never raises SIGPIPE. After
+ * fork() the child may only call vxc_client_abandon().
  *
- * Errors: 0 or a negative VXC_E… code; vxc_client_message() and vxc_reply.message say what and where.
+ * Errors: 0 or a negative VXC_E… code; vxc_client_message() and vxc_reply.message say what and
+ * where.
  */
 #ifndef VXC_CLIENT_H
 #define VXC_CLIENT_H
@@ -45,39 +46,39 @@ extern "C" {
 #ifndef VXC_BASE_ERROR_H
 enum vxc_error_code {
     VXC_OK = 0,
-    VXC_EINVAL = -1,       /* invalid argument */
-    VXC_ENOMEM = -2,       /* out of memory */
-    VXC_EIO = -3,          /* input/output error */
-    VXC_ENOSPC = -4,       /* no space: growing writes are refused until there is room */
-    VXC_EBUSY = -5,        /* a bound of the server is reached; try again */
-    VXC_ENOTFOUND = -6,    /* no such thing */
-    VXC_EEXISTS = -7,      /* already there */
-    VXC_ECONFLICT = -8,    /* compare failed */
-    VXC_EUNKNOWN = -9,     /* the outcome cannot be known */
-    VXC_ETIMEOUT = -10,    /* no answer by the deadline; a write may still take effect */
-    VXC_ECANCELED = -11,   /* the client was freed, or the request taken back */
-    VXC_ENOTPRIMARY = -12, /* not the primary */
-    VXC_ENOQUORUM = -13,   /* no quorum */
-    VXC_ESESSION = -14,    /* session unknown or expired */
-    VXC_ESECRET = -15,     /* wrong session secret */
-    VXC_ESEQUENCE = -16,   /* stale sequence */
-    VXC_ETOOBIG = -17,     /* over the frame, key, name or value limit */
-    VXC_EPROTO = -18,      /* malformed message */
-    VXC_EVERSION = -19,    /* version not supported */
-    VXC_EKIND = -20,       /* unknown message kind */
-    VXC_ECRC = -21,        /* checksum mismatch */
-    VXC_ECORRUPT = -22,    /* damaged data */
-    VXC_EFOREIGN = -23,    /* data of another node or cluster */
-    VXC_ELOCKED = -24,     /* in use by another process */
-    VXC_EREADONLY = -25,   /* read-only */
-    VXC_EADDRINUSE = -26,  /* address in use */
-    VXC_ECLOSED = -27,     /* no connection */
-    VXC_ELIMIT = -28,      /* limit reached */
-    VXC_ENOTHELD = -29,    /* lock not held */
-    VXC_EQUEUED = -30,     /* queued */
-    VXC_ERESYNC = -31,     /* events no longer kept */
+    VXC_EINVAL = -1,        /* invalid argument */
+    VXC_ENOMEM = -2,        /* out of memory */
+    VXC_EIO = -3,           /* input/output error */
+    VXC_ENOSPC = -4,        /* no space: growing writes are refused until there is room */
+    VXC_EBUSY = -5,         /* a bound of the server is reached; try again */
+    VXC_ENOTFOUND = -6,     /* no such thing */
+    VXC_EEXISTS = -7,       /* already there */
+    VXC_ECONFLICT = -8,     /* compare failed */
+    VXC_EUNKNOWN = -9,      /* the outcome cannot be known */
+    VXC_ETIMEOUT = -10,     /* no answer by the deadline; a write may still take effect */
+    VXC_ECANCELED = -11,    /* the client was freed, or the request taken back */
+    VXC_ENOTPRIMARY = -12,  /* not the primary */
+    VXC_ENOQUORUM = -13,    /* no quorum */
+    VXC_ESESSION = -14,     /* session unknown or expired */
+    VXC_ESECRET = -15,      /* wrong session secret */
+    VXC_ESEQUENCE = -16,    /* stale sequence */
+    VXC_ETOOBIG = -17,      /* over the frame, key, name or value limit */
+    VXC_EPROTO = -18,       /* malformed message */
+    VXC_EVERSION = -19,     /* version not supported */
+    VXC_EKIND = -20,        /* unknown message kind */
+    VXC_ECRC = -21,         /* checksum mismatch */
+    VXC_ECORRUPT = -22,     /* damaged data */
+    VXC_EFOREIGN = -23,     /* data of another node or cluster */
+    VXC_ELOCKED = -24,      /* in use by another process */
+    VXC_EREADONLY = -25,    /* read-only */
+    VXC_EADDRINUSE = -26,   /* address in use */
+    VXC_ECLOSED = -27,      /* no connection */
+    VXC_ELIMIT = -28,       /* limit reached */
+    VXC_ENOTHELD = -29,     /* lock not held */
+    VXC_EQUEUED = -30,      /* queued */
+    VXC_ERESYNC = -31,      /* events no longer kept */
     VXC_EUNSUPPORTED = -32, /* not supported */
-    VXC_EADDRESS = -33     /* bad address */
+    VXC_EADDRESS = -33      /* bad address */
 };
 #endif
 const char *vxc_strerror(int code);
@@ -105,40 +106,40 @@ static inline struct vxc_bytes vxc_text(const char *text)
 
 /* ---- requests ---- */
 
-/* What can be asked. The comment names the fields of vxc_request that count, and what of vxc_reply is
- * filled. Numbers are those of the protocol (docs/protocol.md). */
+/* What can be asked. The comment names the fields of vxc_request that count, and what of vxc_reply
+ * is filled. Numbers are those of the protocol (docs/protocol.md). */
 enum vxc_operation {
-    VXC_CALL_NAMESPACE_LIST = 113,          /* → rows of (name) */
-    VXC_CALL_SESSION_LIST = 124,            /* cursor limit_rows → rows of (id, record) */
-    VXC_CALL_SESSION_GET = 125,             /* id → found, value: vxc_session_record */
-    VXC_CALL_SESSION_EXPIRE = 127,          /* id → found */
-    VXC_CALL_MAP_GET = 130,                 /* name key → found value */
-    VXC_CALL_MAP_CONTAINS = 131,            /* name key → found */
-    VXC_CALL_MAP_PUT = 132,                 /* name key value ttl_ms, WANT_OLD → found value: the old one */
-    VXC_CALL_MAP_PUT_IF_ABSENT = 133,       /* name key value ttl_ms → found value: what stood there */
-    VXC_CALL_MAP_REMOVE = 134,              /* name key, WANT_OLD → found value: the old one */
-    VXC_CALL_MAP_REMOVE_IF = 135,           /* name key expected → found: done */
-    VXC_CALL_MAP_REPLACE = 136,             /* name key value ttl_ms → found value: the old one */
-    VXC_CALL_MAP_REPLACE_IF = 137,          /* name key expected value ttl_ms → found: done */
-    VXC_CALL_MAP_SIZE = 138,                /* name → number */
-    VXC_CALL_MAP_CLEAR = 139,               /* name → number: how many there were */
-    VXC_CALL_MAP_SCAN = 140,                /* name what cursor limits → rows of (key, value), next */
-    VXC_CALL_MAP_DESTROY = 141,             /* name → found: there was one */
-    VXC_CALL_MAP_LIST = 142,                /* cursor limit_rows → rows of (name, …), next */
-    VXC_CALL_MAP_CREATE = 143,              /* name → found: it is new */
-    VXC_CALL_SET_ADD = 150,                 /* name value → found: it is new */
-    VXC_CALL_SET_REMOVE = 151,              /* name value → found: it was there */
-    VXC_CALL_SET_CONTAINS = 152,            /* name value → found */
+    VXC_CALL_NAMESPACE_LIST = 113, /* → rows of (name) */
+    VXC_CALL_SESSION_LIST = 124,   /* cursor limit_rows → rows of (id, record) */
+    VXC_CALL_SESSION_GET = 125,    /* id → found, value: vxc_session_record */
+    VXC_CALL_SESSION_EXPIRE = 127, /* id → found */
+    VXC_CALL_MAP_GET = 130,        /* name key → found value */
+    VXC_CALL_MAP_CONTAINS = 131,   /* name key → found */
+    VXC_CALL_MAP_PUT = 132, /* name key value ttl_ms, WANT_OLD → found value: the old one */
+    VXC_CALL_MAP_PUT_IF_ABSENT = 133, /* name key value ttl_ms → found value: what stood there */
+    VXC_CALL_MAP_REMOVE = 134,        /* name key, WANT_OLD → found value: the old one */
+    VXC_CALL_MAP_REMOVE_IF = 135,     /* name key expected → found: done */
+    VXC_CALL_MAP_REPLACE = 136,       /* name key value ttl_ms → found value: the old one */
+    VXC_CALL_MAP_REPLACE_IF = 137,    /* name key expected value ttl_ms → found: done */
+    VXC_CALL_MAP_SIZE = 138,          /* name → number */
+    VXC_CALL_MAP_CLEAR = 139,         /* name → number: how many there were */
+    VXC_CALL_MAP_SCAN = 140,          /* name what cursor limits → rows of (key, value), next */
+    VXC_CALL_MAP_DESTROY = 141,       /* name → found: there was one */
+    VXC_CALL_MAP_LIST = 142,          /* cursor limit_rows → rows of (name, …), next */
+    VXC_CALL_MAP_CREATE = 143,        /* name → found: it is new */
+    VXC_CALL_SET_ADD = 150,           /* name value → found: it is new */
+    VXC_CALL_SET_REMOVE = 151,        /* name value → found: it was there */
+    VXC_CALL_SET_CONTAINS = 152,      /* name value → found */
     VXC_CALL_SET_SIZE = 153,
     VXC_CALL_SET_CLEAR = 154,
-    VXC_CALL_SET_SCAN = 155,                /* name cursor limits → rows of (value) */
+    VXC_CALL_SET_SCAN = 155, /* name cursor limits → rows of (value) */
     VXC_CALL_SET_DESTROY = 156,
     VXC_CALL_SET_LIST = 157,
     VXC_CALL_SET_CREATE = 158,
-    VXC_CALL_MULTIMAP_PUT = 160,            /* name key value → found: it is new */
-    VXC_CALL_MULTIMAP_REMOVE = 161,         /* name key value → found: it was there */
-    VXC_CALL_MULTIMAP_REMOVE_KEY = 162,     /* name key → number of values removed */
-    VXC_CALL_MULTIMAP_GET = 163,            /* name key cursor limits → rows of (key, value), next */
+    VXC_CALL_MULTIMAP_PUT = 160,        /* name key value → found: it is new */
+    VXC_CALL_MULTIMAP_REMOVE = 161,     /* name key value → found: it was there */
+    VXC_CALL_MULTIMAP_REMOVE_KEY = 162, /* name key → number of values removed */
+    VXC_CALL_MULTIMAP_GET = 163,        /* name key cursor limits → rows of (key, value), next */
     VXC_CALL_MULTIMAP_CONTAINS_KEY = 164,   /* name key → found */
     VXC_CALL_MULTIMAP_CONTAINS_VALUE = 165, /* name value → found */
     VXC_CALL_MULTIMAP_CONTAINS_ENTRY = 166, /* name key value → found */
@@ -152,31 +153,31 @@ enum vxc_operation {
     VXC_CALL_COUNTER_GET = 180,             /* name → number, found */
     VXC_CALL_COUNTER_ADD = 181,             /* name number, WANT_OLD → number: after, or before */
     VXC_CALL_COUNTER_COMPARE_AND_SET = 182, /* name expected_number number → found: done */
-    VXC_CALL_COUNTER_LIST = 183,            /* cursor limit_rows → rows of (name, i64 little-endian) */
-    VXC_CALL_COUNTER_DESTROY = 184,         /* name → found: there was one */
-    VXC_CALL_LOCK_ACQUIRE = 190,            /* name, number: wait ms (0 do not wait, -1 for ever)
-                                               → found: acquired, token; needs a session */
-    VXC_CALL_LOCK_CANCEL = 192,             /* name, id: sequence of the acquire → found */
-    VXC_CALL_LOCK_RELEASE = 193,            /* name, id: token, 0 = what this session holds → found */
-    VXC_CALL_LOCK_GET = 194,                /* name → found, value: vxc_lock_record */
-    VXC_CALL_LOCK_LIST = 195,               /* cursor limit_rows → rows of (name, record) */
-    VXC_CALL_LOCK_DESTROY = 198,            /* name → found */
-    VXC_CALL_REGISTRATION_ADD = 200,        /* name: address, key: node id, id: seq, value: data */
-    VXC_CALL_REGISTRATION_REMOVE = 201,     /* name: address, key: node id, id: seq → found */
-    VXC_CALL_REGISTRATION_GET = 202,        /* name: address → rows of (node id, record) */
-    VXC_CALL_REGISTRATION_LIST = 204,       /* cursor limit_rows → rows of (address, …) */
-    VXC_CALL_NODE_JOIN = 210,               /* key: node id, value: info; expected: map to clear if first
-                                               → rows of (node id); needs a session */
-    VXC_CALL_NODE_SET_INFO = 212,           /* value: info */
-    VXC_CALL_NODE_GET = 213,                /* key: node id → found, value: info */
-    VXC_CALL_NODE_LIST = 214,               /* → rows of (node id, info) in join order */
-    VXC_CALL_NODE_LEAVE = 215,              /* → found */
-    VXC_CALL_WATCH_ADD = 220,               /* what: vxc_watched, name, key → number: watch id */
-    VXC_CALL_WATCH_REMOVE = 221,            /* id: watch id → found */
-    VXC_CALL_TRANSACTION = 240,             /* compares, then_calls, else_calls → found: compares held,
-                                               replies by vxc_reply_next() */
-    VXC_CALL_STATUS = 250,                  /* → value: a JSON object */
-    VXC_CALL_DUMP = 251                     /* cursor limit_rows → rows of (database, JSON line) */
+    VXC_CALL_COUNTER_LIST = 183,     /* cursor limit_rows → rows of (name, i64 little-endian) */
+    VXC_CALL_COUNTER_DESTROY = 184,  /* name → found: there was one */
+    VXC_CALL_LOCK_ACQUIRE = 190,     /* name, number: wait ms (0 do not wait, -1 for ever)
+                                        → found: acquired, token; needs a session */
+    VXC_CALL_LOCK_CANCEL = 192,      /* name, id: sequence of the acquire → found */
+    VXC_CALL_LOCK_RELEASE = 193,     /* name, id: token, 0 = what this session holds → found */
+    VXC_CALL_LOCK_GET = 194,         /* name → found, value: vxc_lock_record */
+    VXC_CALL_LOCK_LIST = 195,        /* cursor limit_rows → rows of (name, record) */
+    VXC_CALL_LOCK_DESTROY = 198,     /* name → found */
+    VXC_CALL_REGISTRATION_ADD = 200, /* name: address, key: node id, id: seq, value: data */
+    VXC_CALL_REGISTRATION_REMOVE = 201, /* name: address, key: node id, id: seq → found */
+    VXC_CALL_REGISTRATION_GET = 202,    /* name: address → rows of (node id, record) */
+    VXC_CALL_REGISTRATION_LIST = 204,   /* cursor limit_rows → rows of (address, …) */
+    VXC_CALL_NODE_JOIN = 210,     /* key: node id, value: info; expected: map to clear if first
+                                     → rows of (node id); needs a session */
+    VXC_CALL_NODE_SET_INFO = 212, /* value: info */
+    VXC_CALL_NODE_GET = 213,      /* key: node id → found, value: info */
+    VXC_CALL_NODE_LIST = 214,     /* → rows of (node id, info) in join order */
+    VXC_CALL_NODE_LEAVE = 215,    /* → found */
+    VXC_CALL_WATCH_ADD = 220,     /* what: vxc_watched, name, key → number: watch id */
+    VXC_CALL_WATCH_REMOVE = 221,  /* id: watch id → found */
+    VXC_CALL_TRANSACTION = 240,   /* compares, then_calls, else_calls → found: compares held,
+                                     replies by vxc_reply_next() */
+    VXC_CALL_STATUS = 250,        /* → value: a JSON object */
+    VXC_CALL_DUMP = 251           /* cursor limit_rows → rows of (database, JSON line) */
 };
 
 enum vxc_request_flags {
@@ -207,8 +208,8 @@ enum vxc_condition {
 };
 
 struct vxc_condition_on {
-    int target;                /* VXC_CALL_MAP_GET, _SET_CONTAINS or _COUNTER_GET */
-    int condition;             /* enum vxc_condition */
+    int target;    /* VXC_CALL_MAP_GET, _SET_CONTAINS or _COUNTER_GET */
+    int condition; /* enum vxc_condition */
     struct vxc_bytes name;
     struct vxc_bytes key;      /* map key or set value */
     struct vxc_bytes expected; /* map value */
@@ -223,7 +224,8 @@ struct vxc_request {
     struct vxc_bytes key;
     struct vxc_bytes value;
     struct vxc_bytes expected;
-    struct vxc_bytes cursor;  /* data NULL = from the beginning; else reply.next of the page before */
+    struct vxc_bytes
+        cursor; /* data NULL = from the beginning; else reply.next of the page before */
     int64_t number;
     int64_t expected_number;
     uint64_t id;
@@ -265,13 +267,14 @@ struct vxc_reply {
     uint64_t sequence;   /* within the session; 0 = was not sequenced */
     bool found;
     int64_t number;
-    uint64_t token;           /* fencing token */
-    struct vxc_bytes value;   /* data NULL = none */
-    struct vxc_bytes next;    /* cursor of the next page; data NULL = this was the last */
+    uint64_t token;         /* fencing token */
+    struct vxc_bytes value; /* data NULL = none */
+    struct vxc_bytes next;  /* cursor of the next page; data NULL = this was the last */
     struct vxc_rows rows;
 };
 
-/* Takes the next row off *rows; false at the end. `second` has data NULL in lists of single items. */
+/* Takes the next row off *rows; false at the end. `second` has data NULL in lists of single items.
+ */
 bool vxc_rows_next(struct vxc_rows *rows, struct vxc_bytes *first, struct vxc_bytes *second);
 
 /* Takes the next operation's reply off the rows of a transaction's reply. */
@@ -292,8 +295,8 @@ struct vxc_lock_record {
     uint64_t session;       /* of the holder */
     struct vxc_bytes owner; /* name or node id of the holder */
     uint64_t token;
-    uint64_t since_ms;      /* cluster time of the grant */
-    uint64_t waiting;       /* length of the queue */
+    uint64_t since_ms;       /* cluster time of the grant */
+    uint64_t waiting;        /* length of the queue */
     struct vxc_rows waiters; /* of encoded vxc_waiter_record, first in line first */
 };
 
@@ -328,25 +331,25 @@ enum vxc_notice_type {
     VXC_NOTICE_NODE_JOINED = 20, /* key: node id, value: info, number: epoch, view: node ids */
     VXC_NOTICE_NODE_LEFT = 21,
     VXC_NOTICE_NODE_INFO = 22,
-    VXC_NOTICE_REGISTRATIONS = 30, /* name: address, view: pairs (node id, record) */
-    VXC_NOTICE_LOCK_QUEUED = 39,   /* an acquire waits; number: its place; id: its sequence */
+    VXC_NOTICE_REGISTRATIONS = 30,   /* name: address, view: pairs (node id, record) */
+    VXC_NOTICE_LOCK_QUEUED = 39,     /* an acquire waits; number: its place; id: its sequence */
     VXC_NOTICE_SESSION_EXPIRED = 50, /* id: the session; what it owned is gone */
     VXC_NOTICE_SESSION_CLOSED = 51,
-    VXC_NOTICE_RESYNC = 60,       /* events were missed: read again what you watch */
-    VXC_NOTICE_CONNECTED = 70,    /* text: address */
-    VXC_NOTICE_DISCONNECTED = 71  /* text: why */
+    VXC_NOTICE_RESYNC = 60,      /* events were missed: read again what you watch */
+    VXC_NOTICE_CONNECTED = 70,   /* ready for requests; id: the session, 0 = none */
+    VXC_NOTICE_DISCONNECTED = 71 /* text: why */
 };
 
 struct vxc_notice {
-    int type;            /* enum vxc_notice_type */
-    int watched;         /* enum vxc_watched, 0 = the session or connection itself */
-    uint64_t index;      /* log index */
-    uint64_t id;         /* watch id; session id */
+    int type;       /* enum vxc_notice_type */
+    int watched;    /* enum vxc_watched, 0 = the session or connection itself */
+    uint64_t index; /* log index */
+    uint64_t id;    /* watch id; session id */
     uint64_t token;
     int64_t number;
     struct vxc_bytes name, key, value;
     struct vxc_rows view;
-    const char *text;    /* never NULL */
+    const char *text; /* never NULL */
 };
 
 /* ---- birth and settings ---- */
@@ -370,11 +373,12 @@ struct vxc_client_options vxc_client_options(void);
  * VXC_ENOMEM. */
 int vxc_client_create(const struct vxc_client_options *options, struct vxc_client **client);
 
-/* Ends all requests under way with VXC_ECANCELED (callbacks run), closes the connection, frees. NULL is
- * fine. An open session is left to its lease: close it first, or resume it elsewhere. */
+/* Ends all requests under way with VXC_ECANCELED (callbacks run), closes the connection, frees.
+ * NULL is fine. An open session is left to its lease: close it first, or resume it elsewhere. */
 void vxc_client_free(struct vxc_client *client);
 
-/* In the child of a fork: gives the descriptor back without a word to the server or any callback. */
+/* In the child of a fork: gives the descriptor back without a word to the server or any callback.
+ */
 void vxc_client_abandon(struct vxc_client *client);
 
 /* ---- sessions ---- */
@@ -382,8 +386,8 @@ void vxc_client_abandon(struct vxc_client *client);
 /* Opens a session (one per client). From its answer on all writes are sequenced. 0, VXC_EEXISTS,
  * VXC_ETIMEOUT, VXC_ECLOSED, or what the server says. */
 int vxc_client_session_open(struct vxc_client *client, uint32_t timeout_ms, struct vxc_bytes name);
-/* Goes on with a session opened by another client that let it go; `first_sequence` must be above all
- * that it used. VXC_ESESSION, VXC_ESECRET. */
+/* Goes on with a session opened by another client that let it go; `first_sequence` must be above
+ * all that it used. VXC_ESESSION, VXC_ESECRET. */
 int vxc_client_session_resume(struct vxc_client *client, uint64_t session, struct vxc_bytes secret,
                               uint64_t first_sequence);
 /* Closes it: its locks, registrations, watches and node entry are gone when this returns 0. */
@@ -399,10 +403,11 @@ uint64_t vxc_client_sequence(const struct vxc_client *client);
 int vxc_client_call(struct vxc_client *client, const struct vxc_request *request,
                     struct vxc_reply *reply);
 
-/* Asks without waiting. If it succeeds, on_reply runs exactly once, from within dispatch, wait, call or
- * free. VXC_EINVAL, VXC_ETOOBIG, VXC_ESESSION (the session is lost), VXC_EBUSY (a bound of this client):
- * on_reply never runs. Any number may be under way; those of one client take effect in order, unless a
- * busy server made one wait. */
+/* Asks without waiting. If it succeeds, on_reply runs exactly once, from within dispatch, wait,
+ * call or free; it may submit, but not call, wait, dispatch or free. VXC_EINVAL, VXC_ETOOBIG,
+ * VXC_ESESSION (the session is lost), VXC_EBUSY (4096 requests are under way): on_reply never runs.
+ * Many may be under way; those of one client take effect in order, unless a busy server made one
+ * wait. */
 typedef void (*vxc_reply_cb)(void *data, const struct vxc_reply *reply);
 int vxc_client_submit(struct vxc_client *client, const struct vxc_request *request, void *data,
                       vxc_reply_cb on_reply);
@@ -411,10 +416,10 @@ size_t vxc_client_pending(const struct vxc_client *client); /* requests without 
 /* Waits for something to happen, at most timeout_ms (-1 = for ever), and deals with it. */
 int vxc_client_wait(struct vxc_client *client, int64_t timeout_ms);
 
-/* The same in a loop of the caller's: poll fd for events (both may change after each dispatch; fd -1 =
- * only the timer), at most timeout_ms; then dispatch. */
+/* The same in a loop of the caller's: poll fd for events (both may change after each dispatch; fd
+ * -1 = only the timer), at most timeout_ms; then dispatch. */
 int vxc_client_fd(const struct vxc_client *client);
-short vxc_client_poll_events(const struct vxc_client *client); /* POLLIN, POLLOUT */
+short vxc_client_poll_events(const struct vxc_client *client);  /* POLLIN, POLLOUT */
 int64_t vxc_client_timeout_ms(const struct vxc_client *client); /* -1 = none */
 int vxc_client_dispatch(struct vxc_client *client);
 
@@ -428,12 +433,15 @@ struct vxc_server {
     bool primary;
 };
 
-/* Makes sure of a connection (within the client's timeout) and tells who is at the other end; NULL when
- * only the connection matters. VXC_ECLOSED: never reached, vxc_client_message() says why. */
+/* Makes sure of a connection (within the client's timeout) and tells who is at the other end; NULL
+ * when only the connection matters. VXC_ECLOSED: never reached, vxc_client_message() says why. */
 int vxc_client_connect(struct vxc_client *client, struct vxc_server *server);
 
 /* True when a server has answered this client at least once. */
 bool vxc_client_reached(const struct vxc_client *client);
+/* How long ago the server last said anything; -1 = never. A client pings, so a session's lease is
+ * in danger when this nears it. */
+int64_t vxc_client_silence_ms(const struct vxc_client *client);
 /* Where the connection goes or last went: "127.0.0.1:7400". */
 const char *vxc_client_endpoint(const struct vxc_client *client);
 /* Detail of what last went wrong, "" when nothing did. */

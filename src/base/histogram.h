@@ -1,8 +1,8 @@
 /* Histogram of durations or sizes: log-linear, fixed memory, no allocation.
  *
  * A value falls into one of 16 equal parts of its power of two; values below 16 are exact. So a
- * percentile is at most 6.25 % above the recorded value that it stands for and never below it, from 1
- * to 2^64 − 1, in 8 KiB. Recording costs a few instructions. Zero-initialised it is empty.
+ * percentile is at most 6.25 % above the recorded value that it stands for and never below it, from
+ * 1 to 2^64 − 1, in 8 KiB. Recording costs a few instructions. Zero-initialised it is empty.
  *
  * Threads: one writer. To read from elsewhere, copy or merge on the writer's thread.
  */

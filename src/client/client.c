@@ -584,6 +584,11 @@ bool vxc_client_reached(const struct vxc_client *client)
     return client->reached;
 }
 
+int64_t vxc_client_silence_ms(const struct vxc_client *client)
+{
+    return client->reached ? (int64_t)(now_ms(client) - vxc_core_heard_ms(client->core)) : -1;
+}
+
 const char *vxc_client_endpoint(const struct vxc_client *client)
 {
     return client->endpoint_text;

@@ -38,7 +38,7 @@ void vxc_core_free(struct vxc_core *core)
         return;
     }
     while ((p = TAILQ_FIRST(&core->pending)) != NULL) {
-        core_fail(core, p, VXC_ECANCELED, "the client was closed");
+        vxc_core_fail(core, p, VXC_ECANCELED, "the client was closed");
     }
     vxc_buffer_free(&core->namespace_name);
     vxc_buffer_free(&core->client_name);
@@ -50,7 +50,7 @@ void vxc_core_free(struct vxc_core *core)
 }
 
 /* xorshift: spreads retries, guards nothing. */
-uint32_t core_random(struct vxc_core *core)
+uint32_t vxc_core_random(struct vxc_core *core)
 {
     core->random ^= core->random << 13;
     core->random ^= core->random >> 17;
@@ -58,7 +58,7 @@ uint32_t core_random(struct vxc_core *core)
     return core->random;
 }
 
-uint32_t core_next_id(struct vxc_core *core)
+uint32_t vxc_core_next_id(struct vxc_core *core)
 {
     core->next_request_id++;
     if (core->next_request_id == 0) { /* 0 marks events */
@@ -67,7 +67,7 @@ uint32_t core_next_id(struct vxc_core *core)
     return core->next_request_id;
 }
 
-void core_notice(struct vxc_core *core, int type, uint64_t id, int64_t number, const char *text)
+void vxc_core_notice(struct vxc_core *core, int type, uint64_t id, int64_t number, const char *text)
 {
     const struct vxc_notice notice = {.type = type, .id = id, .number = number, .text = text};
     if (core->options.on_notice != NULL) {
@@ -78,7 +78,7 @@ void core_notice(struct vxc_core *core, int type, uint64_t id, int64_t number, c
 /* ---- requests ---- */
 
 /* Takes the request off the list first: its callback may submit the next one. */
-void core_finish(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply)
+void vxc_core_finish(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply)
 {
     struct vxc_reply final = *reply;
 
@@ -90,10 +90,10 @@ void core_finish(struct vxc_core *core, struct pending *p, const struct vxc_repl
     free(p);
 }
 
-void core_fail(struct vxc_core *core, struct pending *p, int code, const char *text)
+void vxc_core_fail(struct vxc_core *core, struct pending *p, int code, const char *text)
 {
     const struct vxc_reply reply = {.code = code, .message = text};
-    core_finish(core, p, &reply);
+    vxc_core_finish(core, p, &reply);
 }
 
 static uint64_t floor_now(const struct vxc_core *core)
@@ -113,7 +113,7 @@ static int write_frame(struct vxc_core *core, struct pending *p)
     size_t offset;
     int rc;
 
-    p->request_id = core_next_id(core);
+    p->request_id = vxc_core_next_id(core);
     if (p->sequence != 0) {
         offset = vxc_frame_begin_sequenced(&core->out, VXC_FRAME_REQUEST, p->kind, p->request_id,
                                            p->sequence, floor_now(core));
@@ -146,19 +146,20 @@ static void write_waiting(struct vxc_core *core, uint64_t now_ms)
         }
         const int rc = write_frame(core, p);
         if (rc != VXC_OK) {
-            core_fail(core, p, rc, vxc_strerror(rc));
+            vxc_core_fail(core, p, rc, vxc_strerror(rc));
         }
     }
 }
 
-void core_become_ready(struct vxc_core *core, uint64_t now_ms)
+void vxc_core_become_ready(struct vxc_core *core, uint64_t now_ms)
 {
     core->state = VXC_CORE_READY;
     core->was_ready = true;
     write_waiting(core, now_ms);
+    vxc_core_notice(core, VXC_NOTICE_CONNECTED, core->session.id, 0, "");
 }
 
-void core_note_due(struct vxc_core *core, uint64_t due_ms)
+void vxc_core_note_due(struct vxc_core *core, uint64_t due_ms)
 {
     if (due_ms < core->next_due_ms) {
         core->next_due_ms = due_ms;
@@ -188,12 +189,12 @@ static int add_pending(struct vxc_core *core, uint16_t kind, bool read, bool seq
     TAILQ_INSERT_TAIL(&core->pending, p, link);
     core->pending_count++;
     core->waiting_count++;
-    core_note_due(core, deadline_ms);
+    vxc_core_note_due(core, deadline_ms);
     if (core->state == VXC_CORE_READY) {
         /* Out of memory for the frame: tick tries again. */
         if (write_frame(core, p) != VXC_OK) {
             p->retry_ms = now_ms + BUSY_RETRY_MS_MAX;
-            core_note_due(core, p->retry_ms);
+            vxc_core_note_due(core, p->retry_ms);
         }
     }
     return VXC_OK;
@@ -249,10 +250,10 @@ void vxc_core_on_connected(struct vxc_core *core, uint64_t now_ms)
     core->in.size = core->out.size = core->out_sent = 0;
     core->out_offset = 0;
     core->ping_open = false;
-    core->heard_ms = core->sent_ms = now_ms;
+    core->sent_ms = now_ms;
     core->primary_address[0] = '\0';
     core->state = VXC_CORE_HELLO;
-    core->handshake_id = core_next_id(core);
+    core->handshake_id = vxc_core_next_id(core);
     hello.hello = (struct vxc_msg_hello){.version_min = VXC_PROTOCOL_VERSION,
                                          .version_max = VXC_PROTOCOL_VERSION,
                                          .client_name = vxc_buffer_slice(&core->client_name),
@@ -287,10 +288,10 @@ void vxc_core_on_disconnected(struct vxc_core *core, const char *reason)
             p->retry_ms = 0;
             core->waiting_count++;
         } else {
-            core_fail(core, p, VXC_EUNKNOWN, text);
+            vxc_core_fail(core, p, VXC_EUNKNOWN, text);
         }
     }
-    core_notice(core, VXC_NOTICE_DISCONNECTED, 0, 0, reason);
+    vxc_core_notice(core, VXC_NOTICE_DISCONNECTED, 0, 0, reason);
 }
 
 int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_ms,
@@ -314,7 +315,7 @@ int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_m
             break;
         }
         at += frame.size;
-        rc = core_take_frame(core, &frame, now_ms, err);
+        rc = vxc_core_take_frame(core, &frame, now_ms, err);
     }
     if (at > 0 && at < core->in.size) {
         memmove(core->in.data, core->in.data + at, core->in.size - at);
@@ -367,7 +368,7 @@ static uint64_t silence_max(const struct vxc_core *core)
 static void send_ping(struct vxc_core *core, uint64_t now_ms)
 {
     const struct vxc_message ping = {.kind = VXC_KIND_PING};
-    if (vxc_message_frame(&ping, VXC_FRAME_REQUEST | VXC_FRAME_PING, core_next_id(core),
+    if (vxc_message_frame(&ping, VXC_FRAME_REQUEST | VXC_FRAME_PING, vxc_core_next_id(core),
                           &core->out) == VXC_OK) {
         core->ping_open = true;
         core->sent_ms = now_ms;
@@ -377,11 +378,11 @@ static void send_ping(struct vxc_core *core, uint64_t now_ms)
 static void fail_overdue(struct vxc_core *core, struct pending *p)
 {
     if (p->state == PENDING_WAITING && p->busy_count > 0) {
-        core_fail(core, p, VXC_EBUSY, "the server is busy: try again later");
+        vxc_core_fail(core, p, VXC_EBUSY, "the server is busy: try again later");
     } else if (p->read || (p->state == PENDING_WAITING && !p->ever_sent)) {
-        core_fail(core, p, VXC_ETIMEOUT, "no answer in time");
+        vxc_core_fail(core, p, VXC_ETIMEOUT, "no answer in time");
     } else {
-        core_fail(core, p, VXC_ETIMEOUT, "no answer in time; it may still take effect");
+        vxc_core_fail(core, p, VXC_ETIMEOUT, "no answer in time; it may still take effect");
     }
 }
 
@@ -402,9 +403,9 @@ static void serve_requests(struct vxc_core *core, uint64_t now_ms)
     core->next_due_ms = UINT64_MAX;
     TAILQ_FOREACH(p, &core->pending, link)
     {
-        core_note_due(core, p->deadline_ms);
+        vxc_core_note_due(core, p->deadline_ms);
         if (p->state == PENDING_WAITING && p->retry_ms > now_ms) {
-            core_note_due(core, p->retry_ms);
+            vxc_core_note_due(core, p->retry_ms);
         }
     }
 }
@@ -455,6 +456,11 @@ enum vxc_core_state vxc_core_state(const struct vxc_core *core)
 bool vxc_core_was_ready(const struct vxc_core *core)
 {
     return core->was_ready;
+}
+
+uint64_t vxc_core_heard_ms(const struct vxc_core *core)
+{
+    return core->heard_ms;
 }
 
 const struct vxc_server *vxc_core_server(const struct vxc_core *core)

@@ -41,9 +41,9 @@ static int on_hello_reply(struct vxc_core *core, const struct vxc_message *m, ui
         note_primary(core, h->primary_address);
     }
     if (core->session.wanted) {
-        return core_begin_session(core, now_ms);
+        return vxc_core_begin_session(core, now_ms);
     }
-    core_become_ready(core, now_ms);
+    vxc_core_become_ready(core, now_ms);
     return VXC_OK;
 }
 
@@ -66,12 +66,12 @@ static void ask_again_later(struct vxc_core *core, struct pending *p, uint64_t n
     uint32_t delay_ms = BUSY_RETRY_MS_MIN << (p->busy_count < 6 ? p->busy_count : 6);
 
     delay_ms = delay_ms < BUSY_RETRY_MS_MAX ? delay_ms : BUSY_RETRY_MS_MAX;
-    delay_ms = delay_ms / 2 + core_random(core) % (delay_ms / 2 + 1);
+    delay_ms = delay_ms / 2 + vxc_core_random(core) % (delay_ms / 2 + 1);
     p->busy_count = p->busy_count < UINT8_MAX ? p->busy_count + 1 : UINT8_MAX;
     p->state = PENDING_WAITING;
     p->retry_ms = now_ms + delay_ms;
     core->waiting_count++;
-    core_note_due(core, p->retry_ms);
+    vxc_core_note_due(core, p->retry_ms);
 }
 
 /* An acquire that stands in the queue: its outcome is an event. */
@@ -94,6 +94,10 @@ static int on_reply(struct vxc_core *core, const struct vxc_frame *frame,
         return VXC_OK; /* its caller gave up waiting */
     }
     vxc_payload_reply_of(m, &reply, &text);
+    if (reply.code == VXC_ETIMEOUT && p->kind == VXC_KIND_LOCK_ACQUIRE) {
+        /* Asked again after the wait was over: the same answer as by event. */
+        reply = (struct vxc_reply){.message = "the wait for the lock is over"};
+    }
     if (reply.code == VXC_OK && reply.index > core->session.seen_index) {
         core->session.seen_index = reply.index;
     }
@@ -107,15 +111,15 @@ static int on_reply(struct vxc_core *core, const struct vxc_frame *frame,
         return vxc_error_set(err, VXC_ENOTPRIMARY, "%s is not the primary",
                              core->server.primary ? "the node, no longer," : "the node");
     } else if (reply.code == VXC_ESESSION && p->sequence != 0 && core->session.id != 0) {
-        core_fail(core, p, reply.code, reply.message);
-        core_lose_session(core, reply.message);
+        vxc_core_fail(core, p, reply.code, reply.message);
+        vxc_core_lose_session(core, reply.message);
     } else if (is_queued(p, frame, m)) {
         if (p->state == PENDING_SENT) {
             p->state = PENDING_QUEUED;
-            core_notice(core, VXC_NOTICE_LOCK_QUEUED, p->sequence, reply.number, "");
+            vxc_core_notice(core, VXC_NOTICE_LOCK_QUEUED, p->sequence, reply.number, "");
         }
     } else {
-        core_finish(core, p, &reply);
+        vxc_core_finish(core, p, &reply);
     }
     return VXC_OK;
 }
@@ -149,7 +153,7 @@ static void on_lock_outcome(struct vxc_core *core, const struct vxc_msg_event_lo
         reply.message = "the wait for the lock was canceled";
         break;
     }
-    core_finish(core, p, &reply);
+    vxc_core_finish(core, p, &reply);
 }
 
 /* True when a resumed session repeats what has been told already. */
@@ -187,7 +191,7 @@ static int on_event(struct vxc_core *core, const struct vxc_message *m)
         return VXC_OK;
     }
     if (notice.type == VXC_NOTICE_SESSION_EXPIRED && notice.id == core->session.id) {
-        core_lose_session(core, "the session has expired");
+        vxc_core_lose_session(core, "the session has expired");
         return VXC_OK;
     }
     if (core->options.on_notice != NULL) {
@@ -198,8 +202,8 @@ static int on_event(struct vxc_core *core, const struct vxc_message *m)
 
 /* ---- all of it ---- */
 
-int core_take_frame(struct vxc_core *core, const struct vxc_frame *frame, uint64_t now_ms,
-                    struct vxc_error *err)
+int vxc_core_take_frame(struct vxc_core *core, const struct vxc_frame *frame, uint64_t now_ms,
+                        struct vxc_error *err)
 {
     struct vxc_message m;
     int rc;
@@ -222,7 +226,7 @@ int core_take_frame(struct vxc_core *core, const struct vxc_frame *frame, uint64
         return on_hello_reply(core, &m, now_ms, err);
     }
     if (frame->request_id == core->handshake_id && core->state == VXC_CORE_SESSION) {
-        return core_on_session_reply(core, &m, now_ms, err);
+        return vxc_core_on_session_reply(core, &m, now_ms, err);
     }
     return on_reply(core, frame, &m, now_ms, err);
 }

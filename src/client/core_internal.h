@@ -90,23 +90,24 @@ struct vxc_core {
 };
 
 /* core.c */
-uint32_t core_random(struct vxc_core *core);
-uint32_t core_next_id(struct vxc_core *core);
-void core_finish(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply);
-void core_fail(struct vxc_core *core, struct pending *p, int code, const char *text);
-void core_become_ready(struct vxc_core *core, uint64_t now_ms);
+uint32_t vxc_core_random(struct vxc_core *core);
+uint32_t vxc_core_next_id(struct vxc_core *core);
+void vxc_core_finish(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply);
+void vxc_core_fail(struct vxc_core *core, struct pending *p, int code, const char *text);
+void vxc_core_become_ready(struct vxc_core *core, uint64_t now_ms);
 /* A request wants attention at this time. */
-void core_note_due(struct vxc_core *core, uint64_t due_ms);
-void core_notice(struct vxc_core *core, int type, uint64_t id, int64_t number, const char *text);
+void vxc_core_note_due(struct vxc_core *core, uint64_t due_ms);
+void vxc_core_notice(struct vxc_core *core, int type, uint64_t id, int64_t number,
+                     const char *text);
 
 /* core_session.c: what follows the hello */
-int core_begin_session(struct vxc_core *core, uint64_t now_ms);
-int core_on_session_reply(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
-                          struct vxc_error *err);
-void core_lose_session(struct vxc_core *core, const char *text);
+int vxc_core_begin_session(struct vxc_core *core, uint64_t now_ms);
+int vxc_core_on_session_reply(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
+                              struct vxc_error *err);
+void vxc_core_lose_session(struct vxc_core *core, const char *text);
 
 /* core_input.c */
-int core_take_frame(struct vxc_core *core, const struct vxc_frame *frame, uint64_t now_ms,
-                    struct vxc_error *err);
+int vxc_core_take_frame(struct vxc_core *core, const struct vxc_frame *frame, uint64_t now_ms,
+                        struct vxc_error *err);
 
 #endif

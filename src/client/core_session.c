@@ -39,7 +39,7 @@ int vxc_core_want_session(struct vxc_core *core, uint64_t session, struct vxc_sl
         memcpy(s->secret, secret.data, secret.size);
     }
     if (core->state == VXC_CORE_READY) {
-        return core_begin_session(core, core->sent_ms);
+        return vxc_core_begin_session(core, core->sent_ms);
     }
     return VXC_OK;
 }
@@ -56,7 +56,7 @@ static uint64_t resume_index(struct core_session *s)
     return s->event_index - 1;
 }
 
-int core_begin_session(struct vxc_core *core, uint64_t now_ms)
+int vxc_core_begin_session(struct vxc_core *core, uint64_t now_ms)
 {
     struct core_session *s = &core->session;
     struct vxc_message m = {.kind = VXC_KIND_SESSION_OPEN};
@@ -73,12 +73,12 @@ int core_begin_session(struct vxc_core *core, uint64_t now_ms)
                                             .last_event_index = resume_index(s)};
     }
     core->state = VXC_CORE_SESSION;
-    core->handshake_id = core_next_id(core);
+    core->handshake_id = vxc_core_next_id(core);
     return vxc_message_frame(&m, VXC_FRAME_REQUEST, core->handshake_id, &core->out);
 }
 
 /* The server does not know the session any more. What was sent under it may have taken effect. */
-void core_lose_session(struct vxc_core *core, const char *text)
+void vxc_core_lose_session(struct vxc_core *core, const char *text)
 {
     const uint64_t id = core->session.id;
     struct pending *p, *next;
@@ -92,14 +92,14 @@ void core_lose_session(struct vxc_core *core, const char *text)
             continue;
         }
         if (p->ever_sent || p->state != PENDING_WAITING) {
-            core_fail(
+            vxc_core_fail(
                 core, p, VXC_EUNKNOWN,
                 "the session was lost before the answer; whether it took effect is not known");
         } else {
-            core_fail(core, p, VXC_ESESSION, text);
+            vxc_core_fail(core, p, VXC_ESESSION, text);
         }
     }
-    core_notice(core, VXC_NOTICE_SESSION_EXPIRED, id, 0, text);
+    vxc_core_notice(core, VXC_NOTICE_SESSION_EXPIRED, id, 0, text);
 }
 
 static int on_session_refused(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
@@ -117,18 +117,18 @@ static int on_session_refused(struct vxc_core *core, const struct vxc_message *m
         return vxc_error_set(err, reply.code, "no session yet: %s", reply.message);
     }
     if (core->session.id != 0 && core->session.on_done == NULL) {
-        core_lose_session(core, reply.message);
+        vxc_core_lose_session(core, reply.message);
     } else {
         core->session.wanted = false;
         core->session.id = 0;
     }
-    core_become_ready(core, now_ms);
+    vxc_core_become_ready(core, now_ms);
     session_done(core, reply.code, reply.message);
     return VXC_OK;
 }
 
-int core_on_session_reply(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
-                          struct vxc_error *err)
+int vxc_core_on_session_reply(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
+                              struct vxc_error *err)
 {
     const struct vxc_msg_session_reply *r = &m->session_reply;
     struct core_session *s = &core->session;
@@ -153,9 +153,9 @@ int core_on_session_reply(struct vxc_core *core, const struct vxc_message *m, ui
     }
     if (r->resync) {
         s->event_index = s->event_count = s->replay_skip = 0;
-        core_notice(core, VXC_NOTICE_RESYNC, 0, 0, "events were missed");
+        vxc_core_notice(core, VXC_NOTICE_RESYNC, 0, 0, "events were missed");
     }
-    core_become_ready(core, now_ms);
+    vxc_core_become_ready(core, now_ms);
     session_done(core, VXC_OK, "");
     return VXC_OK;
 }

@@ -46,6 +46,7 @@ struct vxc_replica {
     /* the log */
     uint64_t flushed[VXC_LOG_INFLIGHT_MAX]; /* last index at each of the last flushes */
     uint64_t flushes;
+    uint64_t durable_index;     /* as the engine was told */
     uint64_t unflushed_bytes;   /* appended since the last flush */
     uint64_t no_space_until_ms; /* 0 = the log has space */
     uint64_t base_retry_ms;
@@ -479,12 +480,19 @@ static bool progress(struct vxc_replica *replica)
 {
     bool more;
 
-    vxc_engine_persisted(replica->engine, now_ms(replica),
-                         vxc_log_durable_index(replica->options.log));
+    replica->durable_index = vxc_log_durable_index(replica->options.log);
+    vxc_engine_persisted(replica->engine, now_ms(replica), replica->durable_index);
     more = advance(replica);
     observe(replica);
     get_ready(replica);
     return more;
+}
+
+/* Has more become durable than the engine knows? Not only poll() moves that: setting the base
+ * drains the log too. */
+static bool has_news(const struct vxc_replica *replica)
+{
+    return vxc_log_durable_index(replica->options.log) != replica->durable_index;
 }
 
 /* ---- the turn ---- */
@@ -616,12 +624,13 @@ uint64_t vxc_replica_turn(struct vxc_replica *replica)
     if (replica->no_space_until_ms != 0) {
         wait_ms = earlier(wait_ms, replica->no_space_until_ms - time_ms);
     }
-    return wait_ms;
+    return has_news(replica) ? 0 : wait_ms;
 }
 
 void vxc_replica_on_log(struct vxc_replica *replica)
 {
-    if (vxc_log_poll(replica->options.log)) {
+    (void)vxc_log_poll(replica->options.log); /* what has moved shows below */
+    if (has_news(replica)) {
         (void)progress(replica); /* what is left over is for the turn */
     }
 }

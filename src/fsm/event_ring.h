@@ -1,7 +1,7 @@
-/* The ring of recent events that are not part of the state: changes of watched data and what sessions
- * were told about themselves. Every node fills its own while applying, so that a client finds its
- * missed events at whichever node is the primary. Bounded by VXC_EVENT_HISTORY_BYTES; the oldest go
- * first. It is empty after a start, and then knows from which index on it is complete.
+/* The ring of recent events that are not part of the state: changes of watched data and what
+ * sessions were told about themselves. Every node fills its own while applying, so that a client
+ * finds its missed events at whichever node is the primary. Bounded by VXC_EVENT_HISTORY_BYTES; the
+ * oldest go first. It is empty after a start, and then knows from which index on it is complete.
  */
 #ifndef VXC_FSM_EVENT_RING_H
 #define VXC_FSM_EVENT_RING_H

@@ -2,41 +2,37 @@
  *
  *   LOCK_CREATE   name → found = it was there. A created lock stays until destroyed; one made by an
  *                 acquire vanishes with its last holder and waiter.
- *   LOCK_ACQUIRE  session, name, a wait ms (0 do not queue, -1 for ever), b ticket (0 = the sequence)
- *                 → found, token: it is held now
- *                 → not found, number: place in the queue from 1; 0 = held by another, not queued
- *   LOCK_CANCEL   session, name, b ticket → found, number 0: left the queue, 1: had it, released it
- *   LOCK_RELEASE  session, name, b token (0 = whatever the session holds) → found = it was held
- *   LOCK_DESTROY  name → found; VXC_EBUSY while held or waited for
- *   LOCK_INFO     name, key cursor, b limits → found, token (0 = free), number waiters; value a list: the lock
+ *   LOCK_ACQUIRE  session, name, a wait ms (0 do not queue, -1 for ever), b ticket (0 = the
+ * sequence) → found, token: it is held now → not found, number: place in the queue from 1; 0 = held
+ * by another, not queued LOCK_CANCEL   session, name, b ticket → found, number 0: left the queue,
+ * 1: had it, released it LOCK_RELEASE  session, name, b token (0 = whatever the session holds) →
+ * found = it was held LOCK_DESTROY  name → found; VXC_EBUSY while held or waited for LOCK_INFO
+ * name, key cursor, b limits → found, token (0 = free), number waiters; value a list: the lock
  *                 record (first page only), then waiter records in the order of the queue
  *   LOCK_LIST     key cursor, b limits → value pairs (name, lock record)
  *   LOCK_HELD     session, name → found = this session holds it, token
  *
- *   lock record    holder session u64 (0 = free) | token u64 | ticket u64 | since ms u64 | waiters u32 |
- *                  holder's node id | holder's client name (u32 length + bytes each)
- *   waiter record  session u64 | ticket u64 | since ms u64 | due ms u64 (all ones = never) |
- *                  node id | client name
+ *   lock record    holder session u64 (0 = free) | token u64 | ticket u64 | since ms u64 | waiters
+ * u32 | holder's node id | holder's client name (u32 length + bytes each) waiter record  session
+ * u64 | ticket u64 | since ms u64 | due ms u64 (all ones = never) | node id | client name
  *
- * Not reentrant: a session that asks twice with two tickets waits for itself, as Vert.x wants it. The
- * same ticket asked again re-attaches: to the lock if it was granted, else to its queue place. With the
- * flag LEGACY a session has one place per lock, waits for ever, and the owner asking again is answered
- * with what it has. A place in a queue is exact when taken; when re-attached it is an upper bound,
- * because those who left in between are not counted off.
+ * Not reentrant: a session that asks twice with two tickets waits for itself, as Vert.x wants it.
+ * The same ticket asked again re-attaches: to the lock if it was granted, else to its queue place.
+ * With the flag LEGACY a session has one place per lock, waits for ever, and the owner asking again
+ * is answered with what it has. A place in a queue is exact when taken; when re-attached it is an
+ * upper bound, because those who left in between are not counted off.
  *
- * Outcomes of waiting go to the session as events keyed by the ticket and replace the cached reply of
- * the acquire: granted (found, token), VXC_ETIMEOUT, VXC_ECANCELED.
+ * Outcomes of waiting go to the session as events keyed by the ticket and replace the cached reply
+ * of the acquire: granted (found, token), VXC_ETIMEOUT, VXC_ECANCELED.
  *
- * Rows. The queue is a doubly linked list of waiter rows, so that every operation touches a handful of
- * rows, found by their keys, however long the queue is.
+ * Rows. The queue is a doubly linked list of waiter rows, so that every operation touches a handful
+ * of rows, found by their keys, however long the queue is.
  *
- *   'l' namespace(8) name   flags u8 (1 created) | id u64 | holder u64 | token u64 | ticket u64 | since ms u64 |
- *                           waiters u32 | next order u64 | first (session u64, ticket u64) |
- *                           last (session u64, ticket u64) | name (the rest)
- *   'w' lock id(8) session(8) ticket(8)
- *                           flags u8 (1 legacy) | order u64 | ticket to answer u64 | sequence u64 | since ms u64 |
- *                           due ms u64 | before (session u64, ticket u64) |
- *                           behind (session u64, ticket u64) | row key of the lock (the rest)
+ *   'l' namespace(8) name   flags u8 (1 created) | id u64 | holder u64 | token u64 | ticket u64 |
+ * since ms u64 | waiters u32 | next order u64 | first (session u64, ticket u64) | last (session
+ * u64, ticket u64) | name (the rest) 'w' lock id(8) session(8) ticket(8) flags u8 (1 legacy) |
+ * order u64 | ticket to answer u64 | sequence u64 | since ms u64 | due ms u64 | before (session
+ * u64, ticket u64) | behind (session u64, ticket u64) | row key of the lock (the rest)
  */
 #include "base/check.h"
 #include "base/limits.h"
@@ -80,8 +76,8 @@ struct waiter {
     uint64_t lock_id;
     struct waiter_ref ref;
     bool legacy;
-    uint64_t order;  /* rises along the queue */
-    uint64_t ticket; /* to answer */
+    uint64_t order;    /* rises along the queue */
+    uint64_t ticket;   /* to answer */
     uint64_t sequence; /* whose cached reply follows the outcome */
     uint64_t since_ms;
     uint64_t due_ms;
@@ -294,8 +290,8 @@ static bool waiter_load(struct vxc_fsm *fsm, uint64_t lock_id, struct waiter_ref
     return true;
 }
 
-/* A waiter that the list says is there. False only when the table could not read it, which stops the
- * node before anything of this entry is seen. */
+/* A waiter that the list says is there. False only when the table could not read it, which stops
+ * the node before anything of this entry is seen. */
 static bool linked_load(struct vxc_fsm *fsm, const struct lock *lock, struct waiter_ref ref,
                         struct waiter *waiter)
 {
@@ -416,8 +412,8 @@ static void hold(struct vxc_fsm *fsm, struct lock *lock, uint64_t session, uint6
     vxc_session_own(fsm, session, VXC_OWNED_LOCK, vxc_row_key_slice(&lock->key));
 }
 
-/* Gives a free lock to the first live waiter. Those of a session that is ending leave the queue here;
- * its end finds them gone. */
+/* Gives a free lock to the first live waiter. Those of a session that is ending leave the queue
+ * here; its end finds them gone. */
 static void grant_next(struct vxc_fsm *fsm, struct lock *lock)
 {
     while (lock->holder == 0 && lock->waiter_count > 0) {
@@ -506,7 +502,8 @@ static int check_acquire(struct vxc_fsm *fsm, const struct vxc_command *command,
     return 0;
 }
 
-/* Answers from what the session has already: the lock under this ticket, or a place in the queue. */
+/* Answers from what the session has already: the lock under this ticket, or a place in the queue.
+ */
 static bool reattach(struct vxc_fsm *fsm, const struct vxc_command *command,
                      const struct lock *lock, struct vxc_result *result)
 {
@@ -582,8 +579,8 @@ static void enqueue(struct vxc_fsm *fsm, const struct vxc_command *command, stru
     result->number = lock->waiter_count;
 }
 
-static void apply_acquire(struct vxc_fsm *fsm, const struct vxc_command *command,
-                          struct lock *lock, struct vxc_result *result)
+static void apply_acquire(struct vxc_fsm *fsm, const struct vxc_command *command, struct lock *lock,
+                          struct vxc_result *result)
 {
     const char *text = NULL;
     int rv = check_acquire(fsm, command, &text);
@@ -629,9 +626,8 @@ static void apply_create(struct vxc_fsm *fsm, struct lock *lock, struct vxc_resu
 static void apply_cancel(struct vxc_fsm *fsm, const struct vxc_command *command, struct lock *lock,
                          struct vxc_result *result)
 {
-    struct vxc_result outcome = {.code = VXC_ECANCELED,
-                                 .text = "the wait for the lock was canceled",
-                                 .index = fsm->index};
+    struct vxc_result outcome = {
+        .code = VXC_ECANCELED, .text = "the wait for the lock was canceled", .index = fsm->index};
     struct waiter waiter;
 
     if (!vxc_session_live(fsm, command->session)) {
@@ -687,7 +683,8 @@ void vxc_lock_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
 {
     struct lock lock;
 
-    (void)lock_load(fsm, command->namespace_id, command->name, &lock); /* id 0 says that it is new */
+    (void)lock_load(fsm, command->namespace_id, command->name,
+                    &lock); /* id 0 says that it is new */
     if (is_unusable(&lock, result)) {
         return;
     }
@@ -716,9 +713,8 @@ void vxc_lock_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
 
 void vxc_lock_wait_due(struct vxc_fsm *fsm, struct vxc_slice row_key, uint64_t due_ms)
 {
-    struct vxc_result outcome = {.code = VXC_ETIMEOUT,
-                                 .text = "the wait for the lock timed out",
-                                 .index = fsm->index};
+    struct vxc_result outcome = {
+        .code = VXC_ETIMEOUT, .text = "the wait for the lock timed out", .index = fsm->index};
     struct vxc_slice body;
     struct waiter waiter;
     struct lock lock;
@@ -809,7 +805,8 @@ static void waiter_record(struct vxc_fsm *fsm, const struct waiter *waiter, stru
     add_owner(fsm, waiter->ref.session, out);
 }
 
-/* Where a page of the queue begins: behind the waiter that the cursor (1, session, ticket) names. */
+/* Where a page of the queue begins: behind the waiter that the cursor (1, session, ticket) names.
+ */
 static bool queue_cursor(struct vxc_fsm *fsm, const struct lock *lock, struct vxc_slice cursor,
                          struct waiter_ref *next, struct vxc_result *result)
 {
@@ -907,8 +904,7 @@ static void query_list(struct vxc_fsm *fsm, const struct vxc_command *query,
     vxc_buffer_free(&record);
 }
 
-void vxc_lock_query(struct vxc_fsm *fsm, const struct vxc_command *query,
-                    struct vxc_result *result)
+void vxc_lock_query(struct vxc_fsm *fsm, const struct vxc_command *query, struct vxc_result *result)
 {
     struct lock lock;
 
@@ -916,7 +912,8 @@ void vxc_lock_query(struct vxc_fsm *fsm, const struct vxc_command *query,
         query_list(fsm, query, result);
         return;
     }
-    (void)lock_load(fsm, query->namespace_id, query->name, &lock); /* id 0 says that it is not there */
+    (void)lock_load(fsm, query->namespace_id, query->name,
+                    &lock); /* id 0 says that it is not there */
     if (is_unusable(&lock, result)) {
         return;
     }

@@ -39,18 +39,17 @@ bool vxc_map_due(const struct vxc_fsm *fsm, int64_t ttl_ms, uint64_t *due_ms)
 
 /* Puts the command's value at the place. Nothing was changed when the result is an error. */
 static void write_entry(struct vxc_fsm *fsm, const struct vxc_command *command,
-                        struct vxc_place *place, struct vxc_result *result)
+                        struct vxc_place *place, uint64_t due_ms, struct vxc_result *result)
 {
     uint64_t size = entry_size(command->key, command->value);
     uint64_t old_size = place->found ? entry_size(command->key, place->old.value) : 0;
     uint64_t name_cost = place->object == NULL ? vxc_object_cost(command->name) : 0;
-    struct vxc_element element = {.version = fsm->index, .key = command->key, .value = command->value};
+    struct vxc_element element = {.version = fsm->index,
+                                  .expires_at_ms = due_ms,
+                                  .key = command->key,
+                                  .value = command->value};
     uint64_t old_due_ms = place->found ? place->old.expires_at_ms : 0;
 
-    if (!vxc_map_due(fsm, command->a, &element.expires_at_ms)) {
-        vxc_result_fail(result, VXC_EINVAL, VXC_TEXT_TTL);
-        return;
-    }
     if (size > old_size && !vxc_quota_has_room(fsm, size - old_size + name_cost)) {
         vxc_result_fail(result, VXC_ENOSPC, VXC_TEXT_QUOTA);
         return;
@@ -91,21 +90,27 @@ static void remove_entry(struct vxc_fsm *fsm, const struct vxc_command *command,
 static void apply_entry(struct vxc_fsm *fsm, const struct vxc_command *command,
                         struct vxc_result *result)
 {
+    bool removes = command->op == VXC_OP_MAP_REMOVE || command->op == VXC_OP_MAP_REMOVE_IF;
     struct vxc_place place;
+    uint64_t due_ms = 0;
     bool matches;
 
+    if (!removes && !vxc_map_due(fsm, command->a, &due_ms)) {
+        vxc_result_fail(result, VXC_EINVAL, VXC_TEXT_TTL);
+        return;
+    }
     if (!vxc_element_locate(fsm, VXC_WATCH_MAP, command, &place, result)) {
         return;
     }
     switch (command->op) {
     case VXC_OP_MAP_PUT:
-        write_entry(fsm, command, &place, result);
+        write_entry(fsm, command, &place, due_ms, result);
         break;
     case VXC_OP_MAP_PUT_IF_ABSENT:
         if (place.found) {
             keep_old(fsm, command, &place, result);
         } else {
-            write_entry(fsm, command, &place, result);
+            write_entry(fsm, command, &place, due_ms, result);
         }
         break;
     case VXC_OP_MAP_REPLACE:
@@ -113,7 +118,7 @@ static void apply_entry(struct vxc_fsm *fsm, const struct vxc_command *command,
         matches = command->op == VXC_OP_MAP_REPLACE ||
                   (place.found && vxc_slice_equal(place.old.value, command->expect));
         if (place.found && matches) {
-            write_entry(fsm, command, &place, result);
+            write_entry(fsm, command, &place, due_ms, result);
         }
         break;
     default: /* MAP_REMOVE, MAP_REMOVE_IF */

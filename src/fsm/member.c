@@ -1,26 +1,25 @@
 /* Members: the nodes of a namespace in the order in which they joined.
  *
- *   NODE_JOIN      session, key node id, value info (no bytes: none yet), name map to clear when this is
- *                  the first member → value the list of node ids in join order, number epoch, found = it joined now
- *   NODE_LEAVE     session, key node id (optional) → found, number epoch
- *   NODE_SET_INFO  session, key node id (optional), value info → found
- *   NODE_GET       key node id → found = it has info, value info, number join order, token session;
- *                  VXC_ENOTFOUND when it is no member
- *   NODE_LIST      key cursor, b limits (0: all that fit a reply) → value pairs (node id, info) in join order,
+ *   NODE_JOIN      session, key node id, value info (no bytes: none yet), name map to clear when
+ * this is the first member → value the list of node ids in join order, number epoch, found = it
+ * joined now NODE_LEAVE     session, key node id (optional) → found, number epoch NODE_SET_INFO
+ * session, key node id (optional), value info → found NODE_GET       key node id → found = it has
+ * info, value info, number join order, token session; VXC_ENOTFOUND when it is no member NODE_LIST
+ * key cursor, b limits (0: all that fit a reply) → value pairs (node id, info) in join order,
  *                  number epoch
  *
  * One total order, by the epoch at which each joined; the epoch counts joins and leaves of the
- * namespace for ever. Every event carries the whole ordered list of node ids as of then, the same for
- * all who watch.
+ * namespace for ever. Every event carries the whole ordered list of node ids as of then, the same
+ * for all who watch.
  *
- * A session has at most one node entry. A node id that joins again under a new session while the old
- * one lives moves to the new session: its place, the epoch and the view stay, so nobody is told of a
- * failure that was none; only changed info is an event. The old session's end then no longer touches
- * the node. Leaving takes the session's registrations first, each with its event, then the entry.
+ * A session has at most one node entry. A node id that joins again under a new session while the
+ * old one lives moves to the new session: its place, the epoch and the view stay, so nobody is told
+ * of a failure that was none; only changed info is an event. The old session's end then no longer
+ * touches the node. Leaving takes the session's registrations first, each with its event, then the
+ * entry.
  *
- * Rows.  namespace(8) 'n' node id   order u64 | session u64 | joined ms u64 | flags u8 (1 has info) |
- *                                   node id (u32 length + bytes) | info (the rest)
- *        namespace(8) 'e'           epoch u64
+ * Rows.  namespace(8) 'n' node id   order u64 | session u64 | joined ms u64 | flags u8 (1 has info)
+ * | node id (u32 length + bytes) | info (the rest) namespace(8) 'e'           epoch u64
  */
 #include "base/check.h"
 #include "base/limits.h"
@@ -55,7 +54,7 @@ struct member_space {
     struct member *members; /* in join order */
     size_t count;
     size_t capacity;
-    size_t view_size;       /* of the encoded list */
+    size_t view_size; /* of the encoded list */
     bool view_current;
     struct vxc_buffer view; /* the encoded list, when current */
     UT_hash_handle hh;
@@ -195,8 +194,7 @@ static void view_push(struct member_space *space, uint64_t order, struct vxc_sli
 
     if (space->count == space->capacity) {
         space->capacity = space->capacity == 0 ? MEMBERS_FIRST : space->capacity * 2;
-        space->members =
-            vxc_must_realloc(space->members, space->capacity, sizeof *space->members);
+        space->members = vxc_must_realloc(space->members, space->capacity, sizeof *space->members);
     }
     member = &space->members[space->count++];
     member->order = order;
@@ -437,8 +435,8 @@ static void join_again(struct vxc_fsm *fsm, const struct vxc_command *command,
                        struct vxc_session *session, struct member_row *row)
 {
     struct member_space *space = find(fsm->members, command->namespace_id);
-    bool new_info = command->value.size != 0 &&
-                    !(row->has_info && vxc_slice_equal(row->info, command->value));
+    bool new_info =
+        command->value.size != 0 && !(row->has_info && vxc_slice_equal(row->info, command->value));
     struct vxc_session *before = vxc_session_find(fsm, row->session);
 
     vxc_check(before != NULL);
@@ -494,7 +492,8 @@ static void apply_join(struct vxc_fsm *fsm, const struct vxc_command *command,
 
 /* ---- the other commands ---- */
 
-/* The session's own entry; false with *result set when it has none, or not that of the key given. */
+/* The session's own entry; false with *result set when it has none, or not that of the key given.
+ */
 static bool own_entry(struct vxc_fsm *fsm, const struct vxc_command *command,
                       struct vxc_session **session, struct vxc_slice *node_id,
                       struct vxc_result *result)

@@ -1,5 +1,6 @@
 /* Memory that applying cannot do without. The state machine must not answer "out of memory": a node
- * that carries out less than the others has lost its state, so it ends instead and replays its log. */
+ * that carries out less than the others has lost its state, so it ends instead and replays its log.
+ */
 #ifndef VXC_FSM_MEMORY_H
 #define VXC_FSM_MEMORY_H
 

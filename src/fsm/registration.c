@@ -3,19 +3,19 @@
  *   REGISTRATION_ADD     session, name address, key node id, a seq, value data
  *                        → found = the list changed, number registrations of the address
  *   REGISTRATION_REMOVE  session, name address, key node id, a seq → found = it was there, number
- *   REGISTRATION_RESYNC  session, value list of encoded ADD commands: afterwards the session has exactly
- *                        these → found = something changed, number registrations of the session
- *   REGISTRATION_GET     name address → found, number, value pairs (node id, seq 8 LE + data)
- *   REGISTRATION_LIST    key cursor, b limits → value pairs (address, its list as GET gives it)
+ *   REGISTRATION_RESYNC  session, value list of encoded ADD commands: afterwards the session has
+ * exactly these → found = something changed, number registrations of the session REGISTRATION_GET
+ * name address → found, number, value pairs (node id, seq 8 LE + data) REGISTRATION_LIST    key
+ * cursor, b limits → value pairs (address, its list as GET gives it)
  *
- * A registration is named by (address, node id, seq). Whoever adds it last owns it: a node that comes
- * back under a new session takes its own over, so that the end of the old session does not touch them.
- * REMOVE takes it away whoever owns it. Every address whose list changed is one event with its whole
- * new list, the empty list included; what changes nothing is no event.
+ * A registration is named by (address, node id, seq). Whoever adds it last owns it: a node that
+ * comes back under a new session takes its own over, so that the end of the old session does not
+ * touch them. REMOVE takes it away whoever owns it. Every address whose list changed is one event
+ * with its whole new list, the empty list included; what changes nothing is no event.
  *
- * An address is one row with its whole list, in the order of first adding: a read is one look-up and an
- * event, which carries the whole list anyway, needs no walk over rows. A session owns an address (once)
- * while it has registrations there.
+ * An address is one row with its whole list, in the order of first adding: a read is one look-up
+ * and an event, which carries the whole list anyway, needs no walk over rows. A session owns an
+ * address (once) while it has registrations there.
  *
  *   namespace(8) address   address (u32 length + bytes) | items to the end of the row:
  *                          session u64 | seq u64 | node id | data (u32 length + bytes each)
@@ -495,7 +495,8 @@ static int compare_add_item(const void *key, const void *element)
 }
 
 /* Makes the list of an address what it shall be: those of others as they are unless wanted, of ours
- * exactly adds[0..count). `kept` tells which adds were found. True when a reader would see a change. */
+ * exactly adds[0..count). `kept` tells which adds were found. True when a reader would see a
+ * change. */
 static bool merge(struct address *address, const struct vxc_command *adds, size_t count,
                   uint64_t session)
 {
@@ -633,8 +634,8 @@ static void drop_surplus(struct vxc_fsm *fsm, uint64_t session, void *data, stru
     reader = vxc_reader(body);
     name = vxc_reader_bytes(&reader);
     if (vxc_load_be64(key.data) == surplus->command->namespace_id &&
-        bsearch(&name, surplus->wanted->adds, surplus->wanted->count,
-                sizeof *surplus->wanted->adds, compare_name_add) != NULL) {
+        bsearch(&name, surplus->wanted->adds, surplus->wanted->count, sizeof *surplus->wanted->adds,
+                compare_name_add) != NULL) {
         return;
     }
     vxc_registration_disown(fsm, session, key);

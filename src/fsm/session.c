@@ -1,24 +1,24 @@
 /* Sessions: replicated leases, what each owns, and the gate that makes a command take effect once.
  *
- * All leases are resident, found by id and, for legacy clients, by (namespace, node id). A lease that
- * changed is written back by vxc_sessions_flush(); the list of what a session owns is rows at once.
+ * All leases are resident, found by id and, for legacy clients, by (namespace, node id). A lease
+ * that changed is written back by vxc_sessions_flush(); the list of what a session owns is rows at
+ * once.
  *
- *   SESSION_OPEN    value secret (16 bytes), a timeout ms, name client name; with the flag LEGACY also
- *                   key node id → token session id, number timeout, found = it was open already
- *   SESSION_CLOSE   session → found
- *   SESSION_EXPIRE  a session id, b guard → found; a guard other than 0 is a log index: a session that
- *                   had a remembered command carried out above it lives on (found = false)
+ *   SESSION_OPEN    value secret (16 bytes), a timeout ms, name client name; with the flag LEGACY
+ * also key node id → token session id, number timeout, found = it was open already SESSION_CLOSE
+ * session → found SESSION_EXPIRE  a session id, b guard → found; a guard other than 0 is a log
+ * index: a session that had a remembered command carried out above it lives on (found = false)
  *   SESSION_GET     a session id → found, value a session record
  *   SESSION_LIST    key cursor, b limits → value a list of session records, by id
  *
- *   session record  id u64 | namespace u64 | opened index u64 | timeout ms u32 | flags u8 (1 legacy) |
- *                   locks held u64 | locks waiting u64 | registrations u64 | watches u64 |
- *                   node id | client name (u32 length + bytes each); the secret is never shown
+ *   session record  id u64 | namespace u64 | opened index u64 | timeout ms u32 | flags u8 (1
+ * legacy) | locks held u64 | locks waiting u64 | registrations u64 | watches u64 | node id | client
+ * name (u32 length + bytes each); the secret is never shown
  *
- * The end of a session is one command: it takes away, in this order, registrations (with their events),
- * locks held (granted to the next in the queue), queue places, watches, the node entry (its node-left
- * event last), and then the lease. While that runs the session is not live: it is granted nothing and
- * told nothing but, at last, that it has ended.
+ * The end of a session is one command: it takes away, in this order, registrations (with their
+ * events), locks held (granted to the next in the queue), queue places, watches, the node entry
+ * (its node-left event last), and then the lease. While that runs the session is not live: it is
+ * granted nothing and told nothing but, at last, that it has ended.
  */
 #include <sys/queue.h>
 
@@ -42,7 +42,8 @@ enum {
     LEASE_LEGACY = 1,
 };
 
-/* Names and node ids of all sessions together: they stay resident, so they need a bound of their own. */
+/* Names and node ids of all sessions together: they stay resident, so they need a bound of their
+ * own. */
 #define SESSION_NAME_BYTES_MAX (256ull * VXC_MIB)
 
 struct vxc_session {
@@ -589,8 +590,7 @@ static bool copy_owned_keys(struct vxc_fsm *fsm, const struct vxc_row_key *prefi
     while (!more && vxc_table_scan_next(scan, &key, &body)) {
         vxc_check(key.size > OWNED_HEAD_SIZE && key.size <= VXC_ROW_KEY_SIZE_MAX);
         vxc_must(vxc_buffer_put_u16(keys, (uint16_t)(key.size - OWNED_HEAD_SIZE)));
-        vxc_must(
-            vxc_buffer_append(keys, key.data + OWNED_HEAD_SIZE, key.size - OWNED_HEAD_SIZE));
+        vxc_must(vxc_buffer_append(keys, key.data + OWNED_HEAD_SIZE, key.size - OWNED_HEAD_SIZE));
         memcpy(from->data, key.data, key.size);
         from->size = (uint16_t)key.size;
         more = keys->size >= OWNED_BATCH_SIZE;
@@ -977,7 +977,6 @@ int vxc_session_describe_row(struct vxc_slice key, struct vxc_slice body, struct
         return VXC_ECORRUPT;
     }
     vxc_json_string(json, "owns", kinds[key.data[9]]);
-    vxc_json_bytes(json, "row",
-                   vxc_slice(key.data + OWNED_HEAD_SIZE, key.size - OWNED_HEAD_SIZE));
+    vxc_json_bytes(json, "row", vxc_slice(key.data + OWNED_HEAD_SIZE, key.size - OWNED_HEAD_SIZE));
     return json->code;
 }

@@ -5,11 +5,11 @@
 #include "fsm/memory.h"
 
 enum {
-    SLOT_SIZE = 128,       /* two cache lines */
-    SLOT_SMALL_SIZE = 72,  /* bytes of value and cursor kept inside */
-    SLOT_WEIGHT = 48,      /* bytes each result counts beside its value and cursor */
+    SLOT_SIZE = 128,      /* two cache lines */
+    SLOT_SMALL_SIZE = 72, /* bytes of value and cursor kept inside */
+    SLOT_WEIGHT = 48,     /* bytes each result counts beside its value and cursor */
     SLOTS_FIRST = 8,
-    SLOTS_KEPT = 64,       /* a ring this small is not given back */
+    SLOTS_KEPT = 64, /* a ring this small is not given back */
     WINDOW_HEAD_SIZE = 8 + 8 + 4,
     WINDOW_ITEM_MIN = 8 + 4 + 1,
 };
@@ -68,9 +68,9 @@ static void slot_write(struct vxc_reply_slot *slot, uint64_t sequence,
     slot->code = result->code;
     slot->value_size = (uint32_t)result->value.size;
     slot->next_size = (uint32_t)result->next.size;
-    slot->flags = (uint8_t)((result->found ? SLOT_FOUND : 0) |
-                            (result->value.data != NULL ? SLOT_VALUE : 0) |
-                            (result->next.data != NULL ? SLOT_NEXT : 0));
+    slot->flags =
+        (uint8_t)((result->found ? SLOT_FOUND : 0) | (result->value.data != NULL ? SLOT_VALUE : 0) |
+                  (result->next.data != NULL ? SLOT_NEXT : 0));
     if (size > SLOT_SMALL_SIZE) {
         at = vxc_must_calloc(1, size);
         slot->data.block = at;

@@ -1,13 +1,15 @@
 /* The reply window of a session: results of its commands until the client has acknowledged them, so
  * that a command sent again after a broken connection or a change of primary takes effect once.
  *
- * Sequences rise, with gaps; the client names a floor below which it will never ask again. In memory
- * the window is a ring of fixed slots in order of sequence, small results inside the slot: in steady
- * state a command costs no allocation and no search. In the state it is one row, written when a flush
- * finds it changed. What the row says depends on the commands alone, never on when flushes happened.
+ * Sequences rise, with gaps; the client names a floor below which it will never ask again. In
+ * memory the window is a ring of fixed slots in order of sequence, small results inside the slot:
+ * in steady state a command costs no allocation and no search. In the state it is one row, written
+ * when a flush finds it changed. What the row says depends on the commands alone, never on when
+ * flushes happened.
  *
- * Bounds: VXC_SESSION_REPLIES_MAX results and VXC_SESSION_REPLY_BYTES_MAX bytes. The size of a result
- * is known only after its command, so the last one admitted may go over; then the window is full.
+ * Bounds: VXC_SESSION_REPLIES_MAX results and VXC_SESSION_REPLY_BYTES_MAX bytes. The size of a
+ * result is known only after its command, so the last one admitted may go over; then the window is
+ * full.
  */
 #ifndef VXC_FSM_SESSION_REPLY_H
 #define VXC_FSM_SESSION_REPLY_H
@@ -26,8 +28,8 @@ struct vxc_reply_window {
     uint64_t heard_index; /* log index of the last command remembered */
     uint64_t bytes;       /* what the kept results weigh against the bound */
     struct vxc_reply_slot *slots;
-    uint32_t capacity;    /* a power of two, 0 before the first result */
-    uint32_t head;        /* position of the lowest sequence */
+    uint32_t capacity; /* a power of two, 0 before the first result */
+    uint32_t head;     /* position of the lowest sequence */
     uint32_t count;
 };
 

@@ -10,15 +10,16 @@
  *
  *   watch record  watch id u64 | session u64 | namespace u64 | kind u8 | has key u8 | name | key
  *
- * All watches are resident, hung under what they look at, so that an unwatched change costs one look at
- * a counter. Every change that somebody watches takes one place (index, ordinal) in the order of
- * events, the same for all who watch it. Events of members and registrations are rows (event_rows.h);
- * data events and what a session is told about itself stand in memory (event_ring.h).
+ * All watches are resident, hung under what they look at, so that an unwatched change costs one
+ * look at a counter. Every change that somebody watches takes one place (index, ordinal) in the
+ * order of events, the same for all who watch it. Events of members and registrations are rows
+ * (event_rows.h); data events and what a session is told about itself stand in memory
+ * (event_ring.h).
  *
- * Replay gives a session what it missed or says that it cannot, never less: an event is replayed to a
- * watch only if it stands behind the place where the watch was added; and what a session is told about
- * itself leaves its index in the lease, so that after a restart only those resynchronise who may have
- * missed something.
+ * Replay gives a session what it missed or says that it cannot, never less: an event is replayed to
+ * a watch only if it stands behind the place where the watch was added; and what a session is told
+ * about itself leaves its index in the lease, so that after a restart only those resynchronise who
+ * may have missed something.
  */
 #include <sys/queue.h>
 
@@ -637,8 +638,8 @@ void vxc_watch_query(struct vxc_fsm *fsm, const struct vxc_command *query,
 
 int vxc_watch_describe_row(struct vxc_slice key, struct vxc_slice body, struct vxc_json *json)
 {
-    static const char *const kinds[] = {NULL,   "map",     "set",          "multimap", "counter",
-                                        "lock", "members", "registrations"};
+    static const char *const kinds[] = {NULL,      "map",  "set",     "multimap",
+                                        "counter", "lock", "members", "registrations"};
     struct watch_row row;
 
     if (key.size != WATCH_KEY_SIZE || row_decode(body, &row) != 0) {
@@ -667,7 +668,7 @@ struct replay {
     struct replay_space {
         uint64_t namespace_id;
         size_t position;
-    } *spaces; /* namespaces whose members or registrations it watches */
+    } * spaces; /* namespaces whose members or registrations it watches */
     size_t space_count;
 };
 
@@ -736,7 +737,9 @@ static bool reaches_back(const struct replay *replay)
     }
     for (size_t i = 0; i < replay->watch_count; i++) {
         const struct watch *watch = replay->watches[i];
-        uint64_t from = watch->added.index == 0 ? 0 : watch->added.index - 1; /* what came before was not for it */
+        uint64_t from = watch->added.index == 0
+                            ? 0
+                            : watch->added.index - 1; /* what came before was not for it */
         uint64_t complete_after =
             is_state_kind(watch->on->kind)
                 ? vxc_event_rows_complete_after(&set->rows, watch->on->namespace_id)

@@ -376,9 +376,17 @@ void vxc_conn_pause(struct vxc_conn *conn)
     vxc_conn_update_reading(conn);
 }
 
+/* Hands out what waits. The idle handle stays active for this iteration, so that it does not block
+ * before the turn that the frames need; it stops in the next one when nothing was resumed again. */
 static void on_idle(uv_idle_t *idle)
 {
-    vxc_conn_run_resumed(idle->data);
+    struct vxc_listener *l = idle->data;
+
+    if (l->resumed == NULL) {
+        (void)uv_idle_stop(idle);
+        return;
+    }
+    vxc_conn_run_resumed(l);
 }
 
 void vxc_conn_resume(struct vxc_conn *conn)
@@ -402,7 +410,6 @@ void vxc_conn_run_resumed(struct vxc_listener *l)
     struct vxc_conn *list = l->resumed;
 
     l->resumed = NULL;
-    (void)uv_idle_stop(&l->idle);
     while (list != NULL) {
         struct vxc_conn *conn = list;
 

@@ -21,6 +21,7 @@ struct vxc_loop {
     uv_loop_t uv;
     uv_check_t check;   /* after the I/O callbacks of an iteration */
     uv_timer_t timer;   /* for a turn without I/O */
+    uv_idle_t idle;     /* for a turn at once: active, it keeps the loop from waiting */
     uv_async_t wake;
     vxc_loop_turn_cb turn;
     void *turn_data;
@@ -33,6 +34,11 @@ static void run_turn(struct vxc_loop *loop);
 static void on_timer(uv_timer_t *timer)
 {
     run_turn(timer->data);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* the check phase follows */
 }
 
 static void on_check(uv_check_t *check)
@@ -53,6 +59,12 @@ static void run_turn(struct vxc_loop *loop)
         return;
     }
     wait_ms = loop->turn(loop->turn_data);
+    if (wait_ms == 0) {
+        (void)uv_timer_stop(&loop->timer); /* a timer of 0 ms would starve everything else */
+        (void)uv_idle_start(&loop->idle, on_idle);
+        return;
+    }
+    (void)uv_idle_stop(&loop->idle);
     if (wait_ms == UINT64_MAX) {
         (void)uv_timer_stop(&loop->timer);
     } else {
@@ -82,6 +94,7 @@ int vxc_loop_create(struct vxc_loop **out, struct vxc_error *err)
     }
     (void)uv_check_init(&loop->uv, &loop->check); /* cannot fail */
     (void)uv_timer_init(&loop->uv, &loop->timer);
+    (void)uv_idle_init(&loop->uv, &loop->idle);
     loop->check.data = loop;
     loop->timer.data = loop;
     (void)uv_check_start(&loop->check, on_check);
@@ -102,6 +115,7 @@ void vxc_loop_free(struct vxc_loop *loop)
     loop->turn = NULL;
     uv_close((uv_handle_t *)&loop->check, on_source_closed);
     uv_close((uv_handle_t *)&loop->timer, on_source_closed);
+    uv_close((uv_handle_t *)&loop->idle, on_source_closed);
     uv_close((uv_handle_t *)&loop->wake, on_source_closed);
     for (struct source *s = loop->sources; s != NULL; s = s->next) {
         uv_close(&s->uv.handle, on_source_closed);
@@ -122,7 +136,7 @@ void vxc_loop_on_turn(struct vxc_loop *loop, vxc_loop_turn_cb cb, void *data)
 {
     loop->turn = cb;
     loop->turn_data = data;
-    (void)uv_timer_start(&loop->timer, on_timer, 0, 0);
+    (void)uv_idle_start(&loop->idle, on_idle); /* the first turn comes at once */
 }
 
 static struct source *add_source(struct vxc_loop *loop, void (*cb)(void *data), void *data)

@@ -86,7 +86,7 @@ static void join_node(struct vxc_slice node_id, uint64_t session, struct vxc_com
 static void join(struct vxc_request *r, struct vxc_slice node_id)
 {
     struct vxc_gateway *g = r->caller->gateway;
-    uint8_t secret[SECRET_SIZE];
+    uint8_t secret[SECRET_SIZE] = {0};
     struct vxc_command open = {
         .op = VXC_OP_SESSION_OPEN,
         .flags = VXC_COMMAND_LEGACY,

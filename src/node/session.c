@@ -49,7 +49,7 @@ static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
 static void open_session(struct vxc_request *r, const struct vxc_msg_session_open *open)
 {
     struct vxc_gateway *g = r->caller->gateway;
-    uint8_t secret[SECRET_SIZE];
+    uint8_t secret[SECRET_SIZE] = {0};
     struct vxc_command command = {
         .op = VXC_OP_SESSION_OPEN,
         .namespace_id = r->caller->namespace_id,

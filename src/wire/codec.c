@@ -4,8 +4,8 @@
 
 #include <assert.h>
 
-/* What is left to read. Kept apart from struct vxc_reader so that the compiler sees every step of the
- * loop below: a map_get costs a few nanoseconds. */
+/* What is left to read. Kept apart from struct vxc_reader so that the compiler sees every step of
+ * the loop below: a map_get costs a few nanoseconds. */
 struct cursor {
     const uint8_t *at;
     const uint8_t *end;
@@ -93,7 +93,8 @@ static inline bool take_bytes(struct cursor *c, struct vxc_slice *v)
 
 /* ---- lists ---- */
 
-/* The least that one item takes: a count beyond left/least is refused before the items are looked at. */
+/* The least that one item takes: a count beyond left/least is refused before the items are looked
+ * at. */
 static size_t item_size_min(enum vxc_field_type type)
 {
     switch (type) {

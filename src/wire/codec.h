@@ -1,9 +1,11 @@
-/* The codec under messages and operations: fields of a struct, described by a schema, to bytes and back.
+/* The codec under messages and operations: fields of a struct, described by a schema, to bytes and
+ * back.
  *
- * A schema is an array of (name, type, offset); the functions below walk it. Values are little-endian and
- * stand one after the other without tags; docs/protocol.md has the encoding of each type. Decoding is
- * the first thing that touches bytes of strangers: every length is compared with what is left before it
- * is used, every count with the least that so many items take, and nothing is allocated.
+ * A schema is an array of (name, type, offset); the functions below walk it. Values are
+ * little-endian and stand one after the other without tags; docs/protocol.md has the encoding of
+ * each type. Decoding is the first thing that touches bytes of strangers: every length is compared
+ * with what is left before it is used, every count with the least that so many items take, and
+ * nothing is allocated.
  */
 #ifndef VXC_WIRE_CODEC_H
 #define VXC_WIRE_CODEC_H
@@ -48,9 +50,21 @@ typedef struct vxc_list vxc_field_MESSAGES;   /* u16 kind, BYTES each */
 typedef struct vxc_list vxc_field_OPERATIONS; /* state-sync operations */
 
 enum vxc_field_type {
-    VXC_TYPE_U8, VXC_TYPE_U16, VXC_TYPE_U32, VXC_TYPE_U64, VXC_TYPE_I64, VXC_TYPE_BOOL,
-    VXC_TYPE_CODE, VXC_TYPE_BYTES, VXC_TYPE_OPT_BYTES, VXC_TYPE_OPT_U64, VXC_TYPE_ITEMS,
-    VXC_TYPE_PAIRS, VXC_TYPE_MULTI, VXC_TYPE_MESSAGES, VXC_TYPE_OPERATIONS,
+    VXC_TYPE_U8,
+    VXC_TYPE_U16,
+    VXC_TYPE_U32,
+    VXC_TYPE_U64,
+    VXC_TYPE_I64,
+    VXC_TYPE_BOOL,
+    VXC_TYPE_CODE,
+    VXC_TYPE_BYTES,
+    VXC_TYPE_OPT_BYTES,
+    VXC_TYPE_OPT_U64,
+    VXC_TYPE_ITEMS,
+    VXC_TYPE_PAIRS,
+    VXC_TYPE_MULTI,
+    VXC_TYPE_MESSAGES,
+    VXC_TYPE_OPERATIONS,
 };
 
 struct vxc_field_schema {
@@ -74,8 +88,9 @@ int vxc_list_read_pairs(struct vxc_slice encoded, struct vxc_list *list);
 
 /* ---- fields ---- */
 
-/* Reads `count` fields off *rest into the struct at `out`. With `open_end` the fields that are missing
- * because *rest ends before them read as zero, absent or empty. VXC_EPROTO leaves *rest alone. */
+/* Reads `count` fields off *rest into the struct at `out`. With `open_end` the fields that are
+ * missing because *rest ends before them read as zero, absent or empty. VXC_EPROTO leaves *rest
+ * alone. */
 int vxc_fields_decode(const struct vxc_field_schema *fields, size_t count, bool open_end,
                       struct vxc_slice *rest, void *out);
 

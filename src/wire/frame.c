@@ -4,7 +4,14 @@
 #include "base/crc.h"
 
 /* Offsets within the header. */
-enum { AT_CHECKSUM = 0, AT_SIZE = 4, AT_VERSION = 8, AT_FLAGS = 9, AT_KIND = 10, AT_REQUEST_ID = 12 };
+enum {
+    AT_CHECKSUM = 0,
+    AT_SIZE = 4,
+    AT_VERSION = 8,
+    AT_FLAGS = 9,
+    AT_KIND = 10,
+    AT_REQUEST_ID = 12
+};
 
 /* Stands in the checksum of a frame that was begun; its size is still 0, which no frame has. */
 #define OPEN_FRAME 0x4e45504fu

@@ -1,10 +1,11 @@
 /* Frames: the 16-byte header and the checks before anything else looks at a byte.
  *
- *   checksum u32 | size u32 | protocol_version u8 | flags u8 | message_kind u16 | request_id u32 | payload
+ *   checksum u32 | size u32 | protocol_version u8 | flags u8 | message_kind u16 | request_id u32 |
+ * payload
  *
- * Little-endian. size counts the whole frame; checksum is CRC-32 (IEEE) of the size field and all that
- * follows it. Bounds are checked before arithmetic and before anything is allocated. When the flag
- * SEQUENCED is set the payload begins with sequence u64 and floor u64 (src/fsm: exactly once).
+ * Little-endian. size counts the whole frame; checksum is CRC-32 (IEEE) of the size field and all
+ * that follows it. Bounds are checked before arithmetic and before anything is allocated. When the
+ * flag SEQUENCED is set the payload begins with sequence u64 and floor u64 (src/fsm: exactly once).
  * Pure: no I/O, no allocation besides the caller's buffer.
  */
 #ifndef VXC_WIRE_FRAME_H
@@ -24,10 +25,10 @@ enum vxc_frame_flags {
     VXC_FRAME_RESPONSE = 2,
     VXC_FRAME_PING = 4,
     VXC_FRAME_PONG = 8,
-    VXC_FRAME_EVENT = 16,      /* pushed; request_id 0 */
-    VXC_FRAME_SEQUENCED = 32,  /* payload begins with sequence and floor */
-    VXC_FRAME_STALE = 64,      /* a read may be answered by a backup */
-    VXC_FRAME_MORE = 128,      /* a second answer to this request id will follow (queued lock) */
+    VXC_FRAME_EVENT = 16,     /* pushed; request_id 0 */
+    VXC_FRAME_SEQUENCED = 32, /* payload begins with sequence and floor */
+    VXC_FRAME_STALE = 64,     /* a read may be answered by a backup */
+    VXC_FRAME_MORE = 128,     /* a second answer to this request id will follow (queued lock) */
 };
 
 struct vxc_frame {
@@ -35,7 +36,7 @@ struct vxc_frame {
     uint8_t flags;
     uint16_t kind;
     uint32_t request_id;
-    uint64_t sequence;        /* 0 unless SEQUENCED */
+    uint64_t sequence; /* 0 unless SEQUENCED */
     uint64_t floor;
     struct vxc_slice payload; /* without the sequence head; borrowed from the input */
     uint32_t size;            /* of the whole frame on the wire */
@@ -44,9 +45,9 @@ struct vxc_frame {
 /* Looks at the first `bytes.size` bytes of a stream:
  *   0            *frame is whole and sound; frame->size bytes are to be consumed
  *   VXC_EBUSY    more bytes are needed (*need is the whole frame's size when known, else 16)
- *   VXC_EPROTO (size below 16, or a SEQUENCED frame too short), VXC_ETOOBIG, VXC_ECRC, VXC_EVERSION:
- *                the stream cannot be trusted any more; close it. The size is checked as soon as 8 bytes
- *                are there, before waiting for the rest. */
+ *   VXC_EPROTO (size below 16, or a SEQUENCED frame too short), VXC_ETOOBIG, VXC_ECRC,
+ * VXC_EVERSION: the stream cannot be trusted any more; close it. The size is checked as soon as 8
+ * bytes are there, before waiting for the rest. */
 int vxc_frame_decode(struct vxc_slice bytes, uint32_t size_max, struct vxc_frame *frame,
                      uint32_t *need);
 

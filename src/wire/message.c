@@ -6,7 +6,8 @@
 
 #include <assert.h>
 
-/* Extensions may gain fields at their end, so older ones lack some; the original kinds never change. */
+/* Extensions may gain fields at their end, so older ones lack some; the original kinds never
+ * change. */
 enum { EXTENSION_FIRST = 100, PAYLOAD_SIZE_MAX = VXC_FRAME_SIZE_MAX - VXC_FRAME_HEADER_SIZE };
 
 /* ---- the tables, from message.def ---- */

@@ -3,10 +3,11 @@
  *     struct vxc_message m;
  *     if (vxc_message_decode(frame.kind, frame.payload, &m) == 0) … m.map_put.key …
  *
- * Decoded slices and lists borrow from the payload. Lists are validated by decode (every length checked,
- * counts bounded by the bytes that are there) and walked with the iterators of codec.h and operations.h;
- * nothing is allocated. To add a message: a row and a list of fields in message.def, a row in
- * tests/vectors/semantics.def, a vector in tests/vectors/cases.c; then tests/vectors/generate.
+ * Decoded slices and lists borrow from the payload. Lists are validated by decode (every length
+ * checked, counts bounded by the bytes that are there) and walked with the iterators of codec.h and
+ * operations.h; nothing is allocated. To add a message: a row and a list of fields in message.def,
+ * a row in tests/vectors/semantics.def, a vector in tests/vectors/cases.c; then
+ * tests/vectors/generate.
  */
 #ifndef VXC_WIRE_MESSAGE_H
 #define VXC_WIRE_MESSAGE_H
@@ -49,8 +50,8 @@ struct vxc_message {
  * trailing bytes are skipped. Kinds 1–74: all fields must be there; trailing bytes are skipped. */
 int vxc_message_decode(uint16_t kind, struct vxc_slice payload, struct vxc_message *message);
 
-/* Appends the payload of message->kind; on failure nothing. VXC_EKIND, VXC_ENOMEM, VXC_ETOOBIG for a
- * payload that no frame could carry. */
+/* Appends the payload of message->kind; on failure nothing. VXC_EKIND, VXC_ENOMEM, VXC_ETOOBIG for
+ * a payload that no frame could carry. */
 int vxc_message_encode(const struct vxc_message *message, struct vxc_buffer *out);
 
 /* Bytes that encode would append; 0 for an unknown kind. */
@@ -71,9 +72,9 @@ enum vxc_message_role { VXC_ROLE_REQUEST, VXC_ROLE_REPLY, VXC_ROLE_EVENT, VXC_RO
 
 struct vxc_message_schema {
     uint16_t kind;
-    const char *name;       /* "map_put" */
+    const char *name; /* "map_put" */
     enum vxc_message_role role;
-    uint16_t reply;         /* kind of the usual reply, 0 = none */
+    uint16_t reply; /* kind of the usual reply, 0 = none */
     uint16_t fields_count;
     const struct vxc_field_schema *fields;
 };

@@ -7,8 +7,7 @@
 
 #define F(owner, TYPE, name) {#name, VXC_TYPE_##TYPE, offsetof(struct vxc_sync_##owner, name)},
 #define O(tag, NAME, name)                                                                         \
-    static const struct vxc_field_schema fields_of_##name[] = {                                    \
-        VXC_SYNC_FIELDS_##name(F, name)};
+    static const struct vxc_field_schema fields_of_##name[] = {VXC_SYNC_FIELDS_##name(F, name)};
 VXC_SYNC_OPERATION_MAP(O)
 #undef O
 #undef F
@@ -24,8 +23,8 @@ static_assert(SCHEMAS_COUNT == VXC_SYNC_NODE_CONNECTION_REMOVED + 1, "tags have 
 
 /* Operations begin where the union does, so one offset serves them all. */
 #define O(tag, NAME, name)                                                                         \
-    static_assert(offsetof(struct vxc_sync_operation, name) ==                                          \
-                      offsetof(struct vxc_sync_operation, map_created),                                 \
+    static_assert(offsetof(struct vxc_sync_operation, name) ==                                     \
+                      offsetof(struct vxc_sync_operation, map_created),                            \
                   "operations overlay one another");
 VXC_SYNC_OPERATION_MAP(O)
 #undef O

@@ -23,8 +23,8 @@ enum vxc_sync_tag {
 
 #define F(owner, TYPE, name) vxc_field_##TYPE name;
 #define O(tag, NAME, name)                                                                         \
-    struct vxc_sync_##name {                                                                  \
-        VXC_SYNC_FIELDS_##name(F, name)                                                       \
+    struct vxc_sync_##name {                                                                       \
+        VXC_SYNC_FIELDS_##name(F, name)                                                            \
     };
 VXC_SYNC_OPERATION_MAP(O)
 #undef O
@@ -39,11 +39,13 @@ struct vxc_sync_operation {
     };
 };
 
-/* Takes the next operation off *rest. VXC_EPROTO for an unknown tag or a short field: the length of an
- * unknown operation is not known, so nothing behind it can be read either; *rest is left alone. */
+/* Takes the next operation off *rest. VXC_EPROTO for an unknown tag or a short field: the length of
+ * an unknown operation is not known, so nothing behind it can be read either; *rest is left alone.
+ */
 int vxc_sync_decode(struct vxc_slice *rest, struct vxc_sync_operation *operation);
 
-/* Appends tag and fields; on failure nothing. VXC_EINVAL for an unknown tag, VXC_ENOMEM, VXC_ETOOBIG. */
+/* Appends tag and fields; on failure nothing. VXC_EINVAL for an unknown tag, VXC_ENOMEM,
+ * VXC_ETOOBIG. */
 int vxc_sync_encode(const struct vxc_sync_operation *operation, struct vxc_buffer *out);
 
 /* Walker of a decoded OPERATIONS list: takes the next one off *list; false at the end. */

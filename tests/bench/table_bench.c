@@ -2,8 +2,8 @@
  *
  *     table_bench [rows] [seconds per figure] [folder]
  *
- * prints one figure per line: name, rate or time, unit. Keys are those of map elements (16 bytes of id
- * and generation, then a random user key of 16), values are 64 bytes. */
+ * prints one figure per line: name, rate or time, unit. Keys are those of map elements (16 bytes of
+ * id and generation, then a random user key of 16), values are 64 bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,8 +153,8 @@ static void bench_get(struct bench *b)
         for (size_t i = 0; i < CHUNK; i++, done++) {
             struct vxc_slice body;
 
-            if (vxc_table_get(b->table, VXC_DB_MAPS,
-                              key_slice(b, b->order[done % b->rows]), &body) == 0) {
+            if (vxc_table_get(b->table, VXC_DB_MAPS, key_slice(b, b->order[done % b->rows]),
+                              &body) == 0) {
                 sum += body.data[VALUE_SIZE - 1];
             }
         }
@@ -307,7 +307,8 @@ static void bench_pages(struct bench *b)
     commit_all(b);
 }
 
-/* A queue of deadlines: one added at the end, the first found and taken off, with commits beside. */
+/* A queue of deadlines: one added at the end, the first found and taken off, with commits beside.
+ */
 static void bench_queue(struct bench *b)
 {
     enum { DEPTH = 100000 };

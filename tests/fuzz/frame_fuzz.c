@@ -1,5 +1,5 @@
-/* A stream of frames, as a connection reads it: each sound frame, made again from what was decoded, must
- * be the same bytes. A wrong checksum is put right once, so that inputs get past it. */
+/* A stream of frames, as a connection reads it: each sound frame, made again from what was decoded,
+ * must be the same bytes. A wrong checksum is put right once, so that inputs get past it. */
 #include "base/check.h"
 #include "base/crc.h"
 #include "wire/frame.h"

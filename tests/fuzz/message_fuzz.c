@@ -1,5 +1,5 @@
-/* A kind (u16) and a payload: what decodes must walk to its end, encode again, and decode to the same.
- * Nested messages of transactions and resyncs are decoded too. */
+/* A kind (u16) and a payload: what decodes must walk to its end, encode again, and decode to the
+ * same. Nested messages of transactions and resyncs are decoded too. */
 #include "base/check.h"
 #include "wire/message.h"
 #include "wire/operations.h"

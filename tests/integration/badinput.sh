@@ -5,13 +5,13 @@
 # shellcheck source=../lib/node.sh
 . "$(dirname "$0")/../lib/node.sh"
 
-# refused STATUS NAME PATTERN COMMAND…: ends by itself with the status, says at most a few lines on
+# refused STATUS[|STATUS] NAME PATTERN COMMAND…: ends by itself with the status, says at most a few lines on
 # stderr of which one matches PATTERN (an extended regular expression), and nothing on stdout.
 refused() {
     local expected=$1 name=$2 pattern=$3 status=0
     shift 3
     timeout -k 2 20 "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
-    if [ "$status" -ne "$expected" ]; then
+    if [[ "|$expected|" != *"|$status|"* ]]; then
         not_ok "$name" "exit status $status instead of $expected: $*" "$(tail -n 5 "$work/err" "$work/out")"
     elif ! grep -qE -- "$pattern" "$work/err"; then
         not_ok "$name" "stderr does not match /$pattern/:" "$(cat "$work/err")"
@@ -30,7 +30,7 @@ vxc map put m k v || give_up "a value can be put"
 port=${VERTX_CLUSTER_ENDPOINTS##*:}
 
 # ---- options and environment ----
-refused 2 'an unknown option is answered with the likely one' '--port' vxcd --data "$work/a" --prot 1
+refused 2 'an unknown option is answered with the likely one' 'did you mean .*port' vxcd --data "$work/a" --prot 1
 refused 2 'an option without its value' '--data' vxcd --data
 refused 2 'a port above 65535' '65536' vxcd --data "$work/a" --port 65536
 refused 2 'a port that is no number' 'abc' vxcd --data "$work/a" --port abc
@@ -48,22 +48,19 @@ refused 2 'a port in use' "$port" vxcd --data "$work/b" --port "$port"
 
 # ---- the data directory ----
 refused 5 'a data directory in use' "$data" vxcd --data "$data"
-refused 5 'a data directory that cannot be created' '/proc/none' vxcd --data /proc/none/data
+refused '2|5' 'a data directory that cannot be created' '/proc/none' vxcd --data /proc/none/data
 : >"$work/file"
-refused 5 'a data directory that is a file' "$work/file" vxcd --data "$work/file"
+refused '2|5' 'a data directory that is a file' "$work/file" vxcd --data "$work/file"
 check 'the running node is not disturbed by any of it' test "$(vxc map get m k)" = v
 
 # ---- strangers on the port ----
 # Whatever is sent, the node closes the connection or answers, and goes on.
 stranger() {
-    # shellcheck disable=SC2016 # expanded by the inner shell
-    timeout 5 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && cat "$2" >&3; head -c 64 <&3 >/dev/null' \
-        stranger "$port" "$1" 2>/dev/null
-    true
+    timeout 3 nc -N -w 1 127.0.0.1 "$port" <"$work/stranger" >/dev/null 2>&1
 }
 bytes() {
     printf '%b' "$1" >"$work/stranger"
-    stranger "$work/stranger"
+    stranger
 }
 bytes ''                                                                      # nothing
 bytes 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'                                     # another protocol
@@ -74,10 +71,10 @@ bytes '\x00\x00\x00\x00\x00\x00\x00\x80\x01\x01\x01\x00\x00\x00\x00\x00'      # 
 bytes '\x00\x00\x00\x00\x01\x00\x00\x01\x01\x01\x01\x00\x00\x00\x00\x00'      # size 16 MiB + 1
 bytes '\x00\x00\x00\x00\x10\x00\x00\x00\x01\x01\x01\x00\x00\x00\x00\x00'      # wrong checksum
 bytes '\x00\x00\x00'                                                          # a header cut short
-for seed in 1 2 3 4 5 6 7 8; do
-    RANDOM=$seed
-    for ((i = 0; i < 2000; i++)); do printf '%b' "\\x$(printf %02x $((RANDOM % 256)))"; done >"$work/stranger"
-    stranger "$work/stranger"
+for seed in {1..40}; do
+    head -c 512 /dev/zero >"$work/stranger"
+    damage_file "$work/stranger" garbage "$seed" >/dev/null
+    stranger
 done
 check 'strangers on the port leave the node serving' test "$(vxc map get m k)" = v
 check 'and its log names the closed connections' grep -qiE 'frame|checksum|conn' "$node_log"
@@ -90,7 +87,7 @@ refused 6 'the data of another node' 'node' vxcd --data "$work/foreign" --node-i
 cp -a "$data" "$work/damaged"
 while IFS= read -r file; do
     damage_file "$file" garbage 1 >/dev/null
-done < <(find "$work/damaged" -name 'vote*')
+done < <(find "$work/damaged" -type f -name 'vote*')
 refused 6 'both vote files damaged' 'vote.*(offset|byte)' vxcd --data "$work/damaged"
 
 if mkdir "$work/small" && mount -t tmpfs -o size=6m none "$work/small"; then

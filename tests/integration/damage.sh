@@ -21,7 +21,7 @@ echo "# seed $seed, $cases cases for each kind of file and of damage"
 # contents PREFIX: all that clients see, from the node at VERTX_CLUSTER_ENDPOINTS.
 contents() {
     vxc map export records >"$1.map" && vxc counter list -o json >"$1.counters" &&
-        vxc set members colours >"$1.set" && vxc map export large >"$1.large"
+        vxc set values colours >"$1.set" && vxc map export large >"$1.large"
 }
 
 # opened_right COPY: what the node makes of the copy; prints the outcome, or "WRONG: …".

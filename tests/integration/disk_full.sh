@@ -27,7 +27,7 @@ check 'the refusal says that there is no space' grep -qi 'space' "$work/err"
 check 'the node lives' kill -0 "$node"
 check 'it answers reads' test "$(vxc map get kept first)" = value
 check 'it tells its status' vxc status -o json
-check 'it still removes' vxc map clear bulk0
+check 'it still removes' vxc map clear bulk0 --yes
 
 rm "$disk/balloon"
 accepts_writes() {

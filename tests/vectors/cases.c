@@ -2,6 +2,9 @@
 
 #include "base/crc.h"
 
+/* Initialisers as macros, and one vector per line, read best as they stand. */
+/* clang-format off */
+
 #define S(text) {(const uint8_t *)(text), sizeof(text) - 1}
 #define SOME(text) {true, S(text)}
 #define NONE {false, {NULL, 0}}
@@ -15,10 +18,8 @@
      .flags = (flags_),                                                                            \
      .request_id = ((flags_) & VXC_FRAME_EVENT) != 0 ? 0 : VXC_KIND_##KIND,                        \
      .message = {.kind = VXC_KIND_##KIND, .member = {.unused_head = 0, __VA_ARGS__}}}
-#define REQUEST(name_, KIND, member, ...)                                                          \
-    FRAME(name_, VXC_FRAME_REQUEST, KIND, member, __VA_ARGS__)
-#define REPLY(name_, KIND, member, ...)                                                            \
-    FRAME(name_, VXC_FRAME_RESPONSE, KIND, member, __VA_ARGS__)
+#define REQUEST(name_, KIND, member, ...) FRAME(name_, VXC_FRAME_REQUEST, KIND, member, __VA_ARGS__)
+#define REPLY(name_, KIND, member, ...) FRAME(name_, VXC_FRAME_RESPONSE, KIND, member, __VA_ARGS__)
 #define EVENT(name_, KIND, member, ...) FRAME(name_, VXC_FRAME_EVENT, KIND, member, __VA_ARGS__)
 /* Records stand inside other payloads; here each has a frame of its own. */
 #define RECORD(name_, KIND, member, ...) FRAME(name_, 0, KIND, member, __VA_ARGS__)
@@ -34,14 +35,13 @@
 #define ID_16 "\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17"
 
 /* Items, pairs and the like as they stand on the wire: lengths are in octal. */
-#define ITEM_A "\1\0\0\0a"
-#define ITEM_BC "\2\0\0\0bc"
+#define ITEM_A     "\1\0\0\0a"
+#define ITEM_BC    "\2\0\0\0bc"
 #define ITEM_EMPTY "\0\0\0\0"
-#define NODES "\2\0\0\0n1\2\0\0\0n2"
-#define PAIR_K_V "\1\0\0\0k\1\0\0\0v"
+#define NODES      "\2\0\0\0n1\2\0\0\0n2"
+#define PAIR_K_V   "\1\0\0\0k\1\0\0\0v"
 /* map_put m k v, ttl 0, old value not wanted: kind 132, 24 bytes. */
-#define PUT_M_K_V                                                                                  \
-    "\204\0\30\0\0\0\1\0\0\0m\1\0\0\0k\1\0\0\0v\0\0\0\0\0\0\0\0\0"
+#define PUT_M_K_V "\204\0\30\0\0\0\1\0\0\0m\1\0\0\0k\1\0\0\0v\0\0\0\0\0\0\0\0\0"
 /* One of each state-sync operation, by tag. */
 #define ALL_OPERATIONS                                                                             \
     "\0\1\0\0\0m"                                                                                  \
@@ -67,7 +67,6 @@
     "\23\2\0\0\0n1\7\0\0\0\0\0\0\0"                                                                \
     "\24\2\0\0\0n1\7\0\0\0\0\0\0\0"
 
-/* clang-format off: one vector per line reads best */
 static const struct vector all_vectors[] = {
     /* ---- kinds 1–74 ---- */
     REQUEST("join", JOIN, join, .node_id = S("n1")),
@@ -276,24 +275,31 @@ static const struct vector all_vectors[] = {
     /* ---- transactions, status, dump ---- */
     SEQUENCED("transaction", TRANSACTION, transaction, 28, 27, .compares = LIST(1, "\362\0\31\0\0\0\202\0\5\1\0\0\0m\1\0\0\0k\0\0\0\0\0\0\0\0\0\0\0\0"), .then_operations = LIST(1, PUT_M_K_V), .else_operations = LIST(1, "\202\0\12\0\0\0\1\0\0\0m\1\0\0\0k")),
     REPLY("transaction_reply", TRANSACTION_REPLY, transaction_reply, .index = 17, .succeeded = true, .replies = LIST(1, "\146\0\11\0\0\0\21\0\0\0\0\0\0\0\0")),
-    RECORD("compare", COMPARE, compare, .target = 130, .operator = 1, .name = S("m"), .key = S("k"), .expected = S("v")),
-    RECORD("compare_counter", COMPARE, compare, .target = 180, .operator = 3, .name = S("c"), .key = S(""), .expected = S(""), .number = 10),
+    RECORD("compare", COMPARE, compare, .target = 130, .operator= 1, .name = S("m"), .key = S("k"), .expected = S("v")),
+    RECORD("compare_counter", COMPARE, compare, .target = 180, .operator= 3, .name = S("c"), .key = S(""), .expected = S(""), .number = 10),
     REQUEST("status", STATUS, status),
     REQUEST("dump", DUMP, dump, .cursor = NONE, .limit = 1000),
 };
 
 #define LEGACY_GET_UK "\5\0\0\0users\1\0\0\0k"
-#define GET_M_K "\1\0\0\0m\1\0\0\0k"
-#define HUGE_COUNT "\377\377\377\377"
+#define GET_M_K       "\1\0\0\0m\1\0\0\0k"
+#define HUGE_COUNT    "\377\377\377\377"
 
 /* An edge with a payload for a kind. */
 #define PAYLOAD(name_, result_, kind_, raw)                                                        \
-    {.name = name_, .result = (result_), .kind = (kind_), .flags = VXC_FRAME_REQUEST,              \
+    {.name = name_,                                                                                \
+     .result = (result_),                                                                          \
+     .kind = (kind_),                                                                              \
+     .flags = VXC_FRAME_REQUEST,                                                                   \
      .payload = S(raw)}
 /* A map_get whose head is changed. */
 #define HEAD(name_, result_, ...)                                                                  \
-    {.name = name_, .result = (result_), .kind = VXC_KIND_MAP_GET, .flags = VXC_FRAME_REQUEST,     \
-     .payload = S(GET_M_K), __VA_ARGS__}
+    {.name = name_,                                                                                \
+     .result = (result_),                                                                          \
+     .kind = VXC_KIND_MAP_GET,                                                                     \
+     .flags = VXC_FRAME_REQUEST,                                                                   \
+     .payload = S(GET_M_K),                                                                        \
+     __VA_ARGS__}
 
 static const struct edge all_edges[] = {
     /* ---- the stream ends early ---- */

@@ -1,7 +1,8 @@
 /* The golden vectors in C: what tests/vectors/v1.txt and v1-edges.txt are made from.
  *
- * A vector is a message and the head of its frame; v1.txt shows the bytes that the codec makes of it. An
- * edge is a frame that is damaged, truncated, from the future or from the past, and what decoding says.
+ * A vector is a message and the head of its frame; v1.txt shows the bytes that the codec makes of
+ * it. An edge is a frame that is damaged, truncated, from the future or from the past, and what
+ * decoding says.
  */
 #ifndef VXC_TESTS_VECTORS_CASES_H
 #define VXC_TESTS_VECTORS_CASES_H
@@ -22,13 +23,13 @@ struct edge {
     const char *name;
     int result; /* of decoding frame and message: 0, or a code; VXC_EBUSY = more bytes are needed */
     uint16_t kind;
-    uint8_t version;         /* 0 = the current one; 0xff stands for 0 */
+    uint8_t version; /* 0 = the current one; 0xff stands for 0 */
     uint8_t flags;
     struct vxc_slice payload;
-    uint32_t size;           /* written into the header when `size_wrong`, else the true one */
+    uint32_t size; /* written into the header when `size_wrong`, else the true one */
     bool size_wrong;
-    uint32_t checksum_xor;   /* damage done to the checksum */
-    uint32_t cut;            /* bytes taken off the end after the checksum was made */
+    uint32_t checksum_xor; /* damage done to the checksum */
+    uint32_t cut;          /* bytes taken off the end after the checksum was made */
 };
 
 const struct vector *vectors(size_t *count);

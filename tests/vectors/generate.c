@@ -1,5 +1,5 @@
-/* Makes what is derived from message.def, cases.c and semantics.def, and checks that the committed files
- * are what would be made:
+/* Makes what is derived from message.def, cases.c and semantics.def, and checks that the committed
+ * files are what would be made:
  *
  *     generate write ROOT    writes tests/vectors/v1.txt, tests/vectors/v1-edges.txt, the marked
  *                            sections of docs/protocol.md and the seed corpora of tests/fuzz/corpus
@@ -103,9 +103,10 @@ static void print_edges(FILE *out)
     size_t count;
     const struct edge *all = edges(&count);
 
-    fputs("# Frames at and over the edge of protocol version 1; the format is in docs/protocol.md.\n"
-          "# name | result | fields | frame\n",
-          out);
+    fputs(
+        "# Frames at and over the edge of protocol version 1; the format is in docs/protocol.md.\n"
+        "# name | result | fields | frame\n",
+        out);
     for (size_t i = 0; i < count; i++) {
         const struct edge *e = &all[i];
         vxc_buffer_clear(&frame);
@@ -185,7 +186,8 @@ static void seed(const char *root, const char *target, const char *name, struct 
 }
 
 /* The message target reads a kind (u16) and a payload. */
-static void seed_message(const char *root, const char *name, uint16_t kind, struct vxc_slice payload)
+static void seed_message(const char *root, const char *name, uint16_t kind,
+                         struct vxc_slice payload)
 {
     struct vxc_buffer input = {0};
 
@@ -225,8 +227,7 @@ static bool is_new_shape(size_t index)
 
     for (size_t i = 0; i < index; i++) {
         const struct vxc_message_schema *other = vxc_message_schema(all[i].message.kind);
-        bool same = other->fields_count == schema->fields_count &&
-                    all[i].flags == all[index].flags;
+        bool same = other->fields_count == schema->fields_count && all[i].flags == all[index].flags;
         for (size_t f = 0; same && f < schema->fields_count; f++) {
             same = other->fields[f].type == schema->fields[f].type;
         }
@@ -241,8 +242,8 @@ static void write_corpora(const char *root)
 {
     struct vxc_buffer frame = {0};
     size_t count;
-    const struct vector *all = vectors(&count);
     const struct edge *edge = edges(&count);
+    const struct vector *all;
 
     for (size_t i = 0; i < count; i++) {
         vxc_buffer_clear(&frame);

@@ -9,10 +9,10 @@
 
 /* What message.def cannot say, by message. */
 struct semantics {
-    const char *effect;   /* of a request: precondition and effect; else what the message means */
-    const char *reply;    /* of a request: what the fields of the reply say */
-    const char *error;    /* of a request: when and how it fails, besides what may happen to any */
-    const char *too_big;  /* of a request: when the reply would be over the frame limit */
+    const char *effect;  /* of a request: precondition and effect; else what the message means */
+    const char *reply;   /* of a request: what the fields of the reply say */
+    const char *error;   /* of a request: when and how it fails, besides what may happen to any */
+    const char *too_big; /* of a request: when the reply would be over the frame limit */
 };
 
 static struct semantics semantics_of(uint16_t kind)

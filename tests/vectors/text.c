@@ -5,13 +5,20 @@
 #include <inttypes.h>
 
 static const char *const type_names[] = {
-    [VXC_TYPE_U8] = "u8",           [VXC_TYPE_U16] = "u16",
-    [VXC_TYPE_U32] = "u32",         [VXC_TYPE_U64] = "u64",
-    [VXC_TYPE_I64] = "i64",         [VXC_TYPE_BOOL] = "bool",
-    [VXC_TYPE_CODE] = "code",       [VXC_TYPE_BYTES] = "bytes",
-    [VXC_TYPE_OPT_BYTES] = "bytes?", [VXC_TYPE_OPT_U64] = "u64?",
-    [VXC_TYPE_ITEMS] = "items",     [VXC_TYPE_PAIRS] = "pairs",
-    [VXC_TYPE_MULTI] = "multi",     [VXC_TYPE_MESSAGES] = "messages",
+    [VXC_TYPE_U8] = "u8",
+    [VXC_TYPE_U16] = "u16",
+    [VXC_TYPE_U32] = "u32",
+    [VXC_TYPE_U64] = "u64",
+    [VXC_TYPE_I64] = "i64",
+    [VXC_TYPE_BOOL] = "bool",
+    [VXC_TYPE_CODE] = "code",
+    [VXC_TYPE_BYTES] = "bytes",
+    [VXC_TYPE_OPT_BYTES] = "bytes?",
+    [VXC_TYPE_OPT_U64] = "u64?",
+    [VXC_TYPE_ITEMS] = "items",
+    [VXC_TYPE_PAIRS] = "pairs",
+    [VXC_TYPE_MULTI] = "multi",
+    [VXC_TYPE_MESSAGES] = "messages",
     [VXC_TYPE_OPERATIONS] = "operations",
 };
 

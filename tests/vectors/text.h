@@ -1,4 +1,5 @@
-/* Text of the vector files: fields of a message, bytes as hex. The grammar is in docs/protocol.md. */
+/* Text of the vector files: fields of a message, bytes as hex. The grammar is in docs/protocol.md.
+ */
 #ifndef VXC_TESTS_VECTORS_TEXT_H
 #define VXC_TESTS_VECTORS_TEXT_H
 

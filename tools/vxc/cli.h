@@ -73,7 +73,7 @@ enum vxc_option_id {
 #define X(ID, name, letter, argument, global, help) VXC_OPTION_##ID,
     VXC_OPTION_MAP(X)
 #undef X
-        VXC_OPTION_COUNT
+        VXC_OPTIONS_COUNT
 };
 
 struct vxc_option {
@@ -84,7 +84,7 @@ struct vxc_option {
     const char *help;
 };
 
-extern const struct vxc_option vxc_options[VXC_OPTION_COUNT];
+extern const struct vxc_option vxc_options[VXC_OPTIONS_COUNT];
 
 #define VXC_OPTION_BIT(ID) (1ull << VXC_OPTION_##ID)
 
@@ -138,7 +138,7 @@ struct vxc_cli {
     int argc; /* arguments of the command */
     char **argv;
     uint64_t given; /* VXC_OPTION_BIT of what was given */
-    const char *value[VXC_OPTION_COUNT];
+    const char *value[VXC_OPTIONS_COUNT];
 
     uint64_t timeout_ms;
     bool quiet;
@@ -189,6 +189,12 @@ int vxc_cli_call(struct vxc_cli *cli, const struct vxc_request *request, struct 
 int vxc_cli_session(struct vxc_cli *cli, uint32_t timeout_ms);
 /* Asks a person, or demands --yes: 0 or VXC_EXIT_UNSAFE. */
 int vxc_cli_confirm(struct vxc_cli *cli);
+
+/* Waits until the descriptor (-1 = none) is readable, something came from the server, or the time is
+ * over (-1 = never); deals with what came from the server. True when the descriptor is readable. */
+bool vxc_cli_poll(struct vxc_cli *cli, int fd, int64_t timeout_ms);
+/* From here on SIGINT, SIGTERM, SIGHUP and those of `more` (0 ends) arrive at this descriptor only. */
+int vxc_cli_signals(struct vxc_cli *cli, int more, int *fd);
 
 /* ---- input ---- */
 

@@ -7,7 +7,7 @@ static const char *const exit_statuses =
 
 static void print_options(FILE *file, uint64_t set)
 {
-    for (size_t i = 0; i < VXC_OPTION_COUNT; i++) {
+    for (size_t i = 0; i < VXC_OPTIONS_COUNT; i++) {
         const struct vxc_option *o = &vxc_options[i];
         char left[64];
         if ((set >> i & 1) == 0) {
@@ -23,7 +23,7 @@ static void print_options(FILE *file, uint64_t set)
 static uint64_t global_options(void)
 {
     uint64_t set = 0;
-    for (size_t i = 0; i < VXC_OPTION_COUNT; i++) {
+    for (size_t i = 0; i < VXC_OPTIONS_COUNT; i++) {
         set |= (uint64_t)vxc_options[i].global << i;
     }
     return set;

@@ -7,13 +7,13 @@
 #include <locale.h>
 #include <stdlib.h>
 
-const struct vxc_option vxc_options[VXC_OPTION_COUNT] = {
+const struct vxc_option vxc_options[VXC_OPTIONS_COUNT] = {
 #define X(ID, name, letter, argument, global, help) {name, letter, argument, global, help},
     VXC_OPTION_MAP(X)
 #undef X
 };
 
-static_assert(VXC_OPTION_COUNT <= 64, "a set of options fits a word");
+static_assert(VXC_OPTIONS_COUNT <= 64, "a set of options fits a word");
 
 const struct vxc_family vxc_families[] = {
     {"status", "state of the node and the cluster", vxc_status_commands},
@@ -112,7 +112,7 @@ static int unknown_option(const struct vxc_cli *cli, const char *word)
     char bare[64];
     size_t count = 0;
 
-    for (size_t i = 0; i < VXC_OPTION_COUNT; i++) {
+    for (size_t i = 0; i < VXC_OPTIONS_COUNT; i++) {
         const bool own = cli->command != NULL && (cli->command->options >> i & 1) != 0;
         if (vxc_options[i].global || own) {
             words[count++] = vxc_options[i].name;
@@ -171,7 +171,7 @@ static int take_long(struct vxc_cli *cli, char **words, int count, int *at)
     const char *name = word + 2;
     const size_t size = strcspn(name, "=");
 
-    for (size_t id = 0; id < VXC_OPTION_COUNT; id++) {
+    for (size_t id = 0; id < VXC_OPTIONS_COUNT; id++) {
         if (strlen(vxc_options[id].name) == size && strncmp(vxc_options[id].name, name, size) == 0 &&
             is_allowed(cli, id)) {
             return take_value(cli, id, word, name[size] == '=' ? name + size + 1 : NULL, words,
@@ -187,11 +187,11 @@ static int take_letters(struct vxc_cli *cli, char **words, int count, int *at)
 
     for (const char *letter = word + 1; *letter != '\0'; letter++) {
         size_t id = 0;
-        while (id < VXC_OPTION_COUNT &&
+        while (id < VXC_OPTIONS_COUNT &&
                !(vxc_options[id].letter == *letter && is_allowed(cli, id))) {
             id++;
         }
-        if (id == VXC_OPTION_COUNT) {
+        if (id == VXC_OPTIONS_COUNT) {
             return unknown_option(cli, word);
         }
         const bool takes = vxc_options[id].argument != NULL;

@@ -160,15 +160,16 @@ static int run_registration_get(struct vxc_cli *cli)
     return VXC_EXIT_DONE;
 }
 
-static uint64_t word_of(struct vxc_bytes bytes)
+/* The second of a row is the address's whole list: its count comes first. */
+static uint32_t count_of(struct vxc_bytes list)
 {
-    return bytes.size >= 8 ? vxc_load_u64(bytes.data) : 0;
+    return list.size >= 4 ? vxc_load_u32(list.data) : 0;
 }
 
 static void on_address(struct vxc_cli *cli, struct vxc_bytes first, struct vxc_bytes second)
 {
     vxc_out_bytes(&cli->out, slice_of(first));
-    vxc_out_u64(&cli->out, word_of(second));
+    vxc_out_u64(&cli->out, count_of(second));
     vxc_out_end_row(&cli->out);
 }
 

@@ -17,7 +17,8 @@ static int sign(int v)
 
 static void slices_order_by_bytes_and_prefixes_come_first(void **state)
 {
-    static const char *const ordered[] = {"", "a", "aa", "ab", "b", "\x7f", "\x80", "\xff", "\xff\xff"};
+    static const char *const ordered[] = {"",     "a",    "aa",   "ab",      "b",
+                                          "\x7f", "\x80", "\xff", "\xff\xff"};
 
     (void)state;
     for (int i = 0; i < 9; i++) {

@@ -87,9 +87,8 @@ static void small_values_are_exact(void **state)
 
 static void extremes_have_buckets_of_their_own(void **state)
 {
-    static const uint64_t values[] = {0,          1,          15,         16,
-                                      17,         31,         32,         UINT32_MAX,
-                                      1ull << 32, 1ull << 63, UINT64_MAX - 1, UINT64_MAX};
+    static const uint64_t values[] = {
+        0, 1, 15, 16, 17, 31, 32, UINT32_MAX, 1ull << 32, 1ull << 63, UINT64_MAX - 1, UINT64_MAX};
 
     (void)state;
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {

@@ -47,8 +47,8 @@ static void line_has_time_level_event_node_and_fields(void **state)
     vxc_log_event(&logger, VXC_LOG_WARN, "conn_cut", "conn=%u reason=\"%s\"", 7u, "slow reader");
     assert_int_equal(kept.lines, 1);
     assert_int_equal(kept.level, VXC_LOG_WARN);
-    assert_int_equal(sscanf(kept.line, "%*4u-%*2u-%*2uT%*2u:%*2u:%*2u.%3uZ %255[^\n]", &number, rest),
-                     2);
+    assert_int_equal(
+        sscanf(kept.line, "%*4u-%*2u-%*2uT%*2u:%*2u:%*2u.%3uZ %255[^\n]", &number, rest), 2);
     assert_int_equal(strlen(kept.line) - strlen(rest), strlen("2026-11-23T14:05:06.123Z "));
     assert_string_equal(rest, "warn conn_cut node=3 conn=7 reason=\"slow reader\"");
 }

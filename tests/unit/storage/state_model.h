@@ -1,9 +1,8 @@
-/* A naive model of the state, for tests of table, store and verify: a sorted array of live rows, and a
- * driver that changes table and model alike, the way the state machine does (an element is never
- * changed without its header). */
+/* A naive model of the state, for tests of table, store and verify: a sorted array of live rows,
+ * and a driver that changes table and model alike, the way the state machine does (an element is
+ * never changed without its header). */
 #ifndef VXC_TESTS_STATE_MODEL_H
 #define VXC_TESTS_STATE_MODEL_H
-
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,8 +67,8 @@ static inline size_t model_lower(const struct model *m, enum vxc_database db, st
     while (low < high) {
         size_t middle = (low + high) / 2;
         const struct model_row *row = m->rows[middle];
-        int order = row->db != db ? (row->db < db ? -1 : 1)
-                                  : vxc_slice_compare(model_key(row), key);
+        int order =
+            row->db != db ? (row->db < db ? -1 : 1) : vxc_slice_compare(model_key(row), key);
 
         if (order < 0) {
             low = middle + 1;
@@ -171,7 +170,8 @@ static inline uint64_t model_digest(const struct model *m)
         const struct model_row *row = m->rows[i];
 
         if (row->db != VXC_DB_META) {
-            sum += vxc_row_checksum(row->db, model_key(row), vxc_slice(row->value, row->value_size));
+            sum +=
+                vxc_row_checksum(row->db, model_key(row), vxc_slice(row->value, row->value_size));
         }
     }
     return sum;
@@ -192,7 +192,7 @@ static inline char *make_folder(void)
 static inline void remove_state(const char *folder)
 {
     char path[4200];
-    static const char *const names[] = {"state/data.mdb", "state/lock.mdb", "state",
+    static const char *const names[] = {"state/data.mdb",     "state/lock.mdb",     "state",
                                         "state.new/data.mdb", "state.new/lock.mdb", "state.new"};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -221,9 +221,9 @@ struct driver {
     struct vxc_store *store;
     struct vxc_table *table;
     struct model model;
-    struct model frozen;    /* the model as it was when frozen last */
-    struct model committed; /* and as it is in the store */
-    uint64_t index;         /* next generation and applied index */
+    struct model frozen;                  /* the model as it was when frozen last */
+    struct model committed;               /* and as it is in the store */
+    uint64_t index;                       /* next generation and applied index */
     uint64_t generations[DRIVER_OBJECTS]; /* 0 = the object does not exist */
     uint64_t generations_frozen[DRIVER_OBJECTS];
     uint64_t generations_committed[DRIVER_OBJECTS];

@@ -33,8 +33,8 @@ static void seal(struct vxc_buffer *frame)
 
 static void frame_has_the_documented_bytes(void **state)
 {
-    static const uint8_t expected[] = {0x0e, 0xed, 0x01, 0xfc, 0x1a, 0,    0, 0, 1, 1, 0x82, 0, 7,
-                                       0,    0,    0,    1,    0,    0,    0, 'm', 1, 0, 0, 0, 'k'};
+    static const uint8_t expected[] = {0x0e, 0xed, 0x01, 0xfc, 0x1a, 0, 0, 0,   1, 1, 0x82, 0, 7,
+                                       0,    0,    0,    1,    0,    0, 0, 'm', 1, 0, 0,    0, 'k'};
     struct vxc_buffer out = make_frame(VXC_FRAME_REQUEST, 130, 7);
 
     (void)state;
@@ -221,8 +221,7 @@ static void sequenced_frame_without_its_head_is_refused(void **state)
         assert_int_equal(vxc_frame_finish(&out, at), 0);
         out.data[9] |= VXC_FRAME_SEQUENCED;
         seal(&out);
-        assert_int_equal(decode(vxc_buffer_slice(&out), &frame, &need),
-                         size < 16 ? VXC_EPROTO : 0);
+        assert_int_equal(decode(vxc_buffer_slice(&out), &frame, &need), size < 16 ? VXC_EPROTO : 0);
         vxc_buffer_free(&out);
     }
 }

@@ -163,7 +163,8 @@ static void lengths_beyond_the_payload_are_refused(void **state)
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         uint8_t bytes[5] = {0, 0, 0, 0, 'm'};
         vxc_store_u32(bytes, lengths[i]);
-        assert_int_equal(vxc_message_decode(VXC_KIND_MAP_SIZE, vxc_slice(bytes, 5), &m), VXC_EPROTO);
+        assert_int_equal(vxc_message_decode(VXC_KIND_MAP_SIZE, vxc_slice(bytes, 5), &m),
+                         VXC_EPROTO);
     }
 }
 
@@ -207,8 +208,8 @@ static void lists_are_walked_item_by_item(void **state)
     uint16_t kind;
 
     (void)state;
-    assert_int_equal(vxc_message_decode(VXC_KIND_GET_NODES_REPLY, S("\0\2\0\0\0\1\0\0\0a\0\0\0\0"), &m),
-                     0);
+    assert_int_equal(
+        vxc_message_decode(VXC_KIND_GET_NODES_REPLY, S("\0\2\0\0\0\1\0\0\0a\0\0\0\0"), &m), 0);
     assert_true(vxc_list_next_item(&m.get_nodes_reply.nodes, &a));
     assert_true(vxc_slice_equal(a, S("a")));
     assert_true(vxc_list_next_item(&m.get_nodes_reply.nodes, &a));
@@ -274,7 +275,8 @@ static void payload_that_no_frame_carries_is_refused(void **state)
     m.map_put.value.size++;
     assert_int_equal(vxc_message_frame(&m, VXC_FRAME_REQUEST, 1, &out), VXC_ETOOBIG);
     m.map_put.value.size--;
-    assert_int_equal(vxc_message_frame_sequenced(&m, VXC_FRAME_REQUEST, 1, 1, 0, &out), VXC_ETOOBIG);
+    assert_int_equal(vxc_message_frame_sequenced(&m, VXC_FRAME_REQUEST, 1, 1, 0, &out),
+                     VXC_ETOOBIG);
     m.map_put.value.size = (size_t)UINT32_MAX + 1; /* never looked at */
     assert_int_equal(vxc_message_frame(&m, VXC_FRAME_REQUEST, 1, &out), VXC_ETOOBIG);
     assert_int_equal(vxc_message_encode(&m, &out), VXC_ETOOBIG);
@@ -334,7 +336,8 @@ static void random_payloads_decode_to_what_encodes_the_same(void **state)
                             size < once.size ? size : once.size);
         assert_int_equal(vxc_message_decode(kind, vxc_buffer_slice(&once), &m), 0);
         assert_int_equal(vxc_message_encode(&m, &twice), 0);
-        assert_true(vxc_slice_equal(vxc_buffer_slice(&once), vxc_buffer_slice(&twice)));
+        assert_int_equal(once.size, twice.size);
+        assert_true(once.size == 0 || memcmp(once.data, twice.data, once.size) == 0);
     }
     assert_true(decoded > 10000);
     vxc_buffer_free(&once);

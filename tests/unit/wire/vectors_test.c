@@ -198,8 +198,8 @@ static void every_truncated_vector_asks_for_more(void **state)
     free_lines(lines);
 }
 
-/* Cut within a field: refused. Cut between fields: refused below kind 100; above it what is there was
- * read, and the rest is absent. */
+/* Cut within a field: refused. Cut between fields: refused below kind 100; above it what is there
+ * was read, and the rest is absent. */
 static void every_truncated_payload_is_refused_or_ends_between_fields(void **state)
 {
     struct lines lines = read_vectors();

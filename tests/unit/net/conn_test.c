@@ -1,0 +1,331 @@
+/* A real listener on loopback, its client a blocking socket on another thread. */
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct server {
+    struct vxc_loop *loop;
+    struct vxc_listener *listener;
+    uint32_t next_id;   /* of the request that must come next */
+    bool in_order;
+    uint64_t frames;
+    uint64_t payload_bytes;
+    uint32_t open, closed;
+    int close_code;
+    uint32_t pause_every; /* pauses after so many frames and resumes from the next turn */
+    struct vxc_conn *paused;
+    uint64_t stop_frames; /* stops the loop after so many frames; 0 = when the last connection ends */
+    void *(*client)(void *);
+};
+
+static int client_port;
+
+static void *on_open(void *data, struct vxc_conn *conn)
+{
+    struct server *s = data;
+    (void)conn;
+    s->open++;
+    return s;
+}
+
+static void on_frame(void *data, struct vxc_conn *conn, const struct vxc_frame *frame)
+{
+    struct server *s = data;
+    size_t at;
+
+    s->in_order = s->in_order && frame->request_id == s->next_id++;
+    s->frames++;
+    s->payload_bytes += frame->payload.size;
+    at = vxc_frame_begin(vxc_conn_out(conn), VXC_FRAME_RESPONSE, frame->kind, frame->request_id);
+    assert_int_equal(vxc_frame_finish(vxc_conn_out(conn), at), 0);
+    vxc_conn_touch(conn);
+    if (s->pause_every != 0 && s->frames % s->pause_every == 0) {
+        vxc_conn_pause(conn);
+        s->paused = conn;
+    }
+}
+
+static void on_close(void *data, struct vxc_conn *conn, int code, const char *reason)
+{
+    struct server *s = data;
+    (void)reason;
+    if (s->paused == conn) {
+        s->paused = NULL;
+    }
+    s->closed++;
+    s->close_code = code;
+    vxc_loop_wake(s->loop);
+}
+
+static uint64_t on_turn(void *data)
+{
+    struct server *s = data;
+
+    if (s->paused != NULL) {
+        vxc_conn_resume(s->paused);
+        s->paused = NULL;
+    }
+    vxc_listener_flush(s->listener);
+    if (s->open > 0 && s->open == s->closed) {
+        vxc_loop_stop(s->loop);
+    }
+    return UINT64_MAX;
+}
+
+static void serve(struct server *s, uint32_t connections_max)
+{
+    struct vxc_listener_options options = {
+        .host = "127.0.0.1",
+        .connections_max = connections_max,
+        .hooks = {.data = s, .on_open = on_open, .on_frame = on_frame, .on_close = on_close},
+    };
+    pthread_t thread;
+
+    s->in_order = true;
+    assert_int_equal(vxc_loop_create(&s->loop, NULL), 0);
+    assert_int_equal(vxc_listener_open(s->loop, &options, &s->listener, NULL), 0);
+    client_port = vxc_listener_port(s->listener);
+    vxc_loop_on_turn(s->loop, on_turn, s);
+    assert_int_equal(pthread_create(&thread, NULL, s->client, NULL), 0);
+    vxc_loop_run(s->loop);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    vxc_listener_close(s->listener);
+    vxc_loop_free(s->loop);
+}
+
+/* ---- clients ---- */
+
+static int dial(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)client_port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        abort();
+    }
+    return fd;
+}
+
+static void add_frame(struct vxc_buffer *out, uint32_t request_id, size_t payload)
+{
+    size_t at = vxc_frame_begin(out, VXC_FRAME_REQUEST, 71, request_id);
+    static uint8_t zeros[1 << 20];
+
+    for (size_t done = 0; done < payload;) {
+        size_t piece = payload - done < sizeof zeros ? payload - done : sizeof zeros;
+        if (vxc_buffer_append(out, zeros, piece) != 0) {
+            abort();
+        }
+        done += piece;
+    }
+    if (vxc_frame_finish(out, at) != 0) {
+        abort();
+    }
+}
+
+static void send_all(int fd, const uint8_t *bytes, size_t size, size_t piece)
+{
+    for (size_t done = 0; done < size;) {
+        size_t n = size - done < piece ? size - done : piece;
+        ssize_t sent = send(fd, bytes + done, n, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            return;
+        }
+        done += (size_t)sent;
+    }
+}
+
+static void read_replies(int fd, size_t count)
+{
+    size_t want = count * VXC_FRAME_HEADER_SIZE;
+    uint8_t bytes[4096];
+
+    while (want > 0) {
+        ssize_t got = recv(fd, bytes, want < sizeof bytes ? want : sizeof bytes, 0);
+        if (got <= 0) {
+            return;
+        }
+        want -= (size_t)got;
+    }
+}
+
+static void *client_byte_by_byte(void *data)
+{
+    struct vxc_buffer out = {0};
+    int fd = dial();
+
+    (void)data;
+    for (uint32_t i = 0; i < 20; i++) {
+        add_frame(&out, i, i * 7);
+    }
+    send_all(fd, out.data, out.size, 1);
+    read_replies(fd, 20);
+    close(fd);
+    vxc_buffer_free(&out);
+    return NULL;
+}
+
+static void frames_that_arrive_byte_by_byte_are_whole(void **state)
+{
+    struct server s = {.client = client_byte_by_byte};
+    (void)state;
+    serve(&s, 10);
+    assert_int_equal(s.frames, 20);
+    assert_int_equal(s.payload_bytes, 7 * 190);
+    assert_true(s.in_order);
+}
+
+static void *client_burst(void *data)
+{
+    struct vxc_buffer out = {0};
+    int fd = dial();
+
+    (void)data;
+    for (uint32_t i = 0; i < 20000; i++) {
+        add_frame(&out, i, i % 97);
+    }
+    send_all(fd, out.data, out.size, out.size);
+    read_replies(fd, 20000);
+    close(fd);
+    vxc_buffer_free(&out);
+    return NULL;
+}
+
+static void a_burst_keeps_its_order(void **state)
+{
+    struct server s = {.client = client_burst};
+    (void)state;
+    serve(&s, 10);
+    assert_int_equal(s.frames, 20000);
+    assert_true(s.in_order);
+}
+
+static void pausing_and_resuming_loses_and_swaps_nothing(void **state)
+{
+    struct server s = {.client = client_burst, .pause_every = 37};
+    (void)state;
+    serve(&s, 10);
+    assert_int_equal(s.frames, 20000);
+    assert_true(s.in_order);
+}
+
+static void *client_large(void *data)
+{
+    struct vxc_buffer out = {0};
+    int fd = dial();
+
+    (void)data;
+    add_frame(&out, 0, 3);
+    add_frame(&out, 1, VXC_FRAME_SIZE_MAX - VXC_FRAME_HEADER_SIZE);
+    add_frame(&out, 2, 300 * 1024);
+    add_frame(&out, 3, 0);
+    send_all(fd, out.data, out.size, 100000);
+    read_replies(fd, 4);
+    close(fd);
+    vxc_buffer_free(&out);
+    return NULL;
+}
+
+static void the_largest_frame_passes_between_small_ones(void **state)
+{
+    struct server s = {.client = client_large};
+    (void)state;
+    serve(&s, 10);
+    assert_int_equal(s.frames, 4);
+    assert_true(s.in_order);
+}
+
+static void *client_garbage(void *data)
+{
+    uint8_t bytes[64];
+    int fd = dial();
+
+    (void)data;
+    memset(bytes, 0x55, sizeof bytes);
+    send_all(fd, bytes, sizeof bytes, sizeof bytes);
+    read_replies(fd, 1); /* until the other side closes */
+    close(fd);
+    return NULL;
+}
+
+static void bytes_that_are_no_frame_end_the_connection_with_a_reason(void **state)
+{
+    struct server s = {.client = client_garbage};
+    (void)state;
+    serve(&s, 10);
+    assert_int_equal(s.frames, 0);
+    assert_int_equal(s.close_code, VXC_ETOOBIG);
+}
+
+static void *client_crowd(void *data)
+{
+    int fds[8];
+    struct vxc_buffer out = {0};
+
+    (void)data;
+    add_frame(&out, 0, 0);
+    for (int i = 0; i < 8; i++) {
+        fds[i] = dial();
+    }
+    send_all(fds[0], out.data, out.size, out.size);
+    read_replies(fds[0], 1); /* the first ones are served */
+    for (int i = 7; i >= 0; i--) {
+        close(fds[i]);
+    }
+    vxc_buffer_free(&out);
+    return NULL;
+}
+
+static void connections_over_the_bound_are_closed_and_counted(void **state)
+{
+    struct server s = {.client = client_crowd};
+    (void)state;
+    serve(&s, 3);
+    assert_int_equal(s.open, 3);
+    assert_int_equal(s.frames, 1);
+}
+
+static void a_port_in_use_is_told_by_name(void **state)
+{
+    struct vxc_listener_options options = {.host = "127.0.0.1", .connections_max = 1};
+    struct vxc_listener *first;
+    struct vxc_listener *second;
+    struct vxc_error err = {0};
+    struct vxc_loop *loop;
+
+    (void)state;
+    assert_int_equal(vxc_loop_create(&loop, NULL), 0);
+    assert_int_equal(vxc_listener_open(loop, &options, &first, &err), 0);
+    options.port = vxc_listener_port(first);
+    assert_int_equal(vxc_listener_open(loop, &options, &second, &err), VXC_EADDRINUSE);
+    assert_non_null(strstr(err.text, "in use"));
+    options.host = "not an address";
+    assert_int_equal(vxc_listener_open(loop, &options, &second, &err), VXC_EADDRESS);
+    vxc_listener_close(first);
+    vxc_loop_free(loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames_that_arrive_byte_by_byte_are_whole),
+        cmocka_unit_test(a_burst_keeps_its_order),
+        cmocka_unit_test(pausing_and_resuming_loses_and_swaps_nothing),
+        cmocka_unit_test(the_largest_frame_passes_between_small_ones),
+        cmocka_unit_test(bytes_that_are_no_frame_end_the_connection_with_a_reason),
+        cmocka_unit_test(connections_over_the_bound_are_closed_and_counted),
+        cmocka_unit_test(a_port_in_use_is_told_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

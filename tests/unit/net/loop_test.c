@@ -1,0 +1,121 @@
+#include "net/loop.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct seen {
+    struct vxc_loop *loop;
+    int descriptor;
+    int turns;
+    int readable;
+    int signals;
+    int ticks;
+    int stop_after;
+};
+
+static uint64_t count_turn(void *data)
+{
+    struct seen *s = data;
+    if (++s->turns >= s->stop_after) {
+        vxc_loop_stop(s->loop);
+    }
+    return 0;
+}
+
+static void a_turn_that_asks_for_no_wait_comes_again_at_once(void **state)
+{
+    struct seen s = {.stop_after = 5};
+    (void)state;
+    assert_int_equal(vxc_loop_create(&s.loop, NULL), 0);
+    vxc_loop_on_turn(s.loop, count_turn, &s);
+    vxc_loop_run(s.loop);
+    assert_int_equal(s.turns, 5);
+    vxc_loop_free(s.loop);
+}
+
+static void on_readable(void *data)
+{
+    struct seen *s = data;
+    uint64_t value;
+    assert_int_equal(read(s->descriptor, &value, sizeof value), sizeof value);
+    s->readable++;
+}
+
+static uint64_t stop_when_read(void *data)
+{
+    struct seen *s = data;
+    s->turns++;
+    if (s->readable > 0) {
+        vxc_loop_stop(s->loop);
+    }
+    return UINT64_MAX;
+}
+
+static void a_readable_descriptor_is_followed_by_a_turn(void **state)
+{
+    struct seen s = {.descriptor = eventfd(1, EFD_CLOEXEC)};
+    (void)state;
+    assert_int_equal(vxc_loop_create(&s.loop, NULL), 0);
+    assert_int_equal(vxc_loop_watch(s.loop, s.descriptor, on_readable, &s), 0);
+    vxc_loop_on_turn(s.loop, stop_when_read, &s);
+    vxc_loop_run(s.loop);
+    assert_int_equal(s.readable, 1);
+    vxc_loop_free(s.loop);
+    close(s.descriptor);
+}
+
+static void on_signal(void *data)
+{
+    struct seen *s = data;
+    s->signals++;
+    vxc_loop_stop(s->loop);
+}
+
+static void a_signal_calls_back_instead_of_killing(void **state)
+{
+    struct seen s = {0};
+    (void)state;
+    assert_int_equal(vxc_loop_create(&s.loop, NULL), 0);
+    assert_int_equal(vxc_loop_signal(s.loop, SIGUSR2, on_signal, &s), 0);
+    assert_int_equal(raise(SIGUSR2), 0);
+    vxc_loop_run(s.loop);
+    assert_int_equal(s.signals, 1);
+    vxc_loop_free(s.loop);
+}
+
+static void on_tick(void *data)
+{
+    struct seen *s = data;
+    if (++s->ticks == 3) {
+        vxc_loop_stop(s->loop);
+    }
+}
+
+static void an_interval_repeats(void **state)
+{
+    struct seen s = {0};
+    (void)state;
+    assert_int_equal(vxc_loop_create(&s.loop, NULL), 0);
+    assert_int_equal(vxc_loop_every(s.loop, 1, on_tick, &s), 0);
+    vxc_loop_run(s.loop);
+    assert_int_equal(s.ticks, 3);
+    vxc_loop_free(s.loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_turn_that_asks_for_no_wait_comes_again_at_once),
+        cmocka_unit_test(a_readable_descriptor_is_followed_by_a_turn),
+        cmocka_unit_test(a_signal_calls_back_instead_of_killing),
+        cmocka_unit_test(an_interval_repeats),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
