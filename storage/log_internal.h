@@ -35,7 +35,7 @@ enum {
     LOG_SPACE_RETRY_MS = 100,             /* after "no space", ask the file system again */
     LOG_READ_WINDOW = 256 * 1024,         /* bytes read at once; more for a larger unit */
     LOG_READ_KEEP = 1024 * 1024,          /* bytes; a larger read buffer is given back */
-    LOG_SCAN_WINDOW = 4 * 1024 * 1024,        /* bytes read at once by recovery */
+    LOG_SCAN_WINDOW = 4 * 1024 * 1024,    /* bytes read at once by recovery */
 };
 
 #define LOG_SPARE_NAME "spare"

@@ -1,10 +1,10 @@
 /* The vote: the engine's current term and whom this node voted for in it.
  *
- * A node that forgets its vote may vote twice in a term, and two primaries may follow. So the pair is
- * kept twice (files vote-a and vote-b, each: magic, format, cluster id, node id, sequence, term, vote,
- * CRC): a store writes A, flushes, writes B, flushes, and only then returns; a load takes the valid one
- * with the higher sequence. One damaged copy is healed from the other; both damaged, or one missing
- * beside a damaged one, is VXC_ECORRUPT: such a node comes back under a new id only.
+ * A node that forgets its vote may vote twice in a term, and two primaries may follow. So the pair
+ * is kept twice (files vote-a and vote-b, each: magic, format, cluster id, node id, sequence, term,
+ * vote, CRC): a store writes A, flushes, writes B, flushes, and only then returns; a load takes the
+ * valid one with the higher sequence. One damaged copy is healed from the other; both damaged, or
+ * one missing beside a damaged one, is VXC_ECORRUPT: such a node comes back under a new id only.
  */
 #ifndef VXC_STORAGE_VOTE_H
 #define VXC_STORAGE_VOTE_H

@@ -3,7 +3,8 @@
 #ifndef VXC_BASE_CHECK_H
 #define VXC_BASE_CHECK_H
 
-/* Ends the process with a report when the condition is false. One fact per check, no side effects. */
+/* Ends the process with a report when the condition is false. One fact per check, no side effects.
+ */
 #define vxc_check(condition)                                                                       \
     ((condition) ? (void)0 : vxc_check_failed(#condition, __FILE__, __LINE__, __func__))
 

@@ -76,7 +76,8 @@ int vxc_error_set(struct vxc_error *err, int code, const char *format, ...)
 int vxc_error_prefix(struct vxc_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The code for an errno value: ENOSPC and EDQUOT → VXC_ENOSPC, EROFS and EACCES → VXC_EREADONLY, … */
+/* The code for an errno value: ENOSPC and EDQUOT → VXC_ENOSPC, EROFS and EACCES → VXC_EREADONLY, …
+ */
 int vxc_error_from_errno(int errnum);
 
 #endif

@@ -1,8 +1,8 @@
 /* Every bound of the program: name, unit, reason, and its relation to the others.
  *
  * Nothing in this program grows in silence: what is full answers "busy" (try again) or "no space"
- * (give room first), and `vxc status` prints bounds and fill. A number that people may want to change
- * is an option of the daemon whose default stands here.
+ * (give room first), and `vxc status` prints bounds and fill. A number that people may want to
+ * change is an option of the daemon whose default stands here.
  */
 #ifndef VXC_BASE_LIMITS_H
 #define VXC_BASE_LIMITS_H
@@ -13,71 +13,76 @@
 #define VXC_MIB (1024u * 1024u)
 
 /* ---- what travels ---- */
-#define VXC_FRAME_HEADER_SIZE 16u               /* bytes; fixed by the protocol */
-#define VXC_FRAME_SIZE_MAX (16u * VXC_MIB)      /* bytes; a reader can buffer one whole frame */
-#define VXC_KEY_SIZE_MAX (64u * VXC_KIB)        /* bytes; map keys, set values, multimap keys */
-#define VXC_NAME_SIZE_MAX (64u * VXC_KIB)       /* bytes; map, lock, node, namespace … names */
-#define VXC_VALUE_SIZE_MAX (VXC_FRAME_SIZE_MAX - 128u * VXC_KIB) /* bytes; key + name + heads fit beside */
-#define VXC_TRANSACTION_OPS_MAX 1024u           /* operations in one atomic request: bounds one apply */
-#define VXC_SCAN_PAGE_ROWS_MAX 10000u           /* rows per page: one turn stays short */
-#define VXC_SCAN_PAGE_BYTES_MAX (1u * VXC_MIB)  /* bytes per page, at least one row */
+#define VXC_FRAME_HEADER_SIZE 16u             /* bytes; fixed by the protocol */
+#define VXC_FRAME_SIZE_MAX    (16u * VXC_MIB) /* bytes; a reader can buffer one whole frame */
+#define VXC_KEY_SIZE_MAX      (64u * VXC_KIB) /* bytes; map keys, set values, multimap keys */
+#define VXC_NAME_SIZE_MAX     (64u * VXC_KIB) /* bytes; map, lock, node, namespace … names */
+#define VXC_VALUE_SIZE_MAX                                                                         \
+    (VXC_FRAME_SIZE_MAX - 128u * VXC_KIB)  /* bytes; key + name + heads fit beside */
+#define VXC_TRANSACTION_OPS_MAX     1024u  /* operations in one atomic request: bounds one apply */
+#define VXC_SCAN_PAGE_ROWS_MAX      10000u /* rows per page: one turn stays short */
+#define VXC_SCAN_PAGE_BYTES_MAX     (1u * VXC_MIB) /* bytes per page, at least one row */
 #define VXC_SCAN_PAGE_BYTES_DEFAULT (256u * VXC_KIB)
 
 /* ---- the log ---- */
-#define VXC_ENTRY_SIZE_TARGET (1u * VXC_MIB)    /* bytes; an entry is closed at this size … */
-#define VXC_ENTRY_SIZE_MAX (VXC_FRAME_SIZE_MAX + 4u * VXC_KIB) /* … or holds one larger message */
-#define VXC_ENTRY_COMMANDS_MAX 65535u           /* position within an entry fits 16 bits */
-#define VXC_LOG_BLOCK_SIZE 4096u                /* bytes; write units are padded to it */
-#define VXC_LOG_SEGMENT_SIZE (64u * VXC_MIB)    /* bytes; preallocated and zero-filled */
-#define VXC_LOG_INFLIGHT_MAX 4u                 /* write units in flight: 2–4 give 2.4x the flushes */
-#define VXC_LOG_UNCOMMITTED_MAX (64u * VXC_MIB) /* bytes submitted but not yet applied; then busy */
-#define VXC_LOG_TRAILING_SIZE (64u * VXC_MIB)   /* bytes kept below the base for slow backups */
+#define VXC_ENTRY_SIZE_TARGET   (1u * VXC_MIB) /* bytes; an entry is closed at this size … */
+#define VXC_ENTRY_SIZE_MAX      (VXC_FRAME_SIZE_MAX + 4u * VXC_KIB) /* … or holds one larger message */
+#define VXC_ENTRY_COMMANDS_MAX  65535u          /* position within an entry fits 16 bits */
+#define VXC_LOG_BLOCK_SIZE      4096u           /* bytes; write units are padded to it */
+#define VXC_LOG_SEGMENT_SIZE    (64u * VXC_MIB) /* bytes; preallocated and zero-filled */
+#define VXC_LOG_INFLIGHT_MAX    4u /* write units in flight: 2–4 give 2.4x the flushes */
+#define VXC_LOG_UNCOMMITTED_MAX (64u * VXC_MIB) /* bytes submitted but not yet applied; then busy  \
+                                                 */
+#define VXC_LOG_TRAILING_SIZE  (64u * VXC_MIB)  /* bytes kept below the base for slow backups */
 #define VXC_LOG_MARKER_IDLE_MS 100u             /* an idle log writes one marker unit after this */
 
 /* ---- the state ---- */
-#define VXC_ROW_KEY_SIZE_MAX 511u               /* bytes; LMDB's own limit */
-#define VXC_ROW_KEY_PLAIN_MAX 440u              /* bytes of a user key stored plainly in a row key */
+#define VXC_ROW_KEY_SIZE_MAX    511u /* bytes; LMDB's own limit */
+#define VXC_ROW_KEY_PLAIN_MAX   440u /* bytes of a user key stored plainly in a row key */
 #define VXC_CLEAN_BYTES_DEFAULT (256ull * VXC_MIB) /* bytes of clean rows kept resident */
-#define VXC_DIRTY_BYTES_MAX (512ull * VXC_MIB)  /* bytes of dirty + frozen rows; admission paces at half */
-#define VXC_FREEZE_ROWS 250000u                 /* dirty rows that start a commit under load */
-#define VXC_FREEZE_BYTES (64ull * VXC_MIB)      /* dirty bytes that start a commit under load */
-#define VXC_FREEZE_IDLE_MS 100u                 /* age of the oldest dirty row that starts one when idle */
-#define VXC_RECLAIM_ROWS_PER_COMMIT 20000u      /* rows of cleared objects deleted per commit */
-#define VXC_LMDB_MAP_SIZE (1ull << 40)          /* bytes of address space, not of disk */
-#define VXC_LMDB_DATABASES_MAX 16u              /* named databases, never one per map */
-#define VXC_QUOTA_BYTES_DEFAULT (64ull << 30)   /* bytes of keys + values; replicated, checked in apply */
+#define VXC_DIRTY_BYTES_MAX                                                                        \
+    (512ull * VXC_MIB) /* bytes of dirty + frozen rows; admission paces at half */
+#define VXC_FREEZE_ROWS             250000u /* dirty rows that start a commit under load */
+#define VXC_FREEZE_BYTES            (64ull * VXC_MIB) /* dirty bytes that start a commit under load */
+#define VXC_FREEZE_IDLE_MS          100u /* age of the oldest dirty row that starts one when idle */
+#define VXC_RECLAIM_ROWS_PER_COMMIT 20000u       /* rows of cleared objects deleted per commit */
+#define VXC_LMDB_MAP_SIZE           (1ull << 40) /* bytes of address space, not of disk */
+#define VXC_LMDB_DATABASES_MAX      16u          /* named databases, never one per map */
+#define VXC_QUOTA_BYTES_DEFAULT                                                                    \
+    (64ull << 30) /* bytes of keys + values; replicated, checked in apply */
 
 /* ---- sessions and what they own ---- */
-#define VXC_SESSIONS_MAX 65536u                 /* replicated leases */
-#define VXC_SESSION_TIMEOUT_MS_MIN 100u
-#define VXC_SESSION_TIMEOUT_MS_MAX 3600000u
+#define VXC_SESSIONS_MAX               65536u /* replicated leases */
+#define VXC_SESSION_TIMEOUT_MS_MIN     100u
+#define VXC_SESSION_TIMEOUT_MS_MAX     3600000u
 #define VXC_SESSION_TIMEOUT_MS_DEFAULT 20000u
-#define VXC_SESSION_REPLIES_MAX 4096u           /* cached replies per session = its in-flight window */
-#define VXC_SESSION_REPLY_BYTES_MAX (1u * VXC_MIB) /* bytes of cached replies per session */
-#define VXC_SESSION_LOCKS_MAX 131072u           /* locks held or waited for per session */
-#define VXC_SESSION_WATCHES_MAX 4096u
-#define VXC_SESSION_REGISTRATIONS_MAX 1048576u
-#define VXC_LOCK_WAITERS_MAX 65536u             /* per lock */
-#define VXC_EVENT_HISTORY_BYTES (64u * VXC_MIB) /* data-watch events kept for resuming sessions */
-#define VXC_REAP_ROWS_PER_ENTRY 1000u           /* due rows reaped at the head of one entry */
-#define VXC_STAMP_STEP_MS_MAX 1000u             /* cluster time moves at most this per stamp */
+#define VXC_SESSION_REPLIES_MAX        4096u /* cached replies per session = its in-flight window */
+#define VXC_SESSION_REPLY_BYTES_MAX    (1u * VXC_MIB) /* bytes of cached replies per session */
+#define VXC_SESSION_LOCKS_MAX          131072u        /* locks held or waited for per session */
+#define VXC_SESSION_WATCHES_MAX        4096u
+#define VXC_SESSION_REGISTRATIONS_MAX  1048576u
+#define VXC_LOCK_WAITERS_MAX           65536u          /* per lock */
+#define VXC_EVENT_HISTORY_BYTES        (64u * VXC_MIB) /* data-watch events kept for resuming sessions */
+#define VXC_REAP_ROWS_PER_ENTRY        1000u /* due rows reaped at the head of one entry */
+#define VXC_STAMP_STEP_MS_MAX          1000u /* cluster time moves at most this per stamp */
 
 /* ---- connections ---- */
-#define VXC_CONNECTIONS_MAX 16384u              /* below the usual descriptor limit of 20,000 */
-#define VXC_DESCRIPTORS_RESERVED 64u            /* kept for files, peers, admin */
-#define VXC_CONN_INFLIGHT_REQUESTS_MAX 8192u    /* per connection; then its socket is not read */
-#define VXC_CONN_INFLIGHT_BYTES_MAX (32u * VXC_MIB) /* request bytes waiting per connection */
-#define VXC_CONN_OUTBOUND_BYTES_MAX (64u * VXC_MIB) /* unread replies; a slower reader is cut */
-#define VXC_CONN_READ_SIZE (256u * VXC_KIB)     /* bytes asked of the socket per read */
-#define VXC_CONN_HELLO_MS 10000u                /* to the first whole frame; a slowloris is cut */
-#define VXC_CONN_FRAME_MS 30000u                /* to complete a frame once begun */
-#define VXC_NODE_INFLIGHT_BYTES_MAX (256ull * VXC_MIB) /* request bytes waiting on all connections */
+#define VXC_CONNECTIONS_MAX            16384u /* below the usual descriptor limit of 20,000 */
+#define VXC_DESCRIPTORS_RESERVED       64u    /* kept for files, peers, admin */
+#define VXC_CONN_INFLIGHT_REQUESTS_MAX 8192u  /* per connection; then its socket is not read */
+#define VXC_CONN_INFLIGHT_BYTES_MAX    (32u * VXC_MIB)  /* request bytes waiting per connection */
+#define VXC_CONN_OUTBOUND_BYTES_MAX    (64u * VXC_MIB)  /* unread replies; a slower reader is cut */
+#define VXC_CONN_READ_SIZE             (256u * VXC_KIB) /* bytes asked of the socket per read */
+#define VXC_CONN_HELLO_MS              10000u /* to the first whole frame; a slowloris is cut */
+#define VXC_CONN_FRAME_MS              30000u /* to complete a frame once begun */
+#define VXC_NODE_INFLIGHT_BYTES_MAX                                                                \
+    (256ull * VXC_MIB) /* request bytes waiting on all connections */
 
 /* ---- options of the daemon ---- */
-#define VXC_TIMEOUT_MS_DEFAULT 20000u           /* VERTX_CLUSTER_TIMEOUT */
-#define VXC_PING_INTERVAL_MS_DEFAULT 20000u     /* VERTX_CLUSTER_PING_INTERVAL */
+#define VXC_TIMEOUT_MS_DEFAULT          20000u /* VERTX_CLUSTER_TIMEOUT */
+#define VXC_PING_INTERVAL_MS_DEFAULT    20000u /* VERTX_CLUSTER_PING_INTERVAL */
 #define VXC_ELECTION_TIMEOUT_MS_DEFAULT 500u
-#define VXC_HEARTBEAT_MS_DEFAULT 100u
+#define VXC_HEARTBEAT_MS_DEFAULT        100u
 
 static_assert(VXC_VALUE_SIZE_MAX + VXC_KEY_SIZE_MAX + 4096 < VXC_FRAME_SIZE_MAX,
               "the largest value, a largest key and the heads fit one frame");

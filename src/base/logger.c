@@ -38,10 +38,10 @@ void vxc_log_event(const struct vxc_logger *logger, enum vxc_log_level level, co
     }
     (void)clock_gettime(CLOCK_REALTIME, &now); /* shown to people only */
     (void)gmtime_r(&now.tv_sec, &utc);
-    used = snprintf(line, sizeof line,
-                    "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s node=%" PRIu64 " ",
-                    utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-                    utc.tm_sec, now.tv_nsec / 1000000, level_names[level], event, logger->node_id);
+    used =
+        snprintf(line, sizeof line, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s node=%" PRIu64 " ",
+                 utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
+                 utc.tm_sec, now.tv_nsec / 1000000, level_names[level], event, logger->node_id);
     va_start(args, format);
     (void)vsnprintf(line + used, sizeof line - (size_t)used, format, args);
     va_end(args);

@@ -1,7 +1,7 @@
 /* One event per line, key=value, on stderr or to the embedder's sink.
  *
- * Layers below node return errors and never log. error = an operator must act; warn = we carried on,
- * and the line says so; info = life-cycle; debug = the rest.
+ * Layers below node return errors and never log. error = an operator must act; warn = we carried
+ * on, and the line says so; info = life-cycle; debug = the rest.
  *
  *     vxc_log_event(logger, VXC_LOG_WARN, "conn_cut", "conn=%u reason=\"%s\"", id, text);
  *     → 2026-11-23T14:05:06.123Z warn conn_cut node=1 conn=7 reason="slow reader"

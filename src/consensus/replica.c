@@ -329,7 +329,7 @@ static void get_ready(struct vxc_replica *replica)
 {
     bool confirmed;
 
-    if (replica->role != VXC_ENGINE_LEADER || replica->ready) {
+    if (replica->role != VXC_ENGINE_LEADER || replica->ready || replica->stopping) {
         return;
     }
     if (replica->noop_index == 0 && can_submit(replica) && submit_open(replica) == 0) {

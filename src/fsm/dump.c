@@ -1,6 +1,7 @@
 #include "fsm/dump.h"
 
 #include "base/check.h"
+#include "fsm/describe.h"
 
 /* Rows looked at per page, shown or not. */
 enum { LOOKED_AT_MAX = VXC_SCAN_PAGE_ROWS_MAX };
@@ -13,6 +14,21 @@ static int resolve(void *data, enum vxc_database db, uint64_t object_id, struct 
     vxc_row_key_begin(&key);
     vxc_row_key_u64(&key, object_id);
     return vxc_table_get(fsm->table, db, vxc_row_key_slice(&key), body);
+}
+
+/* A row whose line would not fit a reply is only named: offline dumps show it whole. */
+static void shorten(enum vxc_database db, struct vxc_slice key, struct vxc_slice body,
+                    struct vxc_buffer *line)
+{
+    struct vxc_json json;
+
+    vxc_buffer_clear(line);
+    vxc_json_open(&json, line);
+    vxc_json_string(&json, "db", vxc_database_name(db));
+    vxc_json_bytes(&json, "row", key);
+    vxc_json_u64(&json, "row_bytes", body.size);
+    vxc_json_string(&json, "omitted", "too long for one reply: dump the data folder instead");
+    vxc_json_close(&json);
 }
 
 struct dump {
@@ -42,6 +58,9 @@ static bool dump_row(struct dump *dump, enum vxc_database db, struct vxc_slice k
     if (rv != 0 && rv != VXC_ENOTFOUND) {
         vxc_fsm_damaged(dump->fsm, db, "row");
         return false;
+    }
+    if (rv == 0 && line->size > VXC_VALUE_SIZE_MAX) {
+        shorten(db, key, body, line);
     }
     if (rv == 0 && !vxc_page_has_room(&dump->page, 8 + name.size + line->size)) {
         return false;

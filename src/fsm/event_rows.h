@@ -2,9 +2,10 @@
  * over restarts, as rows of the database `events`, bounded per namespace; the oldest go first. They
  * are kept only while somebody watches members or registrations of the namespace.
  *
- *   key  namespace(8) index(8) ordinal(8)    body  type u8 | kind u8 | given u8 (1 key, 2 value, 4
- * view) | number u64 | name | key | value | view key  namespace(8)                        body
- * index of the newest event no longer kept, u64
+ *   namespace(8) index(8) ordinal(8)   type u8 | kind u8 | given u8 (1 key, 2 value, 4 view) |
+ *                                      number u64 | name | key | value | view
+ *                                      (u32 length + bytes each)
+ *   namespace(8)                       index of the newest event no longer kept, u64
  */
 #ifndef VXC_FSM_EVENT_ROWS_H
 #define VXC_FSM_EVENT_ROWS_H

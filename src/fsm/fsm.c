@@ -224,24 +224,50 @@ static void begin_entry(struct vxc_fsm *fsm, uint64_t stamp_ms)
     vxc_deadlines_reap(fsm);
 }
 
+/* Head and commands of the entry, before anything of it is applied. */
+static int check_entry(struct vxc_slice entry, uint32_t skip, struct vxc_entry_head *head,
+                       struct vxc_slice *rest, struct vxc_error *err)
+{
+    int rv = vxc_entry_read_head(entry, head, rest);
+
+    if (rv != 0) {
+        return vxc_error_set(err, rv, "not the head of an entry that this version knows");
+    }
+    if (skip != 0 && skip >= head->count) {
+        return vxc_error_set(err, VXC_ECORRUPT, "%" PRIu32 " of %" PRIu32 " commands are done", skip,
+                             head->count);
+    }
+    return check_commands(*rest, head->count, err);
+}
+
+/* One command with its result given out, unless what it read was damaged. */
+static int apply_at(struct vxc_fsm *fsm, uint32_t position, struct vxc_slice bytes,
+                    struct vxc_error *err)
+{
+    struct vxc_result result = {0};
+    struct vxc_command command;
+    int rv = vxc_command_decode(bytes, &command);
+
+    vxc_check(rv == 0); /* as check_commands() found */
+    fsm->position = position;
+    apply_command(fsm, &command, &result);
+    rv = check_damage(fsm, err);
+    if (rv == 0 && fsm->hooks.on_result != NULL) {
+        fsm->hooks.on_result(fsm->hooks.data, position, &result);
+    }
+    return rv;
+}
+
 int vxc_fsm_apply(struct vxc_fsm *fsm, uint64_t index, uint64_t term, struct vxc_slice entry,
                   uint32_t skip, void (*after_each)(void *data, uint32_t done), void *data,
                   struct vxc_error *err)
 {
     struct vxc_entry_head head;
-    struct vxc_slice rest;
-    int rv = vxc_entry_read_head(entry, &head, &rest);
+    struct vxc_slice rest, bytes;
+    int rv = check_entry(entry, skip, &head, &rest, err);
 
     vxc_check(index > fsm->applied_index);
     vxc_check(skip == fsm->applied_position);
-    if (rv != 0) {
-        rv = vxc_error_set(err, rv, "not the head of an entry that this version knows");
-    } else if (skip != 0 && skip >= head.count) {
-        rv = vxc_error_set(err, VXC_ECORRUPT, "%" PRIu32 " of %" PRIu32 " commands are done", skip,
-                           head.count);
-    } else {
-        rv = check_commands(rest, head.count, err);
-    }
     if (rv == 0) {
         fsm->index = index;
         if (skip == 0) {
@@ -250,31 +276,18 @@ int vxc_fsm_apply(struct vxc_fsm *fsm, uint64_t index, uint64_t term, struct vxc
         rv = check_damage(fsm, err);
     }
     for (uint32_t i = 0; rv == 0 && i < head.count; i++) {
-        struct vxc_result result = {0};
-        struct vxc_command command;
-        struct vxc_slice bytes;
-        bool readable = vxc_entry_next(&rest, &bytes) == 0;
-        vxc_check(readable); /* as check_commands() found */
-        if (i < skip) {
-            continue;
+        rv = vxc_entry_next(&rest, &bytes);
+        if (rv == 0 && i >= skip) {
+            rv = apply_at(fsm, i, bytes, err);
         }
-        readable = vxc_command_decode(bytes, &command) == 0;
-        vxc_check(readable);
-        fsm->position = i;
-        apply_command(fsm, &command, &result);
-        rv = check_damage(fsm, err);
-        if (rv != 0) {
-            break;
-        }
-        if (fsm->hooks.on_result != NULL) {
-            fsm->hooks.on_result(fsm->hooks.data, i, &result);
-        }
-        fsm->applied_position = i + 1;
-        if (i + 1 == head.count) {
-            finish_entry(fsm, index, term);
-        }
-        if (after_each != NULL) {
-            after_each(data, i + 1);
+        if (rv == 0 && i >= skip) {
+            fsm->applied_position = i + 1;
+            if (i + 1 == head.count) {
+                finish_entry(fsm, index, term); /* the last commit of an entry is that of the entry */
+            }
+            if (after_each != NULL) {
+                after_each(data, i + 1);
+            }
         }
     }
     if (rv != 0) {

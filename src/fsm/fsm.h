@@ -41,7 +41,7 @@ enum vxc_event_type {
     VXC_EVENT_EXPIRE = 3,  /* removed by its TTL */
     VXC_EVENT_CLEAR = 4,
     VXC_EVENT_DESTROY = 5,
-    VXC_EVENT_LOCKED = 6,  /* lock watch: session, token */
+    VXC_EVENT_LOCKED = 6,  /* lock watch: number session of the holder, token */
     VXC_EVENT_UNLOCKED = 7,
     /* to watchers of members: key node id, value info, view */
     VXC_EVENT_NODE_JOINED = 20,

@@ -1,12 +1,14 @@
 /* Members: the nodes of a namespace in the order in which they joined.
  *
- *   NODE_JOIN      session, key node id, value info (no bytes: none yet), name map to clear when
- * this is the first member → value the list of node ids in join order, number epoch, found = it
- * joined now NODE_LEAVE     session, key node id (optional) → found, number epoch NODE_SET_INFO
- * session, key node id (optional), value info → found NODE_GET       key node id → found = it has
- * info, value info, number join order, token session; VXC_ENOTFOUND when it is no member NODE_LIST
- * key cursor, b limits (0: all that fit a reply) → value pairs (node id, info) in join order,
- *                  number epoch
+ *   NODE_JOIN      session, key node id, value info (no bytes: none yet), name map to clear
+ *                  when this is the first member → value the list of node ids in join order,
+ *                  number epoch, found = it joined now
+ *   NODE_LEAVE     session, key node id (optional) → found, number epoch
+ *   NODE_SET_INFO  session, key node id (optional), value info → found
+ *   NODE_GET       key node id → found = it has info, value info, number join order,
+ *                  token session; VXC_ENOTFOUND when it is no member
+ *   NODE_LIST      key cursor, b limits (0: all that fit a reply) → value pairs
+ *                  (node id, info) in join order, number epoch
  *
  * One total order, by the epoch at which each joined; the epoch counts joins and leaves of the
  * namespace for ever. Every event carries the whole ordered list of node ids as of then, the same
@@ -18,8 +20,10 @@
  * touches the node. Leaving takes the session's registrations first, each with its event, then the
  * entry.
  *
- * Rows.  namespace(8) 'n' node id   order u64 | session u64 | joined ms u64 | flags u8 (1 has info)
- * | node id (u32 length + bytes) | info (the rest) namespace(8) 'e'           epoch u64
+ * Rows.  namespace(8) 'n' node id   order u64 | session u64 | joined ms u64 |
+ *                                   flags u8 (1 has info) | node id (u32 length + bytes) |
+ *                                   info (the rest)
+ *        namespace(8) 'e'           epoch u64
  */
 #include "base/check.h"
 #include "base/limits.h"

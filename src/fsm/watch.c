@@ -1,4 +1,4 @@
-/* Watches: who wants to hear of what, and what clients missed while they were away.
+/* Watches: who wants to hear of what.
  *
  *   WATCH_ADD     session, a enum vxc_watch_kind, name, key (optional) → number watch id
  *                   map, set, multimap   name of the object; key: only this key or member
@@ -8,90 +8,34 @@
  *   WATCH_REMOVE  session, a watch id → found
  *   WATCH_LIST    session (0 = of all), key cursor, b limits → value a list of watch records
  *
- *   watch record  watch id u64 | session u64 | namespace u64 | kind u8 | has key u8 | name | key
+ *   watch record  watch id u64 | session u64 | namespace u64 | kind u8 | has key u8 |
+ *                 name | key (u32 length + bytes each; of an address watch the address is the key)
  *
  * All watches are resident, hung under what they look at, so that an unwatched change costs one
  * look at a counter. Every change that somebody watches takes one place (index, ordinal) in the
  * order of events, the same for all who watch it. Events of members and registrations are rows
  * (event_rows.h); data events and what a session is told about itself stand in memory
- * (event_ring.h).
+ * (event_ring.h). Replay of both: watch_replay.c.
  *
- * Replay gives a session what it missed or says that it cannot, never less: an event is replayed to
- * a watch only if it stands behind the place where the watch was added; and what a session is told
- * about itself leaves its index in the lease, so that after a restart only those resynchronise who
- * may have missed something.
+ * Rows.  session(8) watch id(8)   added index u64 | added ordinal u32 | namespace u64 | kind u8 |
+ *                                 has key u8 | name | key (u32 length + bytes each)
  */
-#include <sys/queue.h>
+#include "fsm/watch_internal.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "base/check.h"
 #include "base/limits.h"
 #include "fsm/describe.h"
-#include "fsm/event_ring.h"
-#include "fsm/event_rows.h"
 #include "fsm/memory.h"
-#include "fsm/state.h"
-
-#define uthash_fatal(message) vxc_fatal("watches: %s", message)
-#include <uthash.h>
 
 /* Names and keys of all watches together: they stay resident, so they need a bound of their own. */
 #define WATCH_NAME_BYTES_MAX (256ull * VXC_MIB)
 
 enum {
-    KIND_COUNT = VXC_WATCH_REGISTRATIONS,
     BUCKETS_FIRST = 64,
     WATCH_KEY_SIZE = 8 + 8,
 };
-
-/* Place in the order of events. */
-struct place {
-    uint64_t index;
-    uint32_t ordinal;
-};
-
-struct watch {
-    uint64_t id;
-    uint64_t session;
-    struct watched *on;
-    struct place added;
-    struct vxc_slice filter; /* owned; data == NULL: everything of `on` */
-    TAILQ_ENTRY(watch) on_link;
-    UT_hash_handle hh; /* by id */
-};
-
-/* Something that at least one watch looks at. */
-struct watched {
-    enum vxc_watch_kind kind;
-    uint64_t namespace_id;
-    struct vxc_slice name; /* owned; empty for members and registrations */
-    uint64_t hash;
-    TAILQ_HEAD(, watch) watches;
-    struct watched *next; /* in its bucket */
-};
-
-struct vxc_watch_set {
-    struct watch *by_id;
-    struct watched **buckets;
-    size_t bucket_count; /* a power of two */
-    size_t watched_count;
-    uint64_t count_of_kind[KIND_COUNT + 1];
-    uint64_t name_bytes;
-    struct vxc_event_ring ring;
-    struct vxc_event_rows rows;
-};
-
-static bool is_state_kind(enum vxc_watch_kind kind)
-{
-    return kind == VXC_WATCH_MEMBERS || kind == VXC_WATCH_REGISTRATIONS;
-}
-
-static bool is_before(struct place a, struct place b)
-{
-    return a.index != b.index ? a.index < b.index : a.ordinal < b.ordinal;
-}
 
 /* ---- the index of what is watched ---- */
 
@@ -101,11 +45,11 @@ static uint64_t hash_of(enum vxc_watch_kind kind, uint64_t namespace_id, struct 
                                 namespace_id * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)kind);
 }
 
-static struct watched *find_watched(const struct vxc_watch_set *set, enum vxc_watch_kind kind,
-                                    uint64_t namespace_id, struct vxc_slice name)
+static struct vxc_watched *find_watched(const struct vxc_watch_set *set, enum vxc_watch_kind kind,
+                                        uint64_t namespace_id, struct vxc_slice name)
 {
     uint64_t hash;
-    struct watched *on;
+    struct vxc_watched *on;
 
     if (set->count_of_kind[kind] == 0) {
         return NULL;
@@ -122,12 +66,12 @@ static struct watched *find_watched(const struct vxc_watch_set *set, enum vxc_wa
 static void grow_buckets(struct vxc_watch_set *set)
 {
     size_t count = set->bucket_count == 0 ? BUCKETS_FIRST : set->bucket_count * 2;
-    struct watched **buckets = vxc_must_calloc(count, sizeof *buckets);
+    struct vxc_watched **buckets = vxc_must_calloc(count, sizeof *buckets);
 
     for (size_t i = 0; i < set->bucket_count; i++) {
-        struct watched *on = set->buckets[i];
+        struct vxc_watched *on = set->buckets[i];
         while (on != NULL) {
-            struct watched *next = on->next;
+            struct vxc_watched *next = on->next;
             on->next = buckets[on->hash & (count - 1)];
             buckets[on->hash & (count - 1)] = on;
             on = next;
@@ -138,11 +82,11 @@ static void grow_buckets(struct vxc_watch_set *set)
     set->bucket_count = count;
 }
 
-static struct watched *ensure_watched(struct vxc_watch_set *set, enum vxc_watch_kind kind,
-                                      uint64_t namespace_id, struct vxc_slice name)
+static struct vxc_watched *ensure_watched(struct vxc_watch_set *set, enum vxc_watch_kind kind,
+                                          uint64_t namespace_id, struct vxc_slice name)
 {
-    struct watched *on = find_watched(set, kind, namespace_id, name);
-    struct watched **bucket;
+    struct vxc_watched *on = find_watched(set, kind, namespace_id, name);
+    struct vxc_watched **bucket;
 
     if (on != NULL) {
         return on;
@@ -163,9 +107,9 @@ static struct watched *ensure_watched(struct vxc_watch_set *set, enum vxc_watch_
     return on;
 }
 
-static void drop_watched(struct vxc_watch_set *set, struct watched *on)
+static void drop_watched(struct vxc_watch_set *set, struct vxc_watched *on)
 {
-    struct watched **link = &set->buckets[on->hash & (set->bucket_count - 1)];
+    struct vxc_watched **link = &set->buckets[on->hash & (set->bucket_count - 1)];
 
     while (*link != on) {
         link = &(*link)->next;
@@ -178,21 +122,21 @@ static void drop_watched(struct vxc_watch_set *set, struct watched *on)
 
 /* ---- watches ---- */
 
-static struct watch *find_watch(const struct vxc_watch_set *set, uint64_t id)
+struct vxc_watch *vxc_watch_find(const struct vxc_watch_set *set, uint64_t id)
 {
-    struct watch *watch = NULL;
+    struct vxc_watch *watch = NULL;
 
     HASH_FIND(hh, set->by_id, &id, sizeof id, watch);
     return watch;
 }
 
-static uint64_t resident_bytes(const struct watch *watch)
+static uint64_t resident_bytes(const struct vxc_watch *watch)
 {
     return watch->on->name.size + watch->filter.size;
 }
 
 /* Takes a watch with id, session, filter and place set into the indexes. */
-static void attach(struct vxc_watch_set *set, struct watch *watch, struct watched *on)
+static void attach(struct vxc_watch_set *set, struct vxc_watch *watch, struct vxc_watched *on)
 {
     watch->on = on;
     TAILQ_INSERT_TAIL(&on->watches, watch, on_link);
@@ -201,15 +145,15 @@ static void attach(struct vxc_watch_set *set, struct watch *watch, struct watche
     set->name_bytes += resident_bytes(watch);
 }
 
-static void watch_free(struct watch *watch)
+static void watch_free(struct vxc_watch *watch)
 {
     vxc_slice_free(&watch->filter);
     free(watch);
 }
 
-static void detach(struct vxc_watch_set *set, struct watch *watch)
+static void detach(struct vxc_watch_set *set, struct vxc_watch *watch)
 {
-    struct watched *on = watch->on;
+    struct vxc_watched *on = watch->on;
 
     TAILQ_REMOVE(&on->watches, watch, on_link);
     HASH_DELETE(hh, set->by_id, watch);
@@ -230,7 +174,7 @@ static void row_key(struct vxc_row_key *key, uint64_t session, uint64_t id)
     vxc_row_key_u64(key, id);
 }
 
-static void write_row(struct vxc_fsm *fsm, const struct watch *watch, struct vxc_slice key)
+static void write_row(struct vxc_fsm *fsm, const struct vxc_watch *watch, struct vxc_slice key)
 {
     struct vxc_buffer body = {0};
 
@@ -246,7 +190,7 @@ static void write_row(struct vxc_fsm *fsm, const struct watch *watch, struct vxc
 }
 
 struct watch_row {
-    struct place added;
+    struct vxc_event_place added;
     uint64_t namespace_id;
     enum vxc_watch_kind kind;
     struct vxc_slice name;
@@ -266,7 +210,7 @@ static int row_decode(struct vxc_slice body, struct watch_row *row)
     has_filter = vxc_reader_u8(&reader);
     row->name = vxc_reader_bytes(&reader);
     row->filter = vxc_reader_bytes(&reader);
-    if (!vxc_reader_at_end(&reader) || kind < 1 || kind > KIND_COUNT || has_filter > 1) {
+    if (!vxc_reader_at_end(&reader) || kind < 1 || kind > VXC_WATCH_KINDS || has_filter > 1) {
         return VXC_ECORRUPT;
     }
     row->kind = kind;
@@ -280,7 +224,7 @@ static int load_row(struct vxc_fsm *fsm, struct vxc_slice key, struct vxc_slice 
 {
     struct vxc_watch_set *set = fsm->watches;
     struct watch_row row;
-    struct watch *watch;
+    struct vxc_watch *watch;
 
     if (key.size != WATCH_KEY_SIZE || row_decode(body, &row) != 0) {
         return VXC_ECORRUPT;
@@ -331,8 +275,8 @@ int vxc_watches_create(struct vxc_fsm *fsm, struct vxc_error *err)
 void vxc_watches_free(struct vxc_fsm *fsm)
 {
     struct vxc_watch_set *set = fsm->watches;
-    struct watch *watch;
-    struct watch *next;
+    struct vxc_watch *watch;
+    struct vxc_watch *next;
 
     if (set == NULL) {
         return;
@@ -353,7 +297,7 @@ void vxc_watches_free(struct vxc_fsm *fsm)
 bool vxc_watched(const struct vxc_fsm *fsm, enum vxc_watch_kind kind, uint64_t namespace_id,
                  struct vxc_slice name)
 {
-    if (is_state_kind(kind)) {
+    if (vxc_watch_is_of_state(kind)) {
         name = vxc_slice(NULL, 0);
     }
     return find_watched(fsm->watches, kind, namespace_id, name) != NULL;
@@ -365,8 +309,7 @@ static struct vxc_slice filtered_part(const struct vxc_event *event)
     return event->kind == VXC_WATCH_REGISTRATIONS ? event->name : event->key;
 }
 
-/* A whole map being cleared or destroyed concerns every key of it. */
-static bool passes(const struct watch *watch, const struct vxc_event *event)
+bool vxc_watch_passes(const struct vxc_watch *watch, const struct vxc_event *event)
 {
     if (watch->filter.data == NULL || event->type == VXC_EVENT_CLEAR ||
         event->type == VXC_EVENT_DESTROY) {
@@ -375,15 +318,15 @@ static bool passes(const struct watch *watch, const struct vxc_event *event)
     return vxc_slice_equal(watch->filter, filtered_part(event));
 }
 
-static struct watched *watched_of(const struct vxc_watch_set *set, uint64_t namespace_id,
-                                  const struct vxc_event *event)
+struct vxc_watched *vxc_watched_of(const struct vxc_watch_set *set, uint64_t namespace_id,
+                                   const struct vxc_event *event)
 {
-    struct vxc_slice name = is_state_kind(event->kind) ? vxc_slice(NULL, 0) : event->name;
+    struct vxc_slice name = vxc_watch_is_of_state(event->kind) ? vxc_slice(NULL, 0) : event->name;
 
     return find_watched(set, event->kind, namespace_id, name);
 }
 
-static void emit(struct vxc_fsm *fsm, const struct vxc_event *event)
+void vxc_event_emit(struct vxc_fsm *fsm, const struct vxc_event *event)
 {
     if (fsm->hooks.on_event != NULL) {
         fsm->hooks.on_event(fsm->hooks.data, event);
@@ -407,8 +350,8 @@ static void keep_data_event(struct vxc_fsm *fsm, uint64_t namespace_id,
 void vxc_watch_notify(struct vxc_fsm *fsm, uint64_t namespace_id, struct vxc_event *event)
 {
     struct vxc_watch_set *set = fsm->watches;
-    const struct watched *on = watched_of(set, namespace_id, event);
-    const struct watch *watch;
+    const struct vxc_watched *on = vxc_watched_of(set, namespace_id, event);
+    const struct vxc_watch *watch;
     bool placed = false;
 
     if (on == NULL) {
@@ -416,7 +359,7 @@ void vxc_watch_notify(struct vxc_fsm *fsm, uint64_t namespace_id, struct vxc_eve
     }
     TAILQ_FOREACH(watch, &on->watches, on_link)
     {
-        if (!passes(watch, event) || !vxc_session_live(fsm, watch->session)) {
+        if (!vxc_watch_passes(watch, event) || !vxc_session_live(fsm, watch->session)) {
             continue;
         }
         if (!placed) {
@@ -425,14 +368,14 @@ void vxc_watch_notify(struct vxc_fsm *fsm, uint64_t namespace_id, struct vxc_eve
         }
         event->session = watch->session;
         event->watch = watch->id;
-        emit(fsm, event);
+        vxc_event_emit(fsm, event);
     }
     if (!placed) {
         return;
     }
     event->session = 0;
     event->watch = 0;
-    if (is_state_kind(event->kind)) {
+    if (vxc_watch_is_of_state(event->kind)) {
         vxc_event_rows_add(fsm, &set->rows, namespace_id, event);
     } else {
         keep_data_event(fsm, namespace_id, event);
@@ -451,7 +394,7 @@ void vxc_session_notify(struct vxc_fsm *fsm, uint64_t id, struct vxc_event *even
         vxc_session_set_notified(fsm, session, fsm->index);
         keep_data_event(fsm, 0, event);
     }
-    emit(fsm, event);
+    vxc_event_emit(fsm, event);
 }
 
 /* ---- commands ---- */
@@ -464,7 +407,7 @@ static int check_add(struct vxc_fsm *fsm, const struct vxc_command *command, con
         *text = "a watch needs a live session";
         return VXC_ESESSION;
     }
-    if (command->a < 1 || command->a > KIND_COUNT) {
+    if (command->a < 1 || command->a > VXC_WATCH_KINDS) {
         *text = "nothing of that kind can be watched";
         return VXC_EINVAL;
     }
@@ -497,7 +440,7 @@ static void apply_add(struct vxc_fsm *fsm, const struct vxc_command *command,
     struct vxc_slice filter = command->key;
     const char *text = NULL;
     int rv = check_add(fsm, command, &text);
-    struct watch *watch;
+    struct vxc_watch *watch;
     struct vxc_row_key key;
 
     if (rv != 0) {
@@ -511,7 +454,7 @@ static void apply_add(struct vxc_fsm *fsm, const struct vxc_command *command,
     watch = vxc_must_calloc(1, sizeof *watch);
     watch->id = vxc_fsm_take_id(fsm);
     watch->session = command->session;
-    watch->added = (struct place){fsm->index, fsm->ordinal};
+    watch->added = (struct vxc_event_place){fsm->index, fsm->ordinal};
     if (filter.data != NULL) {
         watch->filter = vxc_must_copy(filter);
     }
@@ -523,11 +466,11 @@ static void apply_add(struct vxc_fsm *fsm, const struct vxc_command *command,
     result->number = (int64_t)watch->id;
 }
 
-static void remove_watch(struct vxc_fsm *fsm, struct watch *watch)
+static void remove_watch(struct vxc_fsm *fsm, struct vxc_watch *watch)
 {
     struct vxc_watch_set *set = fsm->watches;
     uint64_t namespace_id = watch->on->namespace_id;
-    bool was_state = is_state_kind(watch->on->kind);
+    bool was_state = vxc_watch_is_of_state(watch->on->kind);
     struct vxc_slice no_name = {NULL, 0};
     struct vxc_row_key key;
 
@@ -543,10 +486,10 @@ static void remove_watch(struct vxc_fsm *fsm, struct watch *watch)
 
 void vxc_watch_disown(struct vxc_fsm *fsm, uint64_t session, struct vxc_slice key)
 {
-    struct watch *watch;
+    struct vxc_watch *watch;
 
     vxc_check(key.size == WATCH_KEY_SIZE);
-    watch = find_watch(fsm->watches, vxc_load_be64(key.data + 8));
+    watch = vxc_watch_find(fsm->watches, vxc_load_be64(key.data + 8));
     vxc_check(watch != NULL);
     vxc_check(watch->session == session);
     remove_watch(fsm, watch);
@@ -555,13 +498,13 @@ void vxc_watch_disown(struct vxc_fsm *fsm, uint64_t session, struct vxc_slice ke
 static void apply_remove(struct vxc_fsm *fsm, const struct vxc_command *command,
                          struct vxc_result *result)
 {
-    struct watch *watch;
+    struct vxc_watch *watch;
 
     if (!vxc_session_live(fsm, command->session)) {
         vxc_result_fail(result, VXC_ESESSION, "the session is unknown or has expired");
         return;
     }
-    watch = find_watch(fsm->watches, (uint64_t)command->a);
+    watch = vxc_watch_find(fsm->watches, (uint64_t)command->a);
     if (watch != NULL && watch->session == command->session) {
         remove_watch(fsm, watch);
         result->found = true;
@@ -654,200 +597,4 @@ int vxc_watch_describe_row(struct vxc_slice key, struct vxc_slice body, struct v
         vxc_json_bytes(json, "only", row.filter);
     }
     return json->code;
-}
-
-/* ---- replay ---- */
-
-struct replay {
-    struct vxc_fsm *fsm;
-    uint64_t session;
-    uint64_t last_index;
-    struct watch **watches; /* of the session, by what they look at */
-    size_t watch_count;
-    size_t ring_position;
-    struct replay_space {
-        uint64_t namespace_id;
-        size_t position;
-    } * spaces; /* namespaces whose members or registrations it watches */
-    size_t space_count;
-};
-
-static int compare_watches(const void *a, const void *b)
-{
-    const struct watch *left = *(struct watch *const *)a;
-    const struct watch *right = *(struct watch *const *)b;
-
-    if (left->on != right->on) {
-        return (uintptr_t)left->on < (uintptr_t)right->on ? -1 : 1;
-    }
-    return left->id < right->id ? -1 : left->id > right->id;
-}
-
-static void add_space(struct replay *replay, uint64_t namespace_id)
-{
-    for (size_t i = 0; i < replay->space_count; i++) {
-        if (replay->spaces[i].namespace_id == namespace_id) {
-            return;
-        }
-    }
-    replay->spaces[replay->space_count].namespace_id = namespace_id;
-    replay->spaces[replay->space_count].position =
-        vxc_event_rows_after(&replay->fsm->watches->rows, namespace_id, replay->last_index);
-    replay->space_count++;
-}
-
-static void collect_watch(struct vxc_fsm *fsm, uint64_t session, void *data, struct vxc_slice key)
-{
-    struct replay *replay = data;
-    struct watch *watch = find_watch(fsm->watches, vxc_load_be64(key.data + 8));
-
-    (void)session; /* the owner of what is walked */
-    vxc_check(watch != NULL);
-    replay->watches[replay->watch_count++] = watch;
-    if (is_state_kind(watch->on->kind)) {
-        add_space(replay, watch->on->namespace_id);
-    }
-}
-
-static void replay_begin(struct vxc_fsm *fsm, uint64_t session, uint64_t last_index,
-                         struct replay *replay)
-{
-    size_t count = vxc_session_owned_count(fsm, session, VXC_OWNED_WATCH);
-
-    *replay = (struct replay){.fsm = fsm, .session = session, .last_index = last_index};
-    replay->watches = vxc_must_calloc(count, sizeof(struct watch *));
-    replay->spaces = vxc_must_calloc(count, sizeof *replay->spaces);
-    replay->ring_position = vxc_event_ring_after(&fsm->watches->ring, last_index);
-    vxc_session_each_owned(fsm, session, VXC_OWNED_WATCH, collect_watch, replay);
-    qsort(replay->watches, replay->watch_count, sizeof(struct watch *), compare_watches);
-}
-
-/* True when nothing that the session should have heard is gone. */
-static bool reaches_back(const struct replay *replay)
-{
-    const struct vxc_watch_set *set = replay->fsm->watches;
-    const struct vxc_session *session = vxc_session_find(replay->fsm, replay->session);
-
-    if (replay->last_index > replay->fsm->applied_index) {
-        return false; /* it has seen a history that is not ours */
-    }
-    if (vxc_session_notified_index(session) > replay->last_index &&
-        set->ring.complete_after > replay->last_index) {
-        return false;
-    }
-    for (size_t i = 0; i < replay->watch_count; i++) {
-        const struct watch *watch = replay->watches[i];
-        uint64_t from = watch->added.index == 0
-                            ? 0
-                            : watch->added.index - 1; /* what came before was not for it */
-        uint64_t complete_after =
-            is_state_kind(watch->on->kind)
-                ? vxc_event_rows_complete_after(&set->rows, watch->on->namespace_id)
-                : set->ring.complete_after;
-        if (complete_after > (from > replay->last_index ? from : replay->last_index)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Emits the event to each watch of the session that it is for. */
-static void replay_event(const struct replay *replay, uint64_t namespace_id,
-                         struct vxc_event *event)
-{
-    struct place place = {event->index, event->ordinal};
-    const struct watched *on;
-    size_t low = 0;
-    size_t high = replay->watch_count;
-
-    if (event->kind == 0) {
-        if (event->session == replay->session) {
-            emit(replay->fsm, event);
-        }
-        return;
-    }
-    on = watched_of(replay->fsm->watches, namespace_id, event);
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if ((uintptr_t)replay->watches[middle]->on < (uintptr_t)on) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    for (; on != NULL && low < replay->watch_count && replay->watches[low]->on == on; low++) {
-        const struct watch *watch = replay->watches[low];
-        if (passes(watch, event) && !is_before(place, watch->added)) {
-            event->session = replay->session;
-            event->watch = watch->id;
-            emit(replay->fsm, event);
-        }
-    }
-}
-
-/* The namespace whose next row comes first; NULL when all are at their end. */
-static struct replay_space *first_space(const struct replay *replay, struct place *place)
-{
-    const struct vxc_event_rows *rows = &replay->fsm->watches->rows;
-    struct replay_space *first = NULL;
-
-    for (size_t i = 0; i < replay->space_count; i++) {
-        struct replay_space *space = &replay->spaces[i];
-        struct place next;
-        if (vxc_event_rows_place(rows, space->namespace_id, space->position, &next.index,
-                                 &next.ordinal) &&
-            (first == NULL || is_before(next, *place))) {
-            first = space;
-            *place = next;
-        }
-    }
-    return first;
-}
-
-/* Merges the ring and the rows in the order of their places. */
-static int replay_run(struct replay *replay)
-{
-    struct vxc_watch_set *set = replay->fsm->watches;
-
-    for (;;) {
-        struct place row_place = {0, 0};
-        struct replay_space *space = first_space(replay, &row_place);
-        bool has_data = replay->ring_position < set->ring.count;
-        struct vxc_event event;
-        uint64_t namespace_id;
-
-        if (!has_data && space == NULL) {
-            return 0;
-        }
-        if (has_data) {
-            vxc_event_ring_at(&set->ring, replay->ring_position, &namespace_id, &event);
-        }
-        if (space != NULL &&
-            (!has_data || is_before(row_place, (struct place){event.index, event.ordinal}))) {
-            int rv = vxc_event_rows_at(replay->fsm, &set->rows, space->namespace_id,
-                                       space->position++, &event);
-            if (rv != 0) {
-                return rv;
-            }
-            namespace_id = space->namespace_id;
-        } else {
-            replay->ring_position++;
-        }
-        replay_event(replay, namespace_id, &event);
-    }
-}
-
-int vxc_fsm_replay(struct vxc_fsm *fsm, uint64_t session, uint64_t last_index)
-{
-    struct replay replay;
-    int rv;
-
-    if (!vxc_session_live(fsm, session)) {
-        return VXC_ESESSION;
-    }
-    replay_begin(fsm, session, last_index, &replay);
-    rv = reaches_back(&replay) ? replay_run(&replay) : VXC_ERESYNC;
-    free(replay.watches);
-    free(replay.spaces);
-    return rv;
 }

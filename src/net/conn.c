@@ -182,7 +182,8 @@ void vxc_conn_flush(struct vxc_conn *conn)
         conn->sending = conn->out;
         conn->out = swap;
     }
-    buf = uv_buf_init((char *)conn->sending.data + sent, (unsigned)(conn->sending.size - (size_t)sent));
+    buf = uv_buf_init((char *)conn->sending.data + sent,
+                      (unsigned)(conn->sending.size - (size_t)sent));
     conn->writing = true;
     conn->writing_since_ms = vxc_loop_now_ms(conn->listener->loop);
     conn->write.data = conn;
@@ -310,8 +311,8 @@ static void keep(struct vxc_conn *conn, struct vxc_slice rest)
 /* Hands out from pending and drops what was used. */
 static void hand_out_pending(struct vxc_conn *conn)
 {
-    struct vxc_slice bytes = vxc_slice(conn->pending.data + conn->pending_at,
-                                       conn->pending.size - conn->pending_at);
+    struct vxc_slice bytes =
+        vxc_slice(conn->pending.data + conn->pending_at, conn->pending.size - conn->pending_at);
 
     conn->pending_at += hand_out(conn, bytes);
     if (conn->pending_at == conn->pending.size) {

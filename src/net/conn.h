@@ -1,11 +1,11 @@
 /* A connection: frames cut from a byte stream, replies gathered and written once per turn.
  *
- * Reading: bytes land in the listener's shared buffer, whole frames are handed to on_frame in place; only
- * an unfinished frame is kept by the connection. Writing: everything appended to `out` during a turn
- * leaves in one write at its end; while a write is under way the next turns gather. A reader that leaves
- * more than VXC_CONN_OUTBOUND_BYTES_MAX unread is cut. Bytes that are not frames close the connection
- * with a reason; the owner hears of every end through on_close, exactly once, after which the
- * connection must not be touched.
+ * Reading: bytes land in the listener's shared buffer, whole frames are handed to on_frame in
+ * place; only an unfinished frame is kept by the connection. Writing: everything appended to `out`
+ * during a turn leaves in one write at its end; while a write is under way the next turns gather. A
+ * reader that leaves more than VXC_CONN_OUTBOUND_BYTES_MAX unread is cut. Bytes that are not frames
+ * close the connection with a reason; the owner hears of every end through on_close, exactly once,
+ * after which the connection must not be touched.
  */
 #ifndef VXC_NET_CONN_H
 #define VXC_NET_CONN_H
@@ -21,7 +21,8 @@ struct vxc_listener;
 
 struct vxc_conn_hooks {
     void *data;
-    /* A new connection; return value is kept as its user pointer (vxc_conn_user). NULL refuses it. */
+    /* A new connection; return value is kept as its user pointer (vxc_conn_user). NULL refuses it.
+     */
     void *(*on_open)(void *data, struct vxc_conn *conn);
     /* One sound frame; its payload is borrowed during the call. */
     void (*on_frame)(void *data, struct vxc_conn *conn, const struct vxc_frame *frame);

@@ -22,8 +22,8 @@ struct vxc_conn {
     uint64_t heard_ms;
     uint64_t waiting_since_ms; /* an unfinished frame or no frame at all; 0 = nothing is awaited */
     uint64_t writing_since_ms;
-    bool paused;  /* by the owner */
-    bool choked;  /* by its unread replies */
+    bool paused; /* by the owner */
+    bool choked; /* by its unread replies */
     bool reading;
     bool writing;
     bool closing;
@@ -37,9 +37,9 @@ struct vxc_conn {
     struct vxc_buffer out;     /* gathered in this turn */
     struct vxc_buffer sending; /* being written */
 
-    struct vxc_conn *next, *previous;  /* of the listener */
-    struct vxc_conn *next_dirty;       /* has something to flush */
-    struct vxc_conn *next_resumed;     /* has frames to hand out */
+    struct vxc_conn *next, *previous; /* of the listener */
+    struct vxc_conn *next_dirty;      /* has something to flush */
+    struct vxc_conn *next_resumed;    /* has frames to hand out */
     bool dirty, resumed;
 };
 

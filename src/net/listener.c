@@ -67,9 +67,9 @@ static int bind_and_listen(struct vxc_listener *l, const struct vxc_listener_opt
                              options->host, options->port);
     }
     if (rv != 0) {
-        return vxc_error_set(err, rv == UV_EADDRNOTAVAIL || rv == UV_EACCES ? VXC_EADDRESS : VXC_EIO,
-                             "cannot listen on %s:%u: %s", options->host, options->port,
-                             uv_strerror(rv));
+        return vxc_error_set(
+            err, rv == UV_EADDRNOTAVAIL || rv == UV_EACCES ? VXC_EADDRESS : VXC_EIO,
+            "cannot listen on %s:%u: %s", options->host, options->port, uv_strerror(rv));
     }
     (void)uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&address, &size); /* it is bound */
     l->port = ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)&address)->sin_port

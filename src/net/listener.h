@@ -1,9 +1,9 @@
 /* The listener: one accepting socket and the connections it accepted.
  *
- * Accepting is bounded: past connections_max a new one is closed at once (counted, logged by the owner);
- * when descriptors run out accepting pauses and is tried again each second, so that the reserved
- * descriptors stay for files. A sweep once a second cuts connections that keep a frame or their first
- * frame waiting too long.
+ * Accepting is bounded: past connections_max a new one is closed at once (counted, logged by the
+ * owner); when descriptors run out accepting pauses and is tried again each second, so that the
+ * reserved descriptors stay for files. A sweep once a second cuts connections that keep a frame or
+ * their first frame waiting too long.
  */
 #ifndef VXC_NET_LISTENER_H
 #define VXC_NET_LISTENER_H
@@ -18,8 +18,8 @@
 struct vxc_listener;
 
 struct vxc_listener_options {
-    const char *host;         /* numeric address */
-    uint16_t port;            /* 0 = any free one */
+    const char *host; /* numeric address */
+    uint16_t port;    /* 0 = any free one */
     uint32_t connections_max;
     struct vxc_conn_hooks hooks; /* for every connection */
 };
@@ -35,16 +35,18 @@ uint64_t vxc_listener_refused_total(const struct vxc_listener *listener);
 /* Writes what the connections have gathered in this turn: one write each. End of every turn. */
 void vxc_listener_flush(struct vxc_listener *listener);
 
-/* Percent of the usual bytes taken from each socket per turn; 0 stops reading (replies still go out). */
+/* Percent of the usual bytes taken from each socket per turn; 0 stops reading (replies still go
+ * out). */
 void vxc_listener_admit(struct vxc_listener *listener, int percent);
 
 /* Calls `each` for every live connection. */
-void vxc_listener_each(struct vxc_listener *listener, void (*each)(void *data, struct vxc_conn *conn),
-                       void *data);
+void vxc_listener_each(struct vxc_listener *listener,
+                       void (*each)(void *data, struct vxc_conn *conn), void *data);
 
 /* No more accepting; existing connections go on. */
 void vxc_listener_stop(struct vxc_listener *listener);
-/* Closes everything; frees the listener once its handles are gone (within vxc_loop_free at the latest). */
+/* Closes everything; frees the listener once its handles are gone (within vxc_loop_free at the
+ * latest). */
 void vxc_listener_close(struct vxc_listener *listener);
 
 #endif

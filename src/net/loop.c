@@ -19,9 +19,9 @@ struct source {
 
 struct vxc_loop {
     uv_loop_t uv;
-    uv_check_t check;   /* after the I/O callbacks of an iteration */
-    uv_timer_t timer;   /* for a turn without I/O */
-    uv_idle_t idle;     /* for a turn at once: active, it keeps the loop from waiting */
+    uv_check_t check; /* after the I/O callbacks of an iteration */
+    uv_timer_t timer; /* for a turn without I/O */
+    uv_idle_t idle;   /* for a turn at once: active, it keeps the loop from waiting */
     uv_async_t wake;
     vxc_loop_turn_cb turn;
     void *turn_data;
@@ -202,7 +202,9 @@ int vxc_loop_signal(struct vxc_loop *loop, int signal_number, void (*cb)(void *d
         return VXC_ENOMEM;
     }
     rv = keep_source(loop, s, uv_signal_init(&loop->uv, &s->uv.signal));
-    return rv != 0 ? rv : uv_signal_start(&s->uv.signal, on_signal, signal_number) == 0 ? 0 : VXC_EIO;
+    return rv != 0                                                         ? rv
+           : uv_signal_start(&s->uv.signal, on_signal, signal_number) == 0 ? 0
+                                                                           : VXC_EIO;
 }
 
 static void on_interval(uv_timer_t *timer)

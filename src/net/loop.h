@@ -1,9 +1,9 @@
 /* The loop: one thread that waits for sockets, descriptors, signals and time, in turns.
  *
- * A turn is: all callbacks of what became ready, then the turn hook once. The hook does the work that
- * is worth doing for a whole batch (submit, flush, apply, one write per connection) and says in how many
- * milliseconds it wants to run again at the latest. Everything here runs on the loop's own thread except
- * vxc_loop_wake().
+ * A turn is: all callbacks of what became ready, then the turn hook once. The hook does the work
+ * that is worth doing for a whole batch (submit, flush, apply, one write per connection) and says
+ * in how many milliseconds it wants to run again at the latest. Everything here runs on the loop's
+ * own thread except vxc_loop_wake().
  */
 #ifndef VXC_NET_LOOP_H
 #define VXC_NET_LOOP_H

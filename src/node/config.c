@@ -27,8 +27,6 @@ struct option {
 
 #define AT(field) offsetof(struct vxc_config, field)
 
-
-
 static const struct option options[] = {
     {"data", "DIR", KIND_TEXT, ENV_AND_FILE, AT(data), 0, 0, "./vxc-data",
      "data directory of this node"},
@@ -124,9 +122,9 @@ static int set_number(uint64_t *out, const struct option *o, const char *where, 
     number = strtoull(value, &end, 10);
     if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || number < o->low ||
         number > o->high) {
-        return vxc_error_set(err, VXC_EINVAL,
-                             "%s: \"%s\" is not a number from %llu to %llu; %s", where, value,
-                             (unsigned long long)o->low, (unsigned long long)o->high, o->help);
+        return vxc_error_set(err, VXC_EINVAL, "%s: \"%s\" is not a number from %llu to %llu; %s",
+                             where, value, (unsigned long long)o->low, (unsigned long long)o->high,
+                             o->help);
     }
     *out = number;
     return 0;
@@ -253,7 +251,8 @@ static int load_flags(int argc, char **argv, struct vxc_config *config, const ch
         size_t size;
 
         if (strncmp(name, "--", 2) != 0 || name[2] == '\0') {
-            return vxc_error_set(err, VXC_EINVAL, "unexpected argument \"%s\"; see vxcd --help", name);
+            return vxc_error_set(err, VXC_EINVAL, "unexpected argument \"%s\"; see vxcd --help",
+                                 name);
         }
         name += 2;
         size = equals == NULL ? strlen(name) : (size_t)(equals - name);
@@ -308,7 +307,8 @@ static int check_address(struct vxc_config *config, struct vxc_error *err)
     struct in_addr four;
     struct in6_addr six;
 
-    if (inet_pton(AF_INET, config->host, &four) != 1 && inet_pton(AF_INET6, config->host, &six) != 1) {
+    if (inet_pton(AF_INET, config->host, &four) != 1 &&
+        inet_pton(AF_INET6, config->host, &six) != 1) {
         return vxc_error_set(err, VXC_EINVAL,
                              "host \"%s\" is not a numeric IPv4 or IPv6 address, such as 127.0.0.1",
                              config->host);
@@ -317,11 +317,12 @@ static int check_address(struct vxc_config *config, struct vxc_error *err)
         return 0;
     }
     if (strcmp(config->host, config->accept_plaintext_on) != 0) {
-        return vxc_error_set(err, VXC_EINVAL,
-                             "refusing to listen on %s: without TLS everybody on that network could "
-                             "read and change everything; stay on 127.0.0.1 or say "
-                             "--i-accept-plaintext-on %s",
-                             config->host, config->host);
+        return vxc_error_set(
+            err, VXC_EINVAL,
+            "refusing to listen on %s: without TLS everybody on that network could "
+            "read and change everything; stay on 127.0.0.1 or say "
+            "--i-accept-plaintext-on %s",
+            config->host, config->host);
     }
     config->plaintext = true;
     return 0;
@@ -362,9 +363,10 @@ int vxc_config_load(int argc, char **argv, struct vxc_config *config, struct vxc
 
 void vxc_config_help(FILE *out)
 {
-    fprintf(out, "Usage: vxcd [options]\n\n"
-                 "Runs one durable node in the foreground. Flags beat environment variables, which\n"
-                 "beat the file given with --config (INI, the same names), which beats defaults.\n\n");
+    fprintf(out,
+            "Usage: vxcd [options]\n\n"
+            "Runs one durable node in the foreground. Flags beat environment variables, which\n"
+            "beat the file given with --config (INI, the same names), which beats defaults.\n\n");
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option *o = &options[i];
         char flag[80];
@@ -377,8 +379,9 @@ void vxc_config_help(FILE *out)
             fprintf(out, "  %-34s [%s, default %s]\n", "", name, o->initial);
         }
     }
-    fprintf(out, "  %-34s %s\n  %-34s %s\n  %-34s %s\n", "--config FILE", "read options from a file",
-            "--version", "print the version", "--help", "print this");
-    fprintf(out, "\nExit status: 0 stopped, 2 configuration or port in use, 5 data directory locked,\n"
-                 "read-only or full, 6 damaged or foreign data, 70 a failed flush or lost invariant.\n");
+    fprintf(out, "  %-34s %s\n  %-34s %s\n  %-34s %s\n", "--config FILE",
+            "read options from a file", "--version", "print the version", "--help", "print this");
+    fprintf(out,
+            "\nExit status: 0 stopped, 2 configuration or port in use, 5 data directory locked,\n"
+            "read-only or full, 6 damaged or foreign data, 70 a failed flush or lost invariant.\n");
 }

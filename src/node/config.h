@@ -1,8 +1,8 @@
 /* Configuration of the daemon: flag > environment > file > default, for every option alike.
  *
- * One table (config.c) names each option once and yields its flag, its environment variable, its key in
- * the INI file, its bounds and its help text. An unknown flag or key, or a value out of range, is an error
- * that names the source, the value and the range.
+ * One table (config.c) names each option once and yields its flag, its environment variable, its
+ * key in the INI file, its bounds and its help text. An unknown flag or key, or a value out of
+ * range, is an error that names the source, the value and the range.
  */
 #ifndef VXC_NODE_CONFIG_H
 #define VXC_NODE_CONFIG_H

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LOG_REPEAT_MS = 1000 };
+
 /* ---- birth and death ---- */
 
 int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gateway **out)
@@ -462,21 +464,35 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
     }
 }
 
+/* Cut connections are told at most once a second; what was left out is counted. */
+static void log_close(struct vxc_gateway *g, const struct vxc_caller *caller, int code,
+                      const char *reason)
+{
+    uint64_t now_ms = vxc_gateway_now_ms(g);
+    bool told = code == VXC_ECLOSED || now_ms - g->cut_logged_ms >= LOG_REPEAT_MS;
+
+    if (!told) {
+        g->cuts_left_out++;
+        return;
+    }
+    vxc_log_event(g->options.logger, code == VXC_ECLOSED ? VXC_LOG_DEBUG : VXC_LOG_WARN,
+                  code == VXC_ECLOSED ? "conn_closed" : "conn_cut",
+                  "conn=%u address=%s code=%s reason=\"%s\" left_out=%llu", caller->id,
+                  vxc_conn_address(caller->conn), vxc_error_name(code), reason,
+                  (unsigned long long)g->cuts_left_out);
+    if (code != VXC_ECLOSED) {
+        g->cut_logged_ms = now_ms;
+        g->cuts_left_out = 0;
+    }
+}
+
 void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const char *reason)
 {
     struct vxc_gateway *g = data;
     struct vxc_caller *caller = vxc_conn_user(conn);
     struct vxc_request *r = caller->head;
 
-    if (code != VXC_ECLOSED) {
-        vxc_log_event(g->options.logger, VXC_LOG_WARN, "conn_cut",
-                      "conn=%u address=%s code=%s reason=\"%s\"", caller->id,
-                      vxc_conn_address(conn), vxc_error_name(code), reason);
-    } else {
-        vxc_log_event(g->options.logger, VXC_LOG_DEBUG, "conn_closed",
-                      "conn=%u address=%s reason=\"%s\"", caller->id, vxc_conn_address(conn),
-                      reason);
-    }
+    log_close(g, caller, code, reason);
     g->stats.active_connections--;
     vxc_lease_detach(caller);
     caller->conn = NULL;

@@ -1,13 +1,15 @@
 /* The gateway: frames in, commands and queries out, replies and events back.
  *
- * Each connection is a caller with a FIFO of requests. A request that changes the state is proposed to
- * the replica and answered when its result comes, in log order; a read is answered at once when nothing
- * of its caller is before it in the FIFO, else it waits there with a copy of its payload. So replies keep
- * request order, and a read sees every earlier write of its connection. Deferred lock grants and events
- * are pushed in between, events of index N before the reply of N. Requests that decide what later ones
- * mean (hello, session open and resume, join) block: frames behind them are not looked at meanwhile.
+ * Each connection is a caller with a FIFO of requests. A request that changes the state is proposed
+ * to the replica and answered when its result comes, in log order; a read is answered at once when
+ * nothing of its caller is before it in the FIFO, else it waits there with a copy of its payload.
+ * So replies keep request order, and a read sees every earlier write of its connection. Deferred
+ * lock grants and events are pushed in between, events of index N before the reply of N. Requests
+ * that decide what later ones mean (hello, session open and resume, join) block: frames behind them
+ * are not looked at meanwhile.
  *
- * Leases: a session lives as long as frames come on its connection; src/node/lease.c proposes its expiry.
+ * Leases: a session lives as long as frames come on its connection; src/node/lease.c proposes its
+ * expiry.
  *
  * Files: gateway.c FIFO and dispatch · route.c message → command · reply.c result → message ·
  * legacy.c kinds 1–74 · session.c hello and sessions · lease.c leases · push.c events.
@@ -35,9 +37,9 @@ struct vxc_gateway_options {
     const struct vxc_clock *clock;
     const struct vxc_logger *logger;
     uint64_t node_id;
-    const char *address;         /* of this node, for hello and redirects; borrowed */
-    uint32_t timeout_ms;         /* VERTX_CLUSTER_TIMEOUT: default session timeout */
-    uint32_t ping_interval_ms;   /* added for legacy nodes, who ping at their own pace */
+    const char *address;       /* of this node, for hello and redirects; borrowed */
+    uint32_t timeout_ms;       /* VERTX_CLUSTER_TIMEOUT: default session timeout */
+    uint32_t ping_interval_ms; /* added for legacy nodes, who ping at their own pace */
     void *data;
     /* Appends the status JSON. */
     void (*status)(void *data, struct vxc_buffer *out);

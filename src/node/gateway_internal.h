@@ -25,10 +25,10 @@ struct vxc_caller;
 struct vxc_lease {
     uint64_t session;
     uint64_t namespace_id;
-    uint64_t heard_ms;   /* loop clock; restarted by a new primary */
+    uint64_t heard_ms; /* loop clock; restarted by a new primary */
     uint32_t timeout_ms;
     bool legacy;
-    bool expiring;       /* the expiry is proposed */
+    bool expiring; /* the expiry is proposed */
     struct vxc_caller *callers;
     UT_hash_handle by_session;
 };
@@ -45,13 +45,13 @@ struct vxc_request {
     struct vxc_request *next;
     uint32_t request_id;
     uint16_t kind;
-    uint8_t flags;       /* of the frame */
-    uint8_t state;       /* enum vxc_request_state */
-    uint8_t stage;       /* of requests that take several commands: 0, 1, … */
-    int code;            /* REFUSED */
-    const char *text;    /* REFUSED; static */
-    uint32_t cost;       /* bytes counted against the in-flight bounds */
-    uint8_t *payload;    /* owned; WAITING, or what a later stage needs */
+    uint8_t flags;    /* of the frame */
+    uint8_t state;    /* enum vxc_request_state */
+    uint8_t stage;    /* of requests that take several commands: 0, 1, … */
+    int code;         /* REFUSED */
+    const char *text; /* REFUSED; static */
+    uint32_t cost;    /* bytes counted against the in-flight bounds */
+    uint8_t *payload; /* owned; WAITING, or what a later stage needs */
     uint32_t payload_size;
 };
 
@@ -60,7 +60,7 @@ struct vxc_caller {
     struct vxc_conn *conn; /* NULL once closed; the caller lives on until its proposals are back */
     uint32_t id;
     uint64_t namespace_id;
-    struct vxc_lease *lease;        /* of its session; NULL without one */
+    struct vxc_lease *lease; /* of its session; NULL without one */
     struct vxc_caller *next_of_lease;
     struct vxc_request *head, *tail;
     uint32_t requests;
@@ -73,19 +73,21 @@ struct vxc_gateway {
     struct vxc_gateway_options options;
     struct vxc_lease *leases; /* hash by session */
     struct vxc_request *free_requests;
-    uint64_t leases_due_ms;   /* next look at the leases */
+    uint64_t leases_due_ms; /* next look at the leases */
     uint64_t last_turn_ms;
+    uint64_t cut_logged_ms; /* when a cut connection was last logged … */
+    uint64_t cuts_left_out; /* … and how many were not since */
     struct vxc_buffer scratch;
     struct vxc_gateway_stats stats;
 };
 
 /* ---- gateway.c ---- */
 
-/* Proposes a command for `request`, which is at the caller's FIFO already (or is put there). On refusal
- * the request answers with the error in its turn. */
+/* Proposes a command for `request`, which is at the caller's FIFO already (or is put there). On
+ * refusal the request answers with the error in its turn. */
 void vxc_request_propose(struct vxc_request *request, const struct vxc_command *command);
-/* The next command of a request whose last one just came back: true when proposed; else the error has
- * been answered and the request is done. */
+/* The next command of a request whose last one just came back: true when proposed; else the error
+ * has been answered and the request is done. */
 bool vxc_request_continue(struct vxc_request *request, const struct vxc_command *command);
 struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_frame *frame);
 /* Keeps a copy of bytes with the request (a name or node id that a later stage needs). */
@@ -112,9 +114,10 @@ int vxc_reply_registrations(struct vxc_gateway *gateway, struct vxc_slice view,
 /* The reply that message.def names for the request's kind. */
 void vxc_reply_result(struct vxc_caller *caller, const struct vxc_request *request,
                       const struct vxc_result *result);
-/* Reads that the state machine does not answer alone: status, session lists, lock records … True when
- * the kind is one of them and has been answered. */
-bool vxc_reply_local(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *message);
+/* Reads that the state machine does not answer alone: status, session lists, lock records … True
+ * when the kind is one of them and has been answered. */
+bool vxc_reply_local(struct vxc_caller *caller, uint32_t request_id,
+                     const struct vxc_message *message);
 
 /* ---- route.c ---- */
 

@@ -25,8 +25,9 @@ static int failed(struct vxc_error *err, const char *what, const char *path)
 {
     int code = vxc_error_from_errno(errno);
     const char *todo = code == VXC_ENOSPC ? "; make room or choose another --data"
-                       : code == VXC_EREADONLY ? "; make it writable for this user or choose another --data"
-                                               : "";
+                       : code == VXC_EREADONLY
+                           ? "; make it writable for this user or choose another --data"
+                           : "";
 
     return vxc_error_set(err, code, "%s %s: %s%s", what, path, strerror(errno), todo);
 }
@@ -162,14 +163,15 @@ static int check_node_file(struct vxc_identity *identity, struct vxc_error *err)
     (void)close(fd); /* only read from */
     if (size != NODE_FILE_SIZE || memcmp(raw, magic, sizeof magic) != 0 ||
         vxc_load_u32(raw + 20) != vxc_crc32(0, raw, 20)) {
-        return vxc_error_set(err, VXC_ECORRUPT,
-                             "%s is damaged (offset 0, %zd of %d bytes): it says whose data this is; "
-                             "restore it from a copy",
-                             path, size, NODE_FILE_SIZE);
+        return vxc_error_set(
+            err, VXC_ECORRUPT,
+            "%s is damaged (offset 0, %zd of %d bytes): it says whose data this is; "
+            "restore it from a copy",
+            path, size, NODE_FILE_SIZE);
     }
     if (vxc_load_u32(raw + 8) != NODE_FORMAT) {
-        return vxc_error_set(err, VXC_EVERSION, "%s was written by a newer version (format %u)", path,
-                             vxc_load_u32(raw + 8));
+        return vxc_error_set(err, VXC_EVERSION, "%s was written by a newer version (format %u)",
+                             path, vxc_load_u32(raw + 8));
     }
     if (vxc_load_u64(raw + 12) != identity->node_id) {
         return vxc_error_set(err, VXC_EFOREIGN,
@@ -220,7 +222,8 @@ void vxc_identity_close(struct vxc_identity *identity, bool clean)
         return;
     }
     if (clean) {
-        (void)write_whole(identity, "clean", "clean\n", 6, NULL); /* without it the state is walked */
+        (void)write_whole(identity, "clean", "clean\n", 6,
+                          NULL); /* without it the state is walked */
     }
     (void)close(identity->lock_descriptor); /* gives the lock back */
     identity->lock_descriptor = -1;

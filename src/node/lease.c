@@ -1,9 +1,10 @@
 /* Leases of sessions: who was heard when, and who must go.
  *
- * The primary judges by its own monotonic clock: a session that was silent for its timeout is proposed
- * for expiry. All leases begin anew when a primary takes over, a gap of the loop over a second (a stopped
- * process, a long stall) is added to every lease, and sockets are read before anything is judged: expiry
- * may be late, never early. Legacy nodes get PING_INTERVAL on top, for they ping at their own pace.
+ * The primary judges by its own monotonic clock: a session that was silent for its timeout is
+ * proposed for expiry. All leases begin anew when a primary takes over, a gap of the loop over a
+ * second (a stopped process, a long stall) is added to every lease, and sockets are read before
+ * anything is judged: expiry may be late, never early. Legacy nodes get PING_INTERVAL on top, for
+ * they ping at their own pace.
  */
 #include "base/check.h"
 #include "node/gateway_internal.h"

@@ -1,13 +1,14 @@
 /* Kinds 1–74: the original protocol, with behaviour behind every kind.
  *
- * A node of that protocol is a node id. Join makes an implicit session for it (one per node id, however
- * many connections), which owns its locks and its place in the registry and dies when none of its
- * connections was heard for TIMEOUT + PING_INTERVAL. Objects live in the default namespace and come into
- * being by their first write or their Create. Lists are answered whole, up to the frame limit.
+ * A node of that protocol is a node id. Join makes an implicit session for it (one per node id,
+ * however many connections), which owns its locks and its place in the registry and dies when none
+ * of its connections was heard for TIMEOUT + PING_INTERVAL. Objects live in the default namespace
+ * and come into being by their first write or their Create. Lists are answered whole, up to the
+ * frame limit.
  *
- * LockAcquire answers at once: acquired, or the position in the queue (then with the flag MORE), and the
- * grant comes later as a second kind-36 frame with the same request id. The owner asking again is told
- * that it holds the lock.
+ * LockAcquire answers at once: acquired, or the position in the queue (then with the flag MORE),
+ * and the grant comes later as a second kind-36 frame with the same request id. The owner asking
+ * again is told that it holds the lock.
  */
 #include "base/check.h"
 #include "node/gateway_internal.h"
@@ -157,8 +158,7 @@ void vxc_legacy_request(struct vxc_caller *caller, const struct vxc_frame *frame
         join(r, m->join.node_id);
     } else if (m->kind == VXC_KIND_LEAVE) {
         leave(r, m->leave.node_id);
-    } else if (m->kind == VXC_KIND_LEGACY_LOCK_ACQUIRE ||
-               m->kind == VXC_KIND_LEGACY_LOCK_RELEASE) {
+    } else if (m->kind == VXC_KIND_LEGACY_LOCK_ACQUIRE || m->kind == VXC_KIND_LEGACY_LOCK_RELEASE) {
         lock_command(r, m);
     } else if (m->kind == VXC_KIND_STATE_SYNC) {
         refuse(r, "StateSync is for the nodes of a replicated cluster; this node stands alone");
@@ -290,8 +290,8 @@ static void ask(struct vxc_caller *caller, uint16_t op, struct vxc_slice name, s
     vxc_fsm_query(caller->gateway->options.fsm, &query, result);
 }
 
-/* A whole multimap or a whole key of it, page by page. `out` gets the items one after the other; pairs
- * stay pairs. */
+/* A whole multimap or a whole key of it, page by page. `out` gets the items one after the other;
+ * pairs stay pairs. */
 struct whole {
     struct vxc_command query;
     bool pairs;
@@ -369,7 +369,8 @@ static int group(struct vxc_list pairs, struct vxc_buffer *out, uint32_t *groups
     return rv;
 }
 
-static void answer_whole(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *m)
+static void answer_whole(struct vxc_caller *caller, uint32_t request_id,
+                         const struct vxc_message *m)
 {
     struct vxc_message reply = vxc_message_of((uint16_t)(m->kind + 1));
     struct vxc_buffer bytes = {0};

@@ -30,7 +30,7 @@ static uint64_t on_turn(void *data)
     }
     wait_ms = vxc_gateway_turn(n->gateway);
     wait_ms = least(wait_ms, vxc_replica_turn(n->replica));
-    vxc_listener_admit(n->listener, vxc_gateway_full(n->gateway)
+    vxc_listener_admit(n->listener, n->stopping || vxc_gateway_full(n->gateway)
                                         ? 0
                                         : vxc_replica_admission_percent(n->replica));
     vxc_listener_flush(n->listener);
@@ -186,7 +186,8 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
     }
     vxc_gateway_set_replica(n->gateway, n->replica);
     while (!vxc_replica_is_ready(n->replica)) {
-        (void)vxc_replica_turn(n->replica); /* its waits are for the log, which is waited for here */
+        (void)vxc_replica_turn(
+            n->replica); /* its waits are for the log, which is waited for here */
         vxc_log_sync(n->log);
         vxc_replica_on_log(n->replica);
         vxc_replica_on_store(n->replica); /* harmless when nothing is done */
@@ -213,8 +214,8 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
         return rv;
     }
     (void)snprintf(n->address, sizeof n->address,
-                   strchr(n->config.host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u", n->config.host,
-                   vxc_listener_port(n->listener));
+                   strchr(n->config.host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u",
+                   n->config.host, vxc_listener_port(n->listener));
     if (vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n) != 0 ||
         vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n) != 0) {
         return vxc_error_set(err, VXC_EIO, "cannot watch the log's and the store's descriptors");
@@ -315,7 +316,7 @@ void vxc_node_describe(struct vxc_node *n, void (*line)(void *data, const char *
 
 void vxc_node_free(struct vxc_node *n)
 {
-    bool clean = n != NULL && n->started;
+    bool clean;
 
     if (n == NULL) {
         return;
@@ -323,6 +324,8 @@ void vxc_node_free(struct vxc_node *n)
     if (n->replica != NULL) {
         vxc_replica_stop(n->replica); /* unknown outcomes are told to whom is still there */
     }
+    /* a full disk may have kept the last rows out of LMDB: the log has them, but it is not clean */
+    clean = n->started && vxc_store_meta(n->store)->applied_index == vxc_fsm_applied_index(n->fsm);
     if (n->listener != NULL) {
         if (n->started) {
             vxc_listener_flush(n->listener);
@@ -330,7 +333,7 @@ void vxc_node_free(struct vxc_node *n)
         vxc_listener_close(n->listener);
     }
     vxc_loop_free(n->loop); /* closing callbacks of connections run in here */
-    if (clean) {
+    if (n->started) {
         vxc_identity_remove_endpoint(&n->identity);
     }
     vxc_gateway_free(n->gateway);

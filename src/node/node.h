@@ -33,7 +33,8 @@ void vxc_node_free(struct vxc_node *node); /* settles, syncs, closes; NULL is fi
 const char *vxc_node_address(const struct vxc_node *node);
 
 /* Lines for the operator after a start: at most 8, the last says ready and the ms. */
-void vxc_node_describe(struct vxc_node *node, void (*line)(void *data, const char *text), void *data);
+void vxc_node_describe(struct vxc_node *node, void (*line)(void *data, const char *text),
+                       void *data);
 
 /* Appends the status as one JSON object. */
 void vxc_node_status(struct vxc_node *node, struct vxc_buffer *out);

@@ -26,8 +26,8 @@ struct vxc_node {
     struct vxc_gateway *gateway;
     struct vxc_listener *listener;
     char address[160];
-    uint64_t started_ns;       /* when start() began */
-    uint64_t ready_ms;         /* how long start() took */
+    uint64_t started_ns; /* when start() began */
+    uint64_t ready_ms;   /* how long start() took */
     uint64_t recovered_index;
     uint64_t verified_rows;
     uint64_t stop_deadline_ms; /* a graceful stop waits for requests until then; 0 = not stopping */

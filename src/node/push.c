@@ -46,7 +46,8 @@ static void lock_event(const struct vxc_event *e, struct vxc_message *m)
     };
 }
 
-/* A legacy node hears only of its lock grants: the second kind-36 frame with the same request id. */
+/* A legacy node hears only of its lock grants: the second kind-36 frame with the same request id.
+ */
 static void push_legacy(struct vxc_lease *lease, const struct vxc_event *e)
 {
     struct vxc_message m = vxc_message_of(VXC_KIND_LEGACY_LOCK_ACQUIRE_REPLY);

@@ -1,5 +1,5 @@
-/* Records: what the state machine says of sessions, locks and registrations, as wire records; and the
- * reads that need more than the state machine: status, who is connected. */
+/* Records: what the state machine says of sessions, locks and registrations, as wire records; and
+ * the reads that need more than the state machine: status, who is connected. */
 #include "node/gateway_internal.h"
 
 #include <stdlib.h>
@@ -86,15 +86,14 @@ static int put_waiter(struct vxc_slice record, struct vxc_buffer *out)
     (void)vxc_reader_u64(&r); /* ticket */
     m.lock_waiter.since_ms = vxc_reader_u64(&r);
     due_ms = vxc_reader_u64(&r);
-    m.lock_waiter.wait_ms =
-        due_ms == UINT64_MAX ? -1 : (int64_t)(due_ms - m.lock_waiter.since_ms);
+    m.lock_waiter.wait_ms = due_ms == UINT64_MAX ? -1 : (int64_t)(due_ms - m.lock_waiter.since_ms);
     m.lock_waiter.owner = owner_of(&r);
     return vxc_reader_ok(&r) ? put_record(&m, out) : VXC_ECORRUPT;
 }
 
 /* The list of LOCK_INFO: the lock, then its queue → lock_info with waiters (of the first page). */
-static int lock_with_queue(struct vxc_slice name, struct vxc_slice value, struct vxc_buffer *waiters,
-                           struct vxc_message *m)
+static int lock_with_queue(struct vxc_slice name, struct vxc_slice value,
+                           struct vxc_buffer *waiters, struct vxc_message *m)
 {
     struct vxc_list list;
     struct vxc_slice record;
@@ -213,8 +212,8 @@ static void answer_page(struct vxc_caller *caller, uint32_t request_id, const st
         text = result.text;
     }
     if (rv == 0 && result.value.size > 0) {
-        rv = pairs ? vxc_state_pairs(result.value, &list)
-                   : vxc_list_read_items(result.value, &list);
+        rv =
+            pairs ? vxc_state_pairs(result.value, &list) : vxc_list_read_items(result.value, &list);
     }
     reply.page_reply.rows.count = list.count;
     while (rv == 0 && (pairs ? vxc_list_next_pair(&list, &first, &second)
@@ -235,7 +234,8 @@ static void answer_page(struct vxc_caller *caller, uint32_t request_id, const st
 }
 
 /* One record as the value of a value_reply; absent when the state machine has none. */
-static void answer_record(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *m)
+static void answer_record(struct vxc_caller *caller, uint32_t request_id,
+                          const struct vxc_message *m)
 {
     struct vxc_gateway *g = caller->gateway;
     struct vxc_message reply = vxc_message_of(VXC_KIND_VALUE_REPLY);
@@ -260,9 +260,9 @@ static void answer_record(struct vxc_caller *caller, uint32_t request_id, const 
         text = result.text;
     }
     if (rv == 0 && result.found) {
-        rv = m->kind == VXC_KIND_SESSION_GET ? session_info(g, result.value, &record)
-                                             : lock_with_queue(m->lock_get.lock, result.value, &waiters,
-                                                               &record);
+        rv = m->kind == VXC_KIND_SESSION_GET
+                 ? session_info(g, result.value, &record)
+                 : lock_with_queue(m->lock_get.lock, result.value, &waiters, &record);
         rv = rv != 0 ? rv : vxc_message_encode(&record, &out);
     }
     if (rv == 0) {

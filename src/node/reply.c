@@ -1,5 +1,5 @@
-/* Results of the state machine become the replies that message.def names. Replies are appended to the
- * caller's connection and leave with its one write at the end of the turn. */
+/* Results of the state machine become the replies that message.def names. Replies are appended to
+ * the caller's connection and leave with its one write at the end of the turn. */
 #include "base/check.h"
 #include "node/gateway_internal.h"
 

@@ -332,7 +332,8 @@ static int route_members(const struct vxc_message *m, struct vxc_buffer *scratch
         c->b = limits(m->session_list.limit, 0);
         return 0;
     case VXC_KIND_NAMESPACE_LIST:
-        IS(NAMESPACE_LIST);
+        IS(NAMESPACE_LIST), c->key = cursor(m->namespace_list.cursor);
+        c->b = limits(m->namespace_list.limit, 0);
         return 0;
     case VXC_KIND_DUMP:
         IS(DUMP), c->key = cursor(m->dump.cursor), c->b = limits(m->dump.limit, 0);

@@ -1,5 +1,5 @@
-/* Hello, namespaces and sessions: the requests that decide what later ones of a connection mean. They
- * block their caller until they are answered. */
+/* Hello, namespaces and sessions: the requests that decide what later ones of a connection mean.
+ * They block their caller until they are answered. */
 #include "base/check.h"
 #include "node/gateway_internal.h"
 
@@ -99,7 +99,8 @@ static void take_over(struct vxc_lease *lease, struct vxc_caller *caller)
     caller->namespace_id = lease->namespace_id;
 }
 
-/* Resume only reads the state, but it answers in its turn and behind an expiry that is under way. */
+/* Resume only reads the state, but it answers in its turn and behind an expiry that is under way.
+ */
 static void resume_session(struct vxc_request *r, const struct vxc_msg_session_resume *resume)
 {
     /* A command that changes nothing: its place in the log decides between resume and expiry. */
@@ -145,7 +146,8 @@ static void resumed(struct vxc_request *r)
         m.event_resync.index = vxc_fsm_applied_index(g->options.fsm);
         vxc_reply_message(caller, 0, VXC_FRAME_EVENT, &m);
     }
-    (void)vxc_fsm_session(g->options.fsm, session, &view); /* still there: nothing was applied since */
+    (void)vxc_fsm_session(g->options.fsm, session,
+                          &view); /* still there: nothing was applied since */
     answer_session(caller, r->request_id, &view, true, resync);
 }
 

@@ -1,4 +1,5 @@
-/* The status of a node as one JSON object: who it is, where it stands, and how full everything is. */
+/* The status of a node as one JSON object: who it is, where it stands, and how full everything is.
+ */
 #include "node/node_internal.h"
 
 #include <inttypes.h>
@@ -76,7 +77,8 @@ static void close_object(struct writer *w)
     w->first = false;
 }
 
-static void bound(struct writer *w, const char *name, const char *unit, uint64_t limit, uint64_t used)
+static void bound(struct writer *w, const char *name, const char *unit, uint64_t limit,
+                  uint64_t used)
 {
     open_object(w, name);
     number(w, "limit", limit);
@@ -157,7 +159,8 @@ static void put_storage(struct writer *w, const struct vxc_log_stats *log,
 
 static void put_bounds(struct writer *w, struct vxc_node *n, const struct vxc_fsm_stats *fsm,
                        const struct vxc_gateway_stats *gateway, const struct vxc_log_stats *log,
-                       const struct vxc_table_stats *table, const struct vxc_replica_status *replica)
+                       const struct vxc_table_stats *table,
+                       const struct vxc_replica_status *replica)
 {
     open_object(w, "bounds");
     bound(w, "connections", "connections", n->config.connections_max,

@@ -198,9 +198,10 @@ static int find_endpoints(struct vxc_cli *cli)
     if (read_endpoint_file(cli) == VXC_OK) {
         return 0;
     }
-    return vxc_cli_fail(cli, VXC_EXIT_USAGE,
-                        "where is the cluster? give -e HOST:PORT or VERTX_CLUSTER_ENDPOINTS, or run "
-                        "it beside ./vxc-data, where vxcd lives by default");
+    return vxc_cli_fail(
+        cli, VXC_EXIT_USAGE,
+        "where is the cluster? give -e HOST:PORT or VERTX_CLUSTER_ENDPOINTS, or run "
+        "it beside ./vxc-data, where vxcd lives by default");
 }
 
 static void on_notice(void *data, const struct vxc_notice *notice)
@@ -239,9 +240,11 @@ int vxc_cli_client(struct vxc_cli *cli)
     }
     rc = vxc_client_create(&options, &cli->client);
     if (rc == VXC_EADDRESS) {
-        return vxc_cli_fail(cli, VXC_EXIT_USAGE,
-                            "\"%s\" is no list of endpoints; expected HOST:PORT, several with commas "
-                            "between, as in 127.0.0.1:7400", cli->endpoints);
+        return vxc_cli_fail(
+            cli, VXC_EXIT_USAGE,
+            "\"%s\" is no list of endpoints; expected HOST:PORT, several with commas "
+            "between, as in 127.0.0.1:7400",
+            cli->endpoints);
     }
     return rc == VXC_OK ? 0 : vxc_cli_fail_code(cli, rc, "");
 }
@@ -330,8 +333,10 @@ static int read_stream(struct vxc_cli *cli, FILE *file, const char *name, struct
         got = fread(input->data + input->size, 1, 64u * VXC_KIB, file);
         input->size += got;
         if (input->size > VXC_VALUE_SIZE_MAX) {
-            return vxc_cli_fail(cli, VXC_EXIT_USAGE, "%s has more than %u bytes, which is the limit "
-                                                     "of a value", name, VXC_VALUE_SIZE_MAX);
+            return vxc_cli_fail(cli, VXC_EXIT_USAGE,
+                                "%s has more than %u bytes, which is the limit "
+                                "of a value",
+                                name, VXC_VALUE_SIZE_MAX);
         }
     } while (got > 0);
     if (ferror(file)) {

@@ -1,12 +1,12 @@
 /* One run of vxc: its options, its connection, and how it ends.
  *
- * A command is a row of its family's table. Most of them are one request: the row says which operation,
- * which positional argument fills which field, and what of the reply is shown. The others have a
- * function of their own.
+ * A command is a row of its family's table. Most of them are one request: the row says which
+ * operation, which positional argument fills which field, and what of the reply is shown. The
+ * others have a function of their own.
  *
- * Exit statuses (docs/cli.md): 0 done or true · 1 not found or false, nothing on stdout · 2 usage or
- * configuration · 3 no server reached · 4 conflict · 5 refused · 6 integrity · 7 unsafe without --yes ·
- * 124 no answer in time · 130, 143 interrupted; `lock run` passes the child's status.
+ * Exit statuses (docs/cli.md): 0 done or true · 1 not found or false, nothing on stdout · 2 usage
+ * or configuration · 3 no server reached · 4 conflict · 5 refused · 6 integrity · 7 unsafe without
+ * --yes · 124 no answer in time · 130, 143 interrupted; `lock run` passes the child's status.
  */
 #ifndef VXC_TOOLS_CLI_H
 #define VXC_TOOLS_CLI_H
@@ -33,14 +33,15 @@ enum vxc_exit {
     VXC_EXIT_TIMEOUT = 124,
     VXC_EXIT_CANNOT_RUN = 126, /* lock run, as in env(1) */
     VXC_EXIT_NO_COMMAND = 127,
-    VXC_EXIT_SIGNAL = 128,     /* plus the signal's number */
+    VXC_EXIT_SIGNAL = 128, /* plus the signal's number */
 };
 
 /* X(ID, long name, letter or 0, argument or NULL, global, help) */
 #define VXC_OPTION_MAP(X)                                                                          \
     X(ENDPOINTS, "endpoints", 'e', "HOST:PORT[,…]", true, "where the cluster is")                  \
     X(OUTPUT, "output", 'o', "FORMAT", true, "table, json, jsonl or raw")                          \
-    X(TIMEOUT, "timeout", 0, "TIME", true, "longest wait for an answer: 500ms, 2s, 1m; default 5s") \
+    X(TIMEOUT, "timeout", 0, "TIME", true,                                                         \
+      "longest wait for an answer: 500ms, 2s, 1m; default 5s")                                     \
     X(NAMESPACE, "namespace", 'n', "NAME", true, "namespace; default is the unnamed one")          \
     X(QUIET, "quiet", 'q', NULL, true, "no messages, only errors")                                 \
     X(VERBOSE, "verbose", 'v', NULL, true, "more messages")                                        \
@@ -110,14 +111,14 @@ enum vxc_show {
     VXC_SHOW_COUNTERS, /* … of (name, value) */
 };
 
-struct vxc_command {
+struct vxc_cli_command {
     const char *name;      /* "put"; NULL ends a table */
     const char *arguments; /* "MAP KEY VALUE" */
     const char *help;
     int args_min;
-    int args_max;     /* -1 = any number */
-    uint64_t options; /* of its own, VXC_OPTION_BIT each */
-    int operation;    /* enum vxc_operation */
+    int args_max;       /* -1 = any number */
+    uint64_t options;   /* of its own, VXC_OPTION_BIT each */
+    int operation;      /* enum vxc_operation */
     const char *fields; /* per argument: n name, k key, v value, x expected, d number, D expected
                            number, i id */
     enum vxc_show show;
@@ -129,12 +130,12 @@ struct vxc_command {
 struct vxc_family {
     const char *name;
     const char *help;
-    const struct vxc_command *commands; /* a single one with name "" is the family itself */
+    const struct vxc_cli_command *commands; /* a single one with name "" is the family itself */
 };
 
 struct vxc_cli {
     const struct vxc_family *family;
-    const struct vxc_command *command;
+    const struct vxc_cli_command *command;
     int argc; /* arguments of the command */
     char **argv;
     uint64_t given; /* VXC_OPTION_BIT of what was given */
@@ -146,9 +147,10 @@ struct vxc_cli {
     struct vxc_out out;
     struct vxc_client *client; /* made on demand */
     char endpoints[1024];
-    char doing[256];           /* "map put greetings", for messages */
-    void *data;                /* of on_notice */
-    void (*on_notice)(void *data, const struct vxc_notice *notice); /* set before the client is made */
+    char doing[256]; /* "map put greetings", for messages */
+    void *data;      /* of on_notice */
+    void (*on_notice)(void *data,
+                      const struct vxc_notice *notice); /* set before the client is made */
     struct vxc_buffer inputs[4]; /* values read from files, decoded keys; freed at the end */
     size_t inputs_count;
 };
@@ -190,10 +192,12 @@ int vxc_cli_session(struct vxc_cli *cli, uint32_t timeout_ms);
 /* Asks a person, or demands --yes: 0 or VXC_EXIT_UNSAFE. */
 int vxc_cli_confirm(struct vxc_cli *cli);
 
-/* Waits until the descriptor (-1 = none) is readable, something came from the server, or the time is
- * over (-1 = never); deals with what came from the server. True when the descriptor is readable. */
+/* Waits until the descriptor (-1 = none) is readable, something came from the server, or the time
+ * is over (-1 = never); deals with what came from the server. True when the descriptor is readable.
+ */
 bool vxc_cli_poll(struct vxc_cli *cli, int fd, int64_t timeout_ms);
-/* From here on SIGINT, SIGTERM, SIGHUP and those of `more` (0 ends) arrive at this descriptor only. */
+/* From here on SIGINT, SIGTERM, SIGHUP and those of `more` (0 ends) arrive at this descriptor only.
+ */
 int vxc_cli_signals(struct vxc_cli *cli, int more, int *fd);
 
 /* ---- input ---- */
@@ -216,32 +220,32 @@ int vxc_cli_pages(struct vxc_cli *cli, struct vxc_request *request,
 
 extern const struct vxc_family vxc_families[]; /* ends with name NULL */
 const struct vxc_family *vxc_family_find(const char *name);
-const struct vxc_command *vxc_command_find(const struct vxc_family *family, const char *name);
+const struct vxc_cli_command *vxc_command_find(const struct vxc_family *family, const char *name);
 void vxc_help_program(FILE *file);
 void vxc_help_family(FILE *file, const struct vxc_family *family);
 void vxc_help_command(FILE *file, const struct vxc_family *family,
-                      const struct vxc_command *command);
+                      const struct vxc_cli_command *command);
 int vxc_cli_main(int argc, char **argv);
 
 /* ---- the families ---- */
 
-extern const struct vxc_command vxc_status_commands[];
-extern const struct vxc_command vxc_map_commands[];
-extern const struct vxc_command vxc_set_commands[];
-extern const struct vxc_command vxc_multimap_commands[];
-extern const struct vxc_command vxc_counter_commands[];
-extern const struct vxc_command vxc_lock_commands[];
-extern const struct vxc_command vxc_node_commands[];
-extern const struct vxc_command vxc_session_commands[];
-extern const struct vxc_command vxc_namespace_commands[];
-extern const struct vxc_command vxc_registration_commands[];
-extern const struct vxc_command vxc_watch_commands[];
-extern const struct vxc_command vxc_txn_commands[];
-extern const struct vxc_command vxc_dump_commands[];
-extern const struct vxc_command vxc_bench_commands[];
-extern const struct vxc_command vxc_ping_commands[];
-extern const struct vxc_command vxc_version_commands[];
-extern const struct vxc_command vxc_help_commands[];
+extern const struct vxc_cli_command vxc_status_commands[];
+extern const struct vxc_cli_command vxc_map_commands[];
+extern const struct vxc_cli_command vxc_set_commands[];
+extern const struct vxc_cli_command vxc_multimap_commands[];
+extern const struct vxc_cli_command vxc_counter_commands[];
+extern const struct vxc_cli_command vxc_lock_commands[];
+extern const struct vxc_cli_command vxc_node_commands[];
+extern const struct vxc_cli_command vxc_session_commands[];
+extern const struct vxc_cli_command vxc_namespace_commands[];
+extern const struct vxc_cli_command vxc_registration_commands[];
+extern const struct vxc_cli_command vxc_watch_commands[];
+extern const struct vxc_cli_command vxc_txn_commands[];
+extern const struct vxc_cli_command vxc_dump_commands[];
+extern const struct vxc_cli_command vxc_bench_commands[];
+extern const struct vxc_cli_command vxc_ping_commands[];
+extern const struct vxc_cli_command vxc_version_commands[];
+extern const struct vxc_cli_command vxc_help_commands[];
 
 /* Commands with files of their own. */
 int vxc_run_map_import(struct vxc_cli *cli);

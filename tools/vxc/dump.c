@@ -42,7 +42,7 @@ static int run_dump(struct vxc_cli *cli)
     return rc;
 }
 
-const struct vxc_command vxc_dump_commands[] = {
+const struct vxc_cli_command vxc_dump_commands[] = {
     {.name = "",
      .arguments = "",
      .help = "all rows as JSON lines; with --data also of a stopped node, its log's tail included",

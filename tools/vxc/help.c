@@ -3,7 +3,8 @@
 
 static const char *const exit_statuses =
     "Exit status: 0 done or true · 1 not found or false · 2 usage or configuration · 3 no server\n"
-    "reached · 4 conflict · 5 refused · 6 integrity · 7 unsafe without --yes · 124 no answer in time\n";
+    "reached · 4 conflict · 5 refused · 6 integrity · 7 unsafe without --yes · 124 no answer in "
+    "time\n";
 
 static void print_options(FILE *file, uint64_t set)
 {
@@ -47,7 +48,7 @@ void vxc_help_program(FILE *file)
 void vxc_help_family(FILE *file, const struct vxc_family *family)
 {
     (void)fprintf(file, "vxc %s: %s\n\n", family->name, family->help);
-    for (const struct vxc_command *c = family->commands; c->name != NULL; c++) {
+    for (const struct vxc_cli_command *c = family->commands; c->name != NULL; c++) {
         char left[96];
         (void)snprintf(left, sizeof left, "vxc %s%s%s %s", family->name,
                        c->name[0] != '\0' ? " " : "", c->name, c->arguments);
@@ -57,7 +58,7 @@ void vxc_help_family(FILE *file, const struct vxc_family *family)
 }
 
 void vxc_help_command(FILE *file, const struct vxc_family *family,
-                      const struct vxc_command *command)
+                      const struct vxc_cli_command *command)
 {
     (void)fprintf(file, "usage: vxc %s%s%s %s\n\n%s%s\n", family->name,
                   command->name[0] != '\0' ? " " : "", command->name, command->arguments,
@@ -74,7 +75,7 @@ void vxc_help_command(FILE *file, const struct vxc_family *family,
 static int run_help(struct vxc_cli *cli)
 {
     const struct vxc_family *family;
-    const struct vxc_command *command;
+    const struct vxc_cli_command *command;
 
     if (cli->argc == 0) {
         vxc_help_program(stdout);
@@ -101,7 +102,7 @@ static int run_help(struct vxc_cli *cli)
     return VXC_EXIT_DONE;
 }
 
-const struct vxc_command vxc_help_commands[] = {
+const struct vxc_cli_command vxc_help_commands[] = {
     {.name = "", .arguments = "[COMMAND …]", .help = "show help", .args_max = 2, .run = run_help},
     {0},
 };

@@ -14,14 +14,15 @@ struct vxc_lines {
     uint64_t number;      /* of the line last given, from 1 */
     uint64_t bytes_taken; /* of all lines given */
     struct vxc_buffer buffer;
-    size_t begin;         /* of what was not given yet */
-    size_t searched;      /* no line ends before here */
+    size_t begin;    /* of what was not given yet */
+    size_t searched; /* no line ends before here */
 };
 
 void vxc_lines_init(struct vxc_lines *lines, int fd, size_t size_max);
 void vxc_lines_free(struct vxc_lines *lines);
 
-/* Reads once what is there (blocks when nothing is). VXC_EIO with errno, VXC_ETOOBIG, VXC_ENOMEM. */
+/* Reads once what is there (blocks when nothing is). VXC_EIO with errno, VXC_ETOOBIG, VXC_ENOMEM.
+ */
 int vxc_lines_read(struct vxc_lines *lines);
 
 /* The next line that is whole and not blank, without its end; borrowed until the next read. */

@@ -71,8 +71,8 @@ static int queue_json(struct vxc_rows waiters, struct vxc_buffer *out)
         if (vxc_waiter_record_read(bytes, &w) != VXC_OK) {
             continue;
         }
-        int size = snprintf(text, sizeof text, "%s{\"session\":%" PRIu64 ",", comma ? "," : "",
-                            w.session);
+        int size =
+            snprintf(text, sizeof text, "%s{\"session\":%" PRIu64 ",", comma ? "," : "", w.session);
         rc = vxc_buffer_append(out, text, (size_t)size);
         if (rc == VXC_OK) {
             rc = vxc_text_json_member(out, "owner", slice_of(w.owner));
@@ -88,8 +88,8 @@ static int queue_json(struct vxc_rows waiters, struct vxc_buffer *out)
 
 static int run_info(struct vxc_cli *cli)
 {
-    static const char *const columns[] = {"name",    "held",  "session", "owner", "token",
-                                          "waiting", "queue", NULL};
+    static const char *const columns[] = {"name",  "held",    "session", "owner",
+                                          "token", "waiting", "queue",   NULL};
     struct vxc_request request = vxc_request(VXC_CALL_LOCK_GET);
     struct vxc_buffer queue = {0};
     struct vxc_lock_record lock;
@@ -177,8 +177,7 @@ static int run_release(struct vxc_cli *cli)
     int rc;
 
     if (sscanf(cli->argv[1], "%llu.%llu.%llu.%n", &session, &sequence, &token, &end) != 3 ||
-        end == 0 ||
-        vxc_text_hex_decode(cli->argv[1] + end, secret, sizeof secret) != VXC_OK) {
+        end == 0 || vxc_text_hex_decode(cli->argv[1] + end, secret, sizeof secret) != VXC_OK) {
         return vxc_cli_fail(cli, VXC_EXIT_USAGE,
                             "\"%s\" is not a handle that `vxc lock acquire` printed", cli->argv[1]);
     }
@@ -186,7 +185,8 @@ static int run_release(struct vxc_cli *cli)
     if (rc != 0) {
         return rc;
     }
-    rc = vxc_client_session_resume(cli->client, session, vxc_bytes(secret, sizeof secret), sequence);
+    rc =
+        vxc_client_session_resume(cli->client, session, vxc_bytes(secret, sizeof secret), sequence);
     if (rc == VXC_ESESSION) {
         vxc_cli_say(cli, "the lease is over: the lock was given up before");
         return VXC_EXIT_FALSE;
@@ -203,7 +203,7 @@ static int run_release(struct vxc_cli *cli)
 
 #define WAITS (VXC_OPTION_BIT(WAIT) | VXC_OPTION_BIT(NO_WAIT) | VXC_OPTION_BIT(LEASE))
 
-const struct vxc_command vxc_lock_commands[] = {
+const struct vxc_cli_command vxc_lock_commands[] = {
     {.name = "run",
      .arguments = "LOCK -- COMMAND [ARGUMENT…]",
      .help = "run a command while holding a lock; its token is in VERTX_CLUSTER_FENCING_TOKEN",

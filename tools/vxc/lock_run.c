@@ -20,7 +20,7 @@ struct guarded {
     pid_t child;
     uint32_t lease_ms;
     bool session_lost;
-    bool told;             /* the child was told that the lock is lost */
+    bool told; /* the child was told that the lock is lost */
     uint64_t kill_due_ms;
 };
 
@@ -54,8 +54,8 @@ static uint64_t now_ms(void)
     return vxc_clock_ms(vxc_clock_system());
 }
 
-/* The lease may have run out at the server, as far as we can know: pings come three times in a lease,
- * and its last tenth is for the way of the last one. */
+/* The lease may have run out at the server, as far as we can know: pings come three times in a
+ * lease, and its last tenth is for the way of the last one. */
 static bool lease_is_over(const struct guarded *g)
 {
     return vxc_client_silence_ms(g->cli->client) > (int64_t)(g->lease_ms - g->lease_ms / 10);
@@ -67,7 +67,8 @@ static void tell_the_child(struct guarded *g)
         return;
     }
     (void)fprintf(stderr, "vxc: %s: the lock is lost: %s; sending SIGTERM to the command\n",
-                  g->cli->doing, g->session_lost ? "the session has ended" : "the server is silent");
+                  g->cli->doing,
+                  g->session_lost ? "the session has ended" : "the server is silent");
     g->told = true;
     g->kill_due_ms = now_ms() + KILL_AFTER_MS;
     (void)kill(g->child, SIGTERM); /* fails only when it has just gone */

@@ -98,9 +98,9 @@ int vxc_lock_wait_acquire(struct vxc_cli *cli, struct vxc_lock_wait *wait, const
         return vxc_cli_fail_code(cli, a.code, a.text);
     }
     if (!a.found) {
-        return vxc_cli_fail(cli, VXC_EXIT_CONFLICT, wait->wait_ms == 0
-                                                        ? "the lock is held; see: vxc lock info"
-                                                        : "the lock was not free in time");
+        return vxc_cli_fail(cli, VXC_EXIT_CONFLICT,
+                            wait->wait_ms == 0 ? "the lock is held; see: vxc lock info"
+                                               : "the lock was not free in time");
     }
     wait->token = a.token;
     return 0;

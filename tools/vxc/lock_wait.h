@@ -13,8 +13,8 @@ struct vxc_lock_wait {
 /* --wait, --no-wait, --lease. */
 int vxc_lock_wait_options(struct vxc_cli *cli, struct vxc_lock_wait *wait);
 
-/* Waits within the open session. 0: held, wait->token is set. VXC_EXIT_CONFLICT: somebody else has it.
- * VXC_EXIT_SIGNAL + n: a signal came. Else what went wrong, said. */
+/* Waits within the open session. 0: held, wait->token is set. VXC_EXIT_CONFLICT: somebody else has
+ * it. VXC_EXIT_SIGNAL + n: a signal came. Else what went wrong, said. */
 int vxc_lock_wait_acquire(struct vxc_cli *cli, struct vxc_lock_wait *wait, const char *name,
                           int signals);
 

@@ -1,17 +1,17 @@
 #include "tools/vxc/cli.h"
 
-#define KEY64 VXC_OPTION_BIT(KEY64)
-#define BOTH64 (VXC_OPTION_BIT(KEY64) | VXC_OPTION_BIT(VALUE64))
+#define KEY64    VXC_OPTION_BIT(KEY64)
+#define BOTH64   (VXC_OPTION_BIT(KEY64) | VXC_OPTION_BIT(VALUE64))
 #define FILE_TOO VXC_OPTION_BIT(FILE)
-#define TTL VXC_OPTION_BIT(TTL)
-#define OLD VXC_OPTION_BIT(OLD)
-#define LIMIT VXC_OPTION_BIT(LIMIT)
+#define TTL      VXC_OPTION_BIT(TTL)
+#define OLD      VXC_OPTION_BIT(OLD)
+#define LIMIT    VXC_OPTION_BIT(LIMIT)
 
-const struct vxc_command vxc_map_commands[] = {
+const struct vxc_cli_command vxc_map_commands[] = {
     {"get", "MAP KEY", "show a value; exit 1 when there is none", 2, 2, KEY64 | FILE_TOO,
      VXC_CALL_MAP_GET, "nk", VXC_SHOW_VALUE, false, 0, NULL},
-    {"put", "MAP KEY VALUE|-", "set a value", 2, 3, BOTH64 | FILE_TOO | TTL | OLD,
-     VXC_CALL_MAP_PUT, "nkv", VXC_SHOW_OLD, false, 0, NULL},
+    {"put", "MAP KEY VALUE|-", "set a value", 2, 3, BOTH64 | FILE_TOO | TTL | OLD, VXC_CALL_MAP_PUT,
+     "nkv", VXC_SHOW_OLD, false, 0, NULL},
     {"remove", "MAP KEY", "remove an entry; exit 1 when there is none", 2, 2, KEY64 | OLD,
      VXC_CALL_MAP_REMOVE, "nk", VXC_SHOW_REMOVED, false, 0, NULL},
     {"contains", "MAP KEY", "is there an entry?", 2, 2, KEY64, VXC_CALL_MAP_CONTAINS, "nk",

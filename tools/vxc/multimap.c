@@ -1,15 +1,15 @@
 #include "tools/vxc/cli.h"
 
-#define KEY64 VXC_OPTION_BIT(KEY64)
-#define VALUE64 VXC_OPTION_BIT(VALUE64)
+#define KEY64    VXC_OPTION_BIT(KEY64)
+#define VALUE64  VXC_OPTION_BIT(VALUE64)
 #define FILE_TOO VXC_OPTION_BIT(FILE)
-#define LIMIT VXC_OPTION_BIT(LIMIT)
+#define LIMIT    VXC_OPTION_BIT(LIMIT)
 
-const struct vxc_command vxc_multimap_commands[] = {
+const struct vxc_cli_command vxc_multimap_commands[] = {
     {"put", "MULTIMAP KEY VALUE|-", "add a value to a key; exit 1 when it is there already", 2, 3,
      KEY64 | VALUE64 | FILE_TOO, VXC_CALL_MULTIMAP_PUT, "nkv", VXC_SHOW_DONE, false, 0, NULL},
-    {"get", "MULTIMAP KEY", "values of a key in order", 2, 2, KEY64 | LIMIT,
-     VXC_CALL_MULTIMAP_GET, "nk", VXC_SHOW_VALUES, false, 0, NULL},
+    {"get", "MULTIMAP KEY", "values of a key in order", 2, 2, KEY64 | LIMIT, VXC_CALL_MULTIMAP_GET,
+     "nk", VXC_SHOW_VALUES, false, 0, NULL},
     {"remove", "MULTIMAP KEY VALUE|-", "remove a value of a key; exit 1 when it is not there", 2, 3,
      KEY64 | VALUE64 | FILE_TOO, VXC_CALL_MULTIMAP_REMOVE, "nkv", VXC_SHOW_DONE, false, 0, NULL},
     {"remove-key", "MULTIMAP KEY", "remove all values of a key; show how many", 2, 2, KEY64,
@@ -27,8 +27,8 @@ const struct vxc_command vxc_multimap_commands[] = {
      VXC_CALL_MULTIMAP_KEY_SIZE, "nk", VXC_SHOW_NUMBER, false, 0, NULL},
     {"keys", "MULTIMAP", "keys in order, each once", 1, 1, LIMIT, VXC_CALL_MULTIMAP_SCAN, "n",
      VXC_SHOW_KEYS, false, 0, NULL},
-    {"values", "MULTIMAP", "values in the order of their keys", 1, 1, LIMIT,
-     VXC_CALL_MULTIMAP_SCAN, "n", VXC_SHOW_VALUES, false, 0, NULL},
+    {"values", "MULTIMAP", "values in the order of their keys", 1, 1, LIMIT, VXC_CALL_MULTIMAP_SCAN,
+     "n", VXC_SHOW_VALUES, false, 0, NULL},
     {"entries", "MULTIMAP", "keys and values in order", 1, 1, LIMIT, VXC_CALL_MULTIMAP_SCAN, "n",
      VXC_SHOW_ENTRIES, false, 0, NULL},
     {"list", "", "multimaps of the namespace", 0, 0, LIMIT, VXC_CALL_MULTIMAP_LIST, "",

@@ -95,7 +95,7 @@ static int run_join(struct vxc_cli *cli)
                         : VXC_EXIT_SIGNAL + signal_number;
 }
 
-const struct vxc_command vxc_node_commands[] = {
+const struct vxc_cli_command vxc_node_commands[] = {
     {.name = "list",
      .arguments = "",
      .help = "nodes in the order in which they joined",

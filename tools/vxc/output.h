@@ -22,7 +22,7 @@
 #include <stdio.h>
 
 #define VXC_OUT_COLUMNS_MAX 16u
-#define VXC_OUT_TABLE_ROWS 1000u /* rows aligned together */
+#define VXC_OUT_TABLE_ROWS  1000u /* rows aligned together */
 
 enum vxc_out_mode { VXC_OUT_AUTO, VXC_OUT_TABLE, VXC_OUT_JSON, VXC_OUT_JSONL, VXC_OUT_RAW };
 
@@ -39,7 +39,7 @@ struct vxc_out {
     bool single;                /* one object, not a list */
     unsigned column;            /* next field of the row */
     uint64_t rows;
-    bool headed;                /* a heading was printed */
+    bool headed; /* a heading was printed */
     struct vxc_buffer line;
     struct libscols_table *table;
     struct libscols_line *table_line;

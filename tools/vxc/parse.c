@@ -2,6 +2,7 @@
 #include "tools/vxc/cli.h"
 #include "tools/vxc/text.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <locale.h>
@@ -50,9 +51,9 @@ const struct vxc_family *vxc_family_find(const char *name)
     return NULL;
 }
 
-const struct vxc_command *vxc_command_find(const struct vxc_family *family, const char *name)
+const struct vxc_cli_command *vxc_command_find(const struct vxc_family *family, const char *name)
 {
-    for (const struct vxc_command *c = family->commands; c->name != NULL; c++) {
+    for (const struct vxc_cli_command *c = family->commands; c->name != NULL; c++) {
         if (strcmp(c->name, name) == 0) {
             return c;
         }
@@ -95,7 +96,8 @@ static int unknown_command(const struct vxc_family *family, const char *word)
     char before[64];
     size_t count = 0;
 
-    for (const struct vxc_command *c = family->commands; c->name != NULL && count < WORDS_MAX; c++) {
+    for (const struct vxc_cli_command *c = family->commands; c->name != NULL && count < WORDS_MAX;
+         c++) {
         words[count++] = c->name;
     }
     (void)snprintf(before, sizeof before, "vxc %s ", family->name);
@@ -172,8 +174,8 @@ static int take_long(struct vxc_cli *cli, char **words, int count, int *at)
     const size_t size = strcspn(name, "=");
 
     for (size_t id = 0; id < VXC_OPTIONS_COUNT; id++) {
-        if (strlen(vxc_options[id].name) == size && strncmp(vxc_options[id].name, name, size) == 0 &&
-            is_allowed(cli, id)) {
+        if (strlen(vxc_options[id].name) == size &&
+            strncmp(vxc_options[id].name, name, size) == 0 && is_allowed(cli, id)) {
             return take_value(cli, id, word, name[size] == '=' ? name + size + 1 : NULL, words,
                               count, at);
         }
@@ -262,14 +264,15 @@ static int parse_words(struct vxc_cli *cli, int count, char **words)
 
 static int check_arguments(const struct vxc_cli *cli)
 {
-    const struct vxc_command *c = cli->command;
+    const struct vxc_cli_command *c = cli->command;
     const char *space = c->name[0] != '\0' ? " " : "";
 
     if (cli->argc >= c->args_min && (c->args_max < 0 || cli->argc <= c->args_max)) {
         return 0;
     }
     (void)fprintf(stderr, "vxc: %s%s%s: %s\n  usage: vxc %s%s%s %s\n", cli->family->name, space,
-                  c->name, cli->argc < c->args_min ? "an argument is missing" : "too many arguments",
+                  c->name,
+                  cli->argc < c->args_min ? "an argument is missing" : "too many arguments",
                   cli->family->name, space, c->name, c->arguments);
     return VXC_EXIT_USAGE;
 }

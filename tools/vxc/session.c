@@ -12,8 +12,8 @@ static struct vxc_slice slice_of(struct vxc_bytes bytes)
 /* ---- sessions ---- */
 
 static const char *const session_columns[] = {
-    "session", "name",          "namespace", "timeout_ms", "idle_ms",   "connected", "locks_held",
-    "waiting", "registrations", "watches",   "node",       "kind",      "address",   NULL};
+    "session", "name",          "namespace", "timeout_ms", "idle_ms", "connected", "locks_held",
+    "waiting", "registrations", "watches",   "node",       "kind",    "address",   NULL};
 
 static void on_session(struct vxc_cli *cli, struct vxc_bytes first, struct vxc_bytes second)
 {
@@ -72,7 +72,7 @@ static int run_session_get(struct vxc_cli *cli)
     return VXC_EXIT_DONE;
 }
 
-const struct vxc_command vxc_session_commands[] = {
+const struct vxc_cli_command vxc_session_commands[] = {
     {.name = "list",
      .arguments = "",
      .help = "sessions of all clients",
@@ -117,7 +117,7 @@ static int run_namespace_list(struct vxc_cli *cli)
     return rc;
 }
 
-const struct vxc_command vxc_namespace_commands[] = {
+const struct vxc_cli_command vxc_namespace_commands[] = {
     {.name = "list",
      .arguments = "",
      .help = "namespaces; the default one has the empty name",
@@ -185,7 +185,7 @@ static int run_registration_list(struct vxc_cli *cli)
     return rc;
 }
 
-const struct vxc_command vxc_registration_commands[] = {
+const struct vxc_cli_command vxc_registration_commands[] = {
     {.name = "list",
      .arguments = "",
      .help = "addresses that have registrations",

@@ -1,10 +1,10 @@
 #include "tools/vxc/cli.h"
 
-#define VALUE64 VXC_OPTION_BIT(VALUE64)
+#define VALUE64  VXC_OPTION_BIT(VALUE64)
 #define FILE_TOO VXC_OPTION_BIT(FILE)
-#define LIMIT VXC_OPTION_BIT(LIMIT)
+#define LIMIT    VXC_OPTION_BIT(LIMIT)
 
-const struct vxc_command vxc_set_commands[] = {
+const struct vxc_cli_command vxc_set_commands[] = {
     {"add", "SET VALUE|-", "add a value; exit 1 when it is there already", 1, 2, VALUE64 | FILE_TOO,
      VXC_CALL_SET_ADD, "nv", VXC_SHOW_DONE, false, 0, NULL},
     {"remove", "SET VALUE|-", "remove a value; exit 1 when it is not there", 1, 2,
@@ -19,8 +19,8 @@ const struct vxc_command vxc_set_commands[] = {
      false, 0, NULL},
     {"create", "SET", "make an empty set; exit 1 when there is one", 1, 1, 0, VXC_CALL_SET_CREATE,
      "n", VXC_SHOW_DONE, false, 0, NULL},
-    {"clear", "SET", "remove all values", 1, 1, 0, VXC_CALL_SET_CLEAR, "n", VXC_SHOW_NUMBER, true, 0,
-     NULL},
+    {"clear", "SET", "remove all values", 1, 1, 0, VXC_CALL_SET_CLEAR, "n", VXC_SHOW_NUMBER, true,
+     0, NULL},
     {"destroy", "SET", "remove the set; exit 1 when there is none", 1, 1, 0, VXC_CALL_SET_DESTROY,
      "n", VXC_SHOW_DONE, true, 0, NULL},
     {0},

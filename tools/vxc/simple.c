@@ -65,7 +65,8 @@ static int fill_request(struct vxc_cli *cli, struct vxc_request *request)
         }
         rc = vxc_cli_read_file(cli, cli->value[VXC_OPTION_FILE], &request->value);
     } else if (rc == 0 && strchr(fields, 'v') != NULL && vxc_cli_has(cli, VXC_OPTION_FILE)) {
-        return vxc_cli_fail(cli, VXC_EXIT_USAGE, "a value is given twice: as argument and by --file");
+        return vxc_cli_fail(cli, VXC_EXIT_USAGE,
+                            "a value is given twice: as argument and by --file");
     }
     return rc;
 }

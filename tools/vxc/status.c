@@ -97,7 +97,7 @@ static int run_status(struct vxc_cli *cli)
     return show_friendly(cli, reply.value);
 }
 
-const struct vxc_command vxc_status_commands[] = {
+const struct vxc_cli_command vxc_status_commands[] = {
     {.name = "",
      .arguments = "",
      .help = "role, term, indexes, bounds and their fill; as JSON with -o json",
@@ -140,7 +140,7 @@ static int run_ping(struct vxc_cli *cli)
     return VXC_EXIT_DONE;
 }
 
-const struct vxc_command vxc_ping_commands[] = {
+const struct vxc_cli_command vxc_ping_commands[] = {
     {.name = "",
      .arguments = "",
      .help = "ask the server once; exit 3 when it is not reached",
@@ -166,7 +166,7 @@ static int run_version(struct vxc_cli *cli)
     return VXC_EXIT_DONE;
 }
 
-const struct vxc_command vxc_version_commands[] = {
+const struct vxc_cli_command vxc_version_commands[] = {
     {.name = "", .arguments = "", .help = "show the version of vxc", .run = run_version},
     {0},
 };

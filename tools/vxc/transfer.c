@@ -1,12 +1,14 @@
 /* map import and map export: entries as JSON lines.
  *
- *   {"key":"…","value":"…"}   text; key64, value64: base64 of any bytes; ttl_ms: optional, import only
+ *   {"key":"…","value":"…"}   text; key64, value64: base64 of any bytes; ttl_ms: optional, import
+ * only
  *
- * Import keeps hundreds of puts under way within one session, so that each takes effect once, however
- * often the server restarts meanwhile. Two lines of the same key are never under way together: the later
- * one wins. A key goes to the file of --acked when its put is acknowledged: the text as it stands, or
- * "base64:…" when it was given as key64, holds a line break, or begins with "base64:" itself. What was
- * acknowledged between two waits for the server is written by one write(2).
+ * Import keeps hundreds of puts under way within one session, so that each takes effect once,
+ * however often the server restarts meanwhile. Two lines of the same key are never under way
+ * together: the later one wins. A key goes to the file of --acked when its put is acknowledged: the
+ * text as it stands, or "base64:…" when it was given as key64, holds a line break, or begins with
+ * "base64:" itself. What was acknowledged between two waits for the server is written by one
+ * write(2).
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -28,11 +30,11 @@
 #include "base/check.h"
 #include <uthash.h>
 
-#define PIPELINE_DEFAULT 512u
-#define PIPELINE_MAX 4000u      /* below the client's own bound */
+#define PIPELINE_DEFAULT   512u
+#define PIPELINE_MAX       4000u           /* below the client's own bound */
 #define INFLIGHT_BYTES_MAX (16u * VXC_MIB) /* or one larger entry */
-#define LINE_SIZE_MAX (32u * VXC_MIB)      /* a largest value as base64 fits */
-#define PROGRESS_MS 100u
+#define LINE_SIZE_MAX      (32u * VXC_MIB) /* a largest value as base64 fits */
+#define PROGRESS_MS        100u
 
 /* ---- one entry under way ---- */
 
@@ -41,9 +43,9 @@ struct import;
 struct entry {
     struct import *import;
     uint64_t line;
-    size_t size;               /* counted against INFLIGHT_BYTES_MAX */
-    struct vxc_buffer acked;   /* its line of the acked file */
-    UT_hash_handle hh;         /* by key */
+    size_t size;             /* counted against INFLIGHT_BYTES_MAX */
+    struct vxc_buffer acked; /* its line of the acked file */
+    UT_hash_handle hh;       /* by key */
     size_t key_size;
     uint8_t key[];
 };
@@ -58,12 +60,12 @@ struct import {
     struct entry *under_way; /* hash by key */
     size_t bytes_under_way;
     uint64_t done;
-    uint64_t progress_ms;    /* last acknowledgement, or the begin */
+    uint64_t progress_ms; /* last acknowledgement, or the begin */
     uint64_t began_ms;
     uint64_t shown_ms;
-    uint64_t input_size;     /* bytes of a regular file, else 0 */
+    uint64_t input_size; /* bytes of a regular file, else 0 */
     bool bar;
-    int status;              /* of the first failure */
+    int status; /* of the first failure */
 };
 
 static uint64_t now_ms(void)
@@ -79,7 +81,7 @@ static struct vxc_slice slice_of(struct vxc_bytes bytes)
 /* ---- a line into a put ---- */
 
 struct parsed {
-    json_t *object;          /* owns the text that key and value may point into */
+    json_t *object; /* owns the text that key and value may point into */
     struct vxc_buffer decoded[2];
     struct vxc_bytes key, value;
     bool key64;
@@ -126,7 +128,7 @@ static int take_bytes(struct import *import, const json_t *member, const char *n
 static int take_member(struct import *import, const char *name, const json_t *member,
                        struct parsed *p)
 {
-    char text[96];
+    char text[160];
 
     if (strcmp(name, "key") == 0 || strcmp(name, "key64") == 0) {
         p->key64 = name[3] != '\0';
@@ -142,8 +144,10 @@ static int take_member(struct import *import, const char *name, const json_t *me
         p->ttl_ms = (uint64_t)json_integer_value(member);
         return 0;
     }
-    (void)snprintf(text, sizeof text, "unknown member \"%.40s\"; expected key or key64, value or "
-                                      "value64", name);
+    (void)snprintf(text, sizeof text,
+                   "unknown member \"%.40s\"; expected key or key64, value or "
+                   "value64",
+                   name);
     return fail_line(import, text);
 }
 
@@ -232,9 +236,9 @@ static void write_acked(struct import *import)
         }
         if (n <= 0) {
             if (import->status == 0) {
-                import->status = vxc_cli_fail(import->cli, VXC_EXIT_REFUSED, "%s: %s",
-                                              import->cli->value[VXC_OPTION_ACKED],
-                                              strerror(errno));
+                import->status =
+                    vxc_cli_fail(import->cli, VXC_EXIT_REFUSED, "%s: %s",
+                                 import->cli->value[VXC_OPTION_ACKED], strerror(errno));
             }
             break;
         }
@@ -362,8 +366,8 @@ static void run_import(struct import *import)
         if (vxc_cli_poll(import->cli, wants_input ? import->lines.fd : -1, PROGRESS_MS)) {
             const int rc = vxc_lines_read(&import->lines);
             if (rc != VXC_OK && import->status == 0) {
-                import->status = fail_line(import, rc == VXC_ETOOBIG ? "the line is too long"
-                                                                     : strerror(errno));
+                import->status =
+                    fail_line(import, rc == VXC_ETOOBIG ? "the line is too long" : strerror(errno));
             }
         }
         write_acked(import);
@@ -372,8 +376,8 @@ static void run_import(struct import *import)
             import->status = vxc_cli_fail(
                 import->cli, VXC_EXIT_TIMEOUT,
                 "nothing was acknowledged for %" PRIu64 " ms (%s); whether the last %zu entries "
-                "took effect is not known", import->cli->timeout_ms, vxc_client_message(client),
-                vxc_client_pending(client));
+                "took effect is not known",
+                import->cli->timeout_ms, vxc_client_message(client), vxc_client_pending(client));
             break;
         }
     }

@@ -2,8 +2,8 @@
  *
  *   {"if":   [{"map":"m","key":"k","equal":"v"}, {"set":"s","value":"x","absent":true},
  *             {"counter":"c","less":10}],
- *    "then": [{"op":"map put","map":"m","key":"k","value":"w"}, {"op":"counter add","counter":"c","delta":1}],
- *    "else": [{"op":"map get","map":"m","key":"k"}]}
+ *    "then": [{"op":"map put","map":"m","key":"k","value":"w"}, {"op":"counter
+ * add","counter":"c","delta":1}], "else": [{"op":"map get","map":"m","key":"k"}]}
  *
  * An operation is named like the command that does it alone, and has a member per argument of that
  * command; bytes that are no text are given as key64, value64, expected64. Prints {"succeeded":…,
@@ -39,7 +39,8 @@ struct place {
 
 static int fail_at(struct txn *t, struct place at, const char *what, const char *name)
 {
-    return vxc_cli_fail(t->cli, VXC_EXIT_USAGE, "%s[%zu]: %s \"%s\"", at.list, at.index, what, name);
+    return vxc_cli_fail(t->cli, VXC_EXIT_USAGE, "%s[%zu]: %s \"%s\"", at.list, at.index, what,
+                        name);
 }
 
 /* ---- members ---- */
@@ -99,10 +100,10 @@ static int read_relation(struct txn *t, struct place at, const json_t *object,
     static const struct {
         const char *name;
         int condition;
-    } relations[] = {{"equal", VXC_IF_EQUAL},     {"not_equal", VXC_IF_NOT_EQUAL},
-                     {"less", VXC_IF_LESS},       {"greater", VXC_IF_GREATER},
-                     {"exists", VXC_IF_EXISTS},   {"absent", VXC_IF_ABSENT},
-                     {"equal64", VXC_IF_EQUAL},   {"not_equal64", VXC_IF_NOT_EQUAL}};
+    } relations[] = {{"equal", VXC_IF_EQUAL},   {"not_equal", VXC_IF_NOT_EQUAL},
+                     {"less", VXC_IF_LESS},     {"greater", VXC_IF_GREATER},
+                     {"exists", VXC_IF_EXISTS}, {"absent", VXC_IF_ABSENT},
+                     {"equal64", VXC_IF_EQUAL}, {"not_equal64", VXC_IF_NOT_EQUAL}};
 
     for (size_t i = 0; i < sizeof relations / sizeof relations[0]; i++) {
         const json_t *member = json_object_get(object, relations[i].name);
@@ -147,11 +148,12 @@ static int read_condition(struct txn *t, struct place at, const json_t *object,
 /* ---- operations ---- */
 
 /* "map put" → its row in the table of commands. */
-static const struct vxc_command *find_operation(const char *op, const struct vxc_family **family)
+static const struct vxc_cli_command *find_operation(const char *op,
+                                                    const struct vxc_family **family)
 {
     char name[16];
     const size_t size = strcspn(op, " ");
-    const struct vxc_command *found;
+    const struct vxc_cli_command *found;
 
     if (size >= sizeof name || op[size] != ' ') {
         return NULL;
@@ -193,7 +195,7 @@ static int read_operation(struct txn *t, struct place at, const json_t *object,
     const json_t *op = json_object_get(object, "op");
     const json_t *ttl = json_object_get(object, "ttl_ms");
     const struct vxc_family *family;
-    const struct vxc_command *command;
+    const struct vxc_cli_command *command;
     int rc = 0;
 
     if (!json_is_string(op)) {
@@ -201,7 +203,8 @@ static int read_operation(struct txn *t, struct place at, const json_t *object,
     }
     command = find_operation(json_string_value(op), &family);
     if (command == NULL) {
-        return fail_at(t, at, "expected an operation on maps, sets or counters, such as \"map put\", not",
+        return fail_at(t, at,
+                       "expected an operation on maps, sets or counters, such as \"map put\", not",
                        json_string_value(op));
     }
     *call = vxc_request(command->operation);
@@ -223,7 +226,8 @@ static int read_operation(struct txn *t, struct place at, const json_t *object,
 /* ---- the whole ---- */
 
 static int read_list(struct txn *t, const char *name,
-                     int (*read)(struct txn *t, struct place at, const json_t *object, size_t index))
+                     int (*read)(struct txn *t, struct place at, const json_t *object,
+                                 size_t index))
 {
     const json_t *list = json_object_get(t->root, name);
     size_t index;
@@ -332,15 +336,13 @@ static int put_reply(struct vxc_buffer *out, const struct vxc_request *call,
                                                  vxc_slice(reply->value.data, reply->value.size));
         return rc != VXC_OK ? rc : vxc_buffer_put_u8(out, '}');
     }
-    const bool counts = call->operation == VXC_CALL_MAP_SIZE ||
-                        call->operation == VXC_CALL_SET_SIZE ||
-                        call->operation == VXC_CALL_MAP_CLEAR ||
-                        call->operation == VXC_CALL_SET_CLEAR ||
-                        call->operation == VXC_CALL_COUNTER_GET ||
-                        call->operation == VXC_CALL_COUNTER_ADD;
-    const int size = counts ? snprintf(text, sizeof text, "{\"number\":%" PRId64 "}", reply->number)
-                            : snprintf(text, sizeof text, "{\"found\":%s}",
-                                       reply->found ? "true" : "false");
+    const bool counts =
+        call->operation == VXC_CALL_MAP_SIZE || call->operation == VXC_CALL_SET_SIZE ||
+        call->operation == VXC_CALL_MAP_CLEAR || call->operation == VXC_CALL_SET_CLEAR ||
+        call->operation == VXC_CALL_COUNTER_GET || call->operation == VXC_CALL_COUNTER_ADD;
+    const int size =
+        counts ? snprintf(text, sizeof text, "{\"number\":%" PRId64 "}", reply->number)
+               : snprintf(text, sizeof text, "{\"found\":%s}", reply->found ? "true" : "false");
     return vxc_buffer_append(out, text, (size_t)size);
 }
 
@@ -351,9 +353,9 @@ static int show(struct txn *t, struct vxc_reply *reply)
     struct vxc_reply one;
     int rc = vxc_buffer_append(&out, "{\"succeeded\":", 13);
 
-    rc = rc != VXC_OK ? rc
-                      : vxc_buffer_append(&out, reply->found ? "true" : "false",
-                                          reply->found ? 4 : 5);
+    rc = rc != VXC_OK
+             ? rc
+             : vxc_buffer_append(&out, reply->found ? "true" : "false", reply->found ? 4 : 5);
     rc = rc != VXC_OK ? rc : vxc_buffer_append(&out, ",\"replies\":[", 12);
     for (size_t i = 0; rc == VXC_OK && vxc_reply_next(&reply->rows, &one); i++) {
         rc = i > 0 ? vxc_buffer_put_u8(&out, ',') : VXC_OK;
@@ -403,7 +405,7 @@ static int run_txn(struct vxc_cli *cli)
     return rc;
 }
 
-const struct vxc_command vxc_txn_commands[] = {
+const struct vxc_cli_command vxc_txn_commands[] = {
     {.name = "",
      .arguments = "[FILE|-]",
      .help = "carry out operations all or none; described as JSON (docs/cli.md)",

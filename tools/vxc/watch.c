@@ -184,10 +184,11 @@ static int find_kind(struct vxc_cli *cli, size_t *kind)
         }
     }
     const char *meant = vxc_text_suggest(cli->argv[0], words, KINDS_COUNT);
-    return vxc_cli_fail(cli, VXC_EXIT_USAGE,
-                        "expected map, set, multimap, counter, lock, members or registrations%s%s%s",
-                        meant != NULL ? "; did you mean \"" : "", meant != NULL ? meant : "",
-                        meant != NULL ? "\"?" : "");
+    return vxc_cli_fail(
+        cli, VXC_EXIT_USAGE,
+        "expected map, set, multimap, counter, lock, members or registrations%s%s%s",
+        meant != NULL ? "; did you mean \"" : "", meant != NULL ? meant : "",
+        meant != NULL ? "\"?" : "");
 }
 
 static int add_watch(struct vxc_cli *cli, size_t kind)
@@ -259,9 +260,10 @@ static int run_watch(struct vxc_cli *cli)
     return rc;
 }
 
-const struct vxc_command vxc_watch_commands[] = {
+const struct vxc_cli_command vxc_watch_commands[] = {
     {.name = "",
-     .arguments = "map|set|multimap NAME [KEY] | counter|lock NAME | members | registrations [ADDRESS]",
+     .arguments =
+         "map|set|multimap NAME [KEY] | counter|lock NAME | members | registrations [ADDRESS]",
      .help = "show changes as JSON lines until a signal, or --count N",
      .args_min = 1,
      .args_max = 3,

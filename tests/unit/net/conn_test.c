@@ -16,7 +16,7 @@
 struct server {
     struct vxc_loop *loop;
     struct vxc_listener *listener;
-    uint32_t next_id;   /* of the request that must come next */
+    uint32_t next_id; /* of the request that must come next */
     bool in_order;
     uint64_t frames;
     uint64_t payload_bytes;
@@ -24,7 +24,8 @@ struct server {
     int close_code;
     uint32_t pause_every; /* pauses after so many frames and resumes from the next turn */
     struct vxc_conn *paused;
-    uint64_t stop_frames; /* stops the loop after so many frames; 0 = when the last connection ends */
+    uint64_t
+        stop_frames; /* stops the loop after so many frames; 0 = when the last connection ends */
     void *(*client)(void *);
 };
 

@@ -9,8 +9,7 @@
 
 #include <cmocka.h>
 
-#define LOAD(...)                                                                                  \
-    load((const char *[]){"vxcd", __VA_ARGS__, NULL})
+#define LOAD(...) load((const char *[]){"vxcd", __VA_ARGS__, NULL})
 
 static struct vxc_config config;
 static struct vxc_error err;
@@ -150,7 +149,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(defaults_are_loopback_and_a_random_port, clean_environment),
-        cmocka_unit_test_setup(a_flag_beats_environment_beats_file_beats_default, clean_environment),
+        cmocka_unit_test_setup(a_flag_beats_environment_beats_file_beats_default,
+                               clean_environment),
         cmocka_unit_test_setup(an_unknown_flag_is_refused_with_a_guess, clean_environment),
         cmocka_unit_test_setup(values_out_of_range_name_source_value_and_range, clean_environment),
         cmocka_unit_test_setup(a_file_with_unknown_keys_or_nonsense_is_refused, clean_environment),

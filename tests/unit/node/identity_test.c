@@ -146,9 +146,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_new_directory_becomes_private_and_ours, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_directory_of_another_node_is_refused_by_name, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_second_process_is_locked_out_and_told_by_whom, setup, teardown),
-        cmocka_unit_test_setup_teardown(every_flipped_bit_of_the_identity_is_noticed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_directory_of_another_node_is_refused_by_name, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_second_process_is_locked_out_and_told_by_whom, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(every_flipped_bit_of_the_identity_is_noticed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_lost_identity_beside_data_is_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(the_endpoint_is_written_whole_and_removed, setup, teardown),
     };

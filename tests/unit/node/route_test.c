@@ -1,4 +1,5 @@
-/* Which operation a request becomes: every request kind from 100 up has one, or is answered elsewhere. */
+/* Which operation a request becomes: every request kind from 100 up has one, or is answered
+ * elsewhere. */
 #include "node/gateway_internal.h"
 
 #include <setjmp.h>

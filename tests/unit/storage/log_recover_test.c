@@ -618,7 +618,9 @@ static void a_failed_write_ends_the_process(void **state)
         uint64_t seed = 1;
         struct sim *sim = sim_create(&seed);
         struct vxc_log *log;
-        (void)freopen("/dev/null", "w", stderr);
+        if (freopen("/dev/null", "w", stderr) == NULL) {
+            _exit(99);
+        }
         if (vxc_log_open_on(path, &options, &sim->device, &log, NULL) == 0) {
             sim->fail_errno = EIO;
             entry_append(log, 1, 10);
