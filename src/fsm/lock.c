@@ -32,6 +32,9 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "fsm/lock_row.h"
+#include "fsm/object.h"
+
+enum { CREATED_COST = 96 }; /* bytes of a lock's row beside its name */
 
 /* ---- the queue ---- */
 
@@ -347,12 +350,23 @@ static void apply_acquire(struct vxc_fsm *fsm, const struct vxc_command *command
 
 /* ---- the other commands ---- */
 
+/* Bytes of quota of a lock that stays: what an acquire makes goes with its session. */
+static uint64_t created_cost(const struct vxc_lock *lock)
+{
+    return CREATED_COST + lock->name.size;
+}
+
 static void apply_create(struct vxc_fsm *fsm, struct vxc_lock *lock, struct vxc_result *result)
 {
+    if (!lock->created && !vxc_quota_has_room(fsm, created_cost(lock))) {
+        vxc_result_fail(result, VXC_ENOSPC, VXC_TEXT_QUOTA);
+        return;
+    }
     result->found = lock->id != 0;
     give_birth(fsm, lock);
     if (!lock->created) {
         lock->created = true;
+        vxc_quota_move(fsm, (int64_t)created_cost(lock));
         vxc_lock_put(fsm, lock);
     }
 }
@@ -407,6 +421,7 @@ static void apply_destroy(struct vxc_fsm *fsm, struct vxc_lock *lock, struct vxc
         return;
     }
     lock->created = false;
+    vxc_quota_move(fsm, -(int64_t)created_cost(lock));
     lock_settle(fsm, lock);
     notify_watchers(fsm, lock, VXC_EVENT_DESTROY);
     result->found = true;

@@ -368,11 +368,11 @@ void vxc_member_disown(struct vxc_fsm *fsm, uint64_t id, struct vxc_slice key)
 
     (void)key; /* a session has one node entry, and knows which */
     vxc_check(session != NULL);
-    if (!row_get(fsm, vxc_session_node_namespace(session), vxc_session_node_id(session), &row)) {
+    if (!row_get(fsm, vxc_session_node_namespace(session), vxc_session_node_id(session), &row) ||
+        row.session != id) {
         vxc_fsm_damaged(fsm, VXC_DB_NODES, "a session owns a node entry that is not there");
         return;
     }
-    vxc_check(row.session == id);
     member_leave(fsm, session, &row);
 }
 
@@ -443,7 +443,10 @@ static void join_again(struct vxc_fsm *fsm, const struct vxc_command *command,
         command->value.size != 0 && !(row->has_info && vxc_slice_equal(row->info, command->value));
     struct vxc_session *before = vxc_session_find(fsm, row->session);
 
-    vxc_check(before != NULL);
+    if (before == NULL) {
+        vxc_fsm_damaged(fsm, VXC_DB_NODES, "a member of a session that is not there");
+        return;
+    }
     row->node_id = command->key;
     row->info = new_info ? command->value : vxc_fsm_keep(fsm, row->info);
     row->has_info = row->has_info || new_info;
@@ -489,7 +492,7 @@ static void apply_join(struct vxc_fsm *fsm, const struct vxc_command *command,
         vxc_result_fail(result, VXC_EEXISTS, "another node id has the same hash; use another one");
         return;
     }
-    space = find(fsm->members, command->namespace_id);
+    space = ensure(fsm->members, command->namespace_id);
     result->value = view_of(space);
     result->number = (int64_t)space->epoch;
 }

@@ -262,7 +262,9 @@ void vxc_registration_resync(struct vxc_fsm *fsm, const struct vxc_command *comm
         end = run_end(&wanted, first);
         surplus.changed |= resync_address(fsm, &wanted.adds[first], end - first);
     }
-    vxc_check(vxc_session_registration_count(fsm, command->session) == wanted.count);
+    if (vxc_session_registration_count(fsm, command->session) != wanted.count) {
+        vxc_fsm_damaged(fsm, VXC_DB_REGISTRATIONS, "registrations of a session are not all there");
+    }
     result->found = surplus.changed;
     result->number = (int64_t)wanted.count;
     free(wanted.adds);

@@ -320,7 +320,6 @@ static void end_session(struct vxc_fsm *fsm, struct vxc_session *session, enum v
     vxc_session_release(fsm, id, VXC_OWNED_WAIT);
     vxc_session_release(fsm, id, VXC_OWNED_WATCH);
     vxc_session_release(fsm, id, VXC_OWNED_NODE);
-    vxc_check(session->registrations == 0);
     vxc_session_row_key(&key, 's', id);
     vxc_table_del(fsm->table, VXC_DB_SESSIONS, vxc_row_key_slice(&key));
     if (!vxc_reply_window_is_blank(&session->replies)) {

@@ -192,5 +192,7 @@ static void release_one(struct vxc_fsm *fsm, uint64_t session, void *data, struc
 void vxc_session_release(struct vxc_fsm *fsm, uint64_t session, enum vxc_owned_kind kind)
 {
     vxc_session_each_owned(fsm, session, kind, release_one, &kind);
-    vxc_check(vxc_session_owned_count(fsm, session, kind) == 0);
+    if (vxc_session_owned_count(fsm, session, kind) != 0) {
+        vxc_fsm_damaged(fsm, VXC_DB_SESSIONS, "what a session owns is not all there");
+    }
 }

@@ -276,6 +276,9 @@ static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r)
 {
     struct vxc_message m;
 
+    if (r->state == VXC_REQUEST_ANSWERED) {
+        return;
+    }
     if (r->state == VXC_REQUEST_REFUSED) {
         vxc_reply_error(caller, r->kind, r->request_id, r->code, r->text);
         return;

@@ -37,6 +37,7 @@ enum vxc_request_state {
     VXC_REQUEST_PROPOSED, /* in the log's hands */
     VXC_REQUEST_WAITING,  /* a read behind earlier requests; payload kept */
     VXC_REQUEST_REFUSED,  /* an error that waits for its turn */
+    VXC_REQUEST_ANSWERED, /* nothing is owed any more */
 };
 
 struct vxc_request {

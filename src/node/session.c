@@ -37,11 +37,25 @@ static void answer_namespace(struct vxc_caller *caller, const struct vxc_request
     }
 }
 
-/* hello and use_namespace: the namespace exists in the state before the answer. */
+/* hello and use_namespace: the namespace exists in the state before the answer. One that is there
+ * already needs no place in the log, unless earlier requests of this connection still wait for theirs. */
 static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
 {
-    struct vxc_command command = {.op = VXC_OP_NAMESPACE_ENSURE, .name = name};
+    struct vxc_gateway *g = r->caller->gateway;
+    struct vxc_command command = {.op = VXC_OP_NAMESPACE_FIND, .name = name};
+    struct vxc_result result = {0};
 
+    if (r->caller->head == r && vxc_replica_read(g->options.replica) == 0) {
+        vxc_fsm_query(g->options.fsm, &command, &result);
+    }
+    if (result.code == 0 && result.found) {
+        r->state = VXC_REQUEST_ANSWERED;
+        r->caller->namespace_id = (uint64_t)result.number;
+        answer_namespace(r->caller, r, result.index);
+        vxc_caller_drain(r->caller);
+        return;
+    }
+    command.op = VXC_OP_NAMESPACE_ENSURE;
     vxc_caller_block(r->caller);
     vxc_request_propose(r, &command);
 }
@@ -171,10 +185,11 @@ bool vxc_session_request(struct vxc_caller *caller, const struct vxc_frame *fram
     }
     if (m->kind == VXC_KIND_HELLO && (m->hello.version_min > VXC_PROTOCOL_VERSION ||
                                       m->hello.version_max < VXC_PROTOCOL_VERSION)) {
-        r->state = VXC_REQUEST_REFUSED;
+        r->state = VXC_REQUEST_ANSWERED;
         vxc_reply_error(caller, m->kind, frame->request_id, VXC_EVERSION,
                         "this node speaks protocol version 1 only");
         vxc_conn_cut(caller->conn, VXC_EVERSION, "no common protocol version", true);
+        vxc_caller_drain(caller);
         return true;
     }
     if (m->kind == VXC_KIND_HELLO) {

@@ -248,6 +248,7 @@ void world_turn(struct world *world, uint64_t ms)
 
     if (world->options.lockstep) {
         vxc_log_sync(world->log);
+        vxc_replica_on_log(world->replica);
         wait_ms = 0;
     }
     assert_true(poll(ready, 2, wait_ms == 0 ? 0 : WAIT_MS) >= 0);

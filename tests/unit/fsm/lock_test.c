@@ -268,6 +268,7 @@ static void a_created_lock_stays_until_destroyed(void **state)
 
     assert_false(harness_run(h, create)->found);
     assert_true(harness_run(h, create)->found);
+    assert_int_not_equal(h->f.fsm->quota_bytes_used, 0);
     (void)acquire(h, session, "l", 1, -1);
     assert_int_equal(harness_run(h, destroy)->code, VXC_EBUSY);
     (void)release(h, session, "l", 0);
@@ -275,8 +276,35 @@ static void a_created_lock_stays_until_destroyed(void **state)
     assert_int_equal(h->f.result.token, 0);
     assert_true(harness_run(h, destroy)->found);
     assert_false(harness_run(h, destroy)->found);
+    assert_int_equal(h->f.fsm->quota_bytes_used, 0);
+    h->f.fsm->quota_bytes = 10;
+    assert_int_equal(harness_run(h, create)->code, VXC_ENOSPC);
     assert_int_equal(h->f.fsm->stats.locks, 0);
     assert_int_equal(count_rows(h, VXC_DB_LOCKS, ""), 0);
+}
+
+static void a_lock_row_is_laid_out_as_documented(void **state)
+{
+    struct harness *h = *state;
+    uint64_t holder = open_session(h, "c");
+    uint64_t waiter = open_session(h, "c");
+    uint64_t token = acquire(h, holder, "name", 7, -1)->token;
+    const uint8_t key[] = {'l', 0, 0, 0, 0, 0, 0, 0, 0, 'n', 'a', 'm', 'e'};
+    struct vxc_slice body;
+
+    (void)acquire(h, waiter, "name", 9, -1);
+    assert_int_equal(vxc_table_get(h->f.table, VXC_DB_LOCKS, vxc_slice(key, sizeof key), &body), 0);
+    assert_int_equal(body.size, 85 + 4);
+    assert_int_equal(body.data[0], 0);
+    assert_int_equal(vxc_load_u64(body.data + 9), holder);
+    assert_int_equal(vxc_load_u64(body.data + 17), token);
+    assert_int_equal(vxc_load_u64(body.data + 25), 7);
+    assert_int_equal(vxc_load_u64(body.data + 33), 1000);
+    assert_int_equal(vxc_load_u32(body.data + 41), 1);
+    assert_int_equal(vxc_load_u64(body.data + 53), waiter);
+    assert_int_equal(vxc_load_u64(body.data + 61), 9);
+    assert_int_equal(vxc_load_u64(body.data + 69), waiter);
+    assert_memory_equal(body.data + 85, "name", 4);
 }
 
 static void info_and_list_show_holder_and_queue(void **state)
@@ -753,6 +781,7 @@ int main(void)
         test(cancel_leaves_the_queue_or_gives_the_lock_back),
         test(a_legacy_owner_asking_again_is_told_acquired),
         test(a_created_lock_stays_until_destroyed),
+        test(a_lock_row_is_laid_out_as_documented),
         test(info_and_list_show_holder_and_queue),
         test(a_long_queue_is_listed_in_pages),
         test(names_up_to_64_kib_of_any_bytes),

@@ -181,6 +181,11 @@ static bool one_in(struct world *w, uint32_t odds)
     return roll(w, odds) == 0;
 }
 
+static struct vxc_slice one_letter(struct world *w, const char *letters)
+{
+    return vxc_slice(&letters[roll(w, (uint32_t)strlen(letters))], 1);
+}
+
 static struct vxc_slice any_name(struct world *w)
 {
     static const char *const names[] = {"a", "b", "", "\xff\x00z"};
@@ -197,7 +202,7 @@ static struct vxc_slice any_key(struct world *w)
     return choice < 2    ? vxc_slice(w->long_key[choice], 600)
            : choice == 2 ? vxc_slice(w->long_key[0], 440)
            : choice == 3 ? vxc_slice(w->long_key[0], 441)
-                         : vxc_slice(keys + choice % 8, choice % 3);
+                         : vxc_slice(&keys[choice % 8], choice % 3);
 }
 
 static struct vxc_slice any_value(struct world *w)
@@ -205,7 +210,7 @@ static struct vxc_slice any_value(struct world *w)
     static const char values[] = "0123456789";
     uint32_t choice = roll(w, 12);
 
-    return choice == 0 ? vxc_slice(w->long_key[1], 600) : vxc_slice(values + choice % 4, choice % 5);
+    return choice == 0 ? vxc_slice(w->long_key[1], 600) : vxc_slice(&values[choice % 4], choice % 5);
 }
 
 /* ---- commands ---- */
@@ -258,7 +263,7 @@ static void fill_lock(struct world *w, struct vxc_command *c)
                                    VXC_OP_LOCK_DESTROY};
 
     c->op = ops[roll(w, 7)];
-    c->name = vxc_slice("xyz" + roll(w, 3), 1);
+    c->name = one_letter(w, "xyz");
     if (c->op == VXC_OP_LOCK_ACQUIRE) {
         c->a = one_in(w, 4) ? (int64_t)roll(w, 3) - 2 : (int64_t)roll(w, 60);
         c->b = c->sequence == 0 || one_in(w, 2) ? ++w->next_sequence : 0;
@@ -272,8 +277,8 @@ static void fill_lock(struct world *w, struct vxc_command *c)
 static void fill_registration(struct world *w, struct vxc_command *c)
 {
     c->op = one_in(w, 3) ? VXC_OP_REGISTRATION_REMOVE : VXC_OP_REGISTRATION_ADD;
-    c->name = vxc_slice("pq" + roll(w, 2), 1);
-    c->key = vxc_slice("nm" + roll(w, 2), 1);
+    c->name = one_letter(w, "pq");
+    c->key = one_letter(w, "nm");
     c->a = roll(w, 3);
     c->value = any_value(w);
 }
@@ -307,7 +312,7 @@ static void fill_other(struct world *w, struct vxc_command *c)
         break;
     case 4:
         c->op = VXC_OP_NODE_JOIN;
-        c->key = vxc_slice("nm" + roll(w, 2), 1);
+        c->key = one_letter(w, "nm");
         break;
     case 5:
         c->op = VXC_OP_NODE_SET_INFO;
@@ -564,11 +569,11 @@ static void check_query(struct world *w, struct node *node)
     struct vxc_result real;
 
     if (q.op == VXC_OP_LOCK_INFO || q.op == VXC_OP_LOCK_HELD) {
-        q.name = vxc_slice("xyz" + roll(w, 3), 1);
+        q.name = one_letter(w, "xyz");
         q.key = vxc_slice(NULL, 0);
         q.session = model_session(w->model, roll(w, 100));
     } else if (q.op == VXC_OP_REGISTRATION_GET) {
-        q.name = vxc_slice("pq" + roll(w, 2), 1);
+        q.name = one_letter(w, "pq");
     }
     vxc_fsm_query(node->fsm, &q, &real);
     model_query(w->model, &q, &expected);
