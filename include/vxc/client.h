@@ -413,7 +413,8 @@ int vxc_client_submit(struct vxc_client *client, const struct vxc_request *reque
                       vxc_reply_cb on_reply);
 size_t vxc_client_pending(const struct vxc_client *client); /* requests without answer */
 
-/* Waits for something to happen, at most timeout_ms (-1 = for ever), and deals with it. */
+/* Waits for something to happen, at most timeout_ms (-1: a minute at a time), and deals with it.
+ * Returns how many callbacks ran; 0 may also mean that something else happened. */
 int vxc_client_wait(struct vxc_client *client, int64_t timeout_ms);
 
 /* The same in a loop of the caller's: poll fd for events (both may change after each dispatch; fd
@@ -421,7 +422,7 @@ int vxc_client_wait(struct vxc_client *client, int64_t timeout_ms);
 int vxc_client_fd(const struct vxc_client *client);
 short vxc_client_poll_events(const struct vxc_client *client);  /* POLLIN, POLLOUT */
 int64_t vxc_client_timeout_ms(const struct vxc_client *client); /* -1 = none */
-int vxc_client_dispatch(struct vxc_client *client);
+int vxc_client_dispatch(struct vxc_client *client);             /* how many callbacks ran */
 
 /* ---- inspection ---- */
 

@@ -20,6 +20,7 @@
 #define RECONNECT_MS_MIN   20u /* a node restarts in about this time */
 #define RECONNECT_MS_MAX   1000u
 #define CONNECT_MS_MAX     3000u /* then the next endpoint gets its turn */
+#define POLL_MS_MAX        60000 /* callers look again after a minute at the latest */
 #define READ_SIZE          (256u * 1024u)
 #define READS_PER_DISPATCH 16 /* then deadlines and the caller get their turn */
 
@@ -308,6 +309,8 @@ int64_t vxc_client_timeout_ms(const struct vxc_client *client)
 
 int vxc_client_dispatch(struct vxc_client *client)
 {
+    const uint64_t told_before = vxc_core_told(client->core);
+
     if (client->fd < 0 && now_ms(client) >= client->connect_due_ms) {
         begin_connect(client);
     }
@@ -325,26 +328,26 @@ int vxc_client_dispatch(struct vxc_client *client)
     if (client->fd >= 0 && !client->connecting) {
         write_socket(client);
     }
-    return VXC_OK;
+    return (int)(vxc_core_told(client->core) - told_before);
 }
 
 int vxc_client_wait(struct vxc_client *client, int64_t timeout_ms)
 {
     /* The first dispatch writes what was submitted, so that poll waits for something. */
-    (void)vxc_client_dispatch(client);
+    const int told = vxc_client_dispatch(client);
     const int64_t own = vxc_client_timeout_ms(client);
     struct pollfd poller = {.fd = client->fd, .events = vxc_client_poll_events(client)};
 
+    if (told > 0) {
+        return told;
+    }
     if (own >= 0 && (timeout_ms < 0 || own < timeout_ms)) {
         timeout_ms = own;
     }
-    if (timeout_ms > 60000 || timeout_ms < 0) {
-        timeout_ms = 60000;
+    if (timeout_ms > POLL_MS_MAX || timeout_ms < 0) {
+        timeout_ms = POLL_MS_MAX;
     }
-    if (poll(&poller, 1, (int)timeout_ms) > 0) {
-        return vxc_client_dispatch(client);
-    }
-    return VXC_OK;
+    return poll(&poller, 1, (int)timeout_ms) > 0 ? vxc_client_dispatch(client) : 0;
 }
 
 /* ---- work ---- */

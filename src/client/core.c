@@ -70,8 +70,14 @@ uint32_t vxc_core_next_id(struct vxc_core *core)
 void vxc_core_notice(struct vxc_core *core, int type, uint64_t id, int64_t number, const char *text)
 {
     const struct vxc_notice notice = {.type = type, .id = id, .number = number, .text = text};
+    vxc_core_tell(core, &notice);
+}
+
+void vxc_core_tell(struct vxc_core *core, const struct vxc_notice *notice)
+{
+    core->told++;
     if (core->options.on_notice != NULL) {
-        core->options.on_notice(core->options.data, &notice);
+        core->options.on_notice(core->options.data, notice);
     }
 }
 
@@ -86,6 +92,7 @@ void vxc_core_finish(struct vxc_core *core, struct pending *p, const struct vxc_
     core->pending_count--;
     core->waiting_count -= p->state == PENDING_WAITING;
     final.sequence = p->sequence;
+    core->told++;
     p->on_reply(p->data, &final);
     free(p);
 }
@@ -456,6 +463,11 @@ enum vxc_core_state vxc_core_state(const struct vxc_core *core)
 bool vxc_core_was_ready(const struct vxc_core *core)
 {
     return core->was_ready;
+}
+
+uint64_t vxc_core_told(const struct vxc_core *core)
+{
+    return core->told;
 }
 
 uint64_t vxc_core_heard_ms(const struct vxc_core *core)

@@ -87,6 +87,7 @@ uint64_t vxc_core_sequence(const struct vxc_core *core); /* of the next sequence
 
 enum vxc_core_state vxc_core_state(const struct vxc_core *core);
 bool vxc_core_was_ready(const struct vxc_core *core);
+uint64_t vxc_core_told(const struct vxc_core *core);     /* callbacks run so far */
 uint64_t vxc_core_heard_ms(const struct vxc_core *core); /* when the server last said anything */
 const struct vxc_server *vxc_core_server(const struct vxc_core *core);
 /* Where the server says the primary is; "" when it is here or nobody knows. */

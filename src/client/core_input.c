@@ -194,9 +194,7 @@ static int on_event(struct vxc_core *core, const struct vxc_message *m)
         vxc_core_lose_session(core, "the session has expired");
         return VXC_OK;
     }
-    if (core->options.on_notice != NULL) {
-        core->options.on_notice(core->options.data, &notice);
-    }
+    vxc_core_tell(core, &notice);
     return VXC_OK;
 }
 

@@ -87,6 +87,7 @@ struct vxc_core {
     uint32_t next_request_id;
     uint32_t handshake_id; /* request id of the hello or session request under way */
     uint32_t random;
+    uint64_t told; /* callbacks run */
 };
 
 /* core.c */
@@ -97,6 +98,7 @@ void vxc_core_fail(struct vxc_core *core, struct pending *p, int code, const cha
 void vxc_core_become_ready(struct vxc_core *core, uint64_t now_ms);
 /* A request wants attention at this time. */
 void vxc_core_note_due(struct vxc_core *core, uint64_t due_ms);
+void vxc_core_tell(struct vxc_core *core, const struct vxc_notice *notice);
 void vxc_core_notice(struct vxc_core *core, int type, uint64_t id, int64_t number,
                      const char *text);
 

@@ -6,6 +6,7 @@ static void session_done(struct vxc_core *core, int code, const char *text)
     void (*const on_done)(void *, int, const char *) = core->session.on_done;
 
     core->session.on_done = NULL;
+    core->told++;
     if (on_done != NULL) {
         on_done(core->session.data, code, text);
     }

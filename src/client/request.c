@@ -379,8 +379,8 @@ static bool fill_other(const struct vxc_request *r, struct vxc_message *m)
         m->dump = (struct vxc_msg_dump){.cursor = optional(r->cursor), .limit = r->limit_rows};
         return true;
     case VXC_CALL_NAMESPACE_LIST:
-        m->namespace_list = (struct vxc_msg_namespace_list){.cursor = optional(r->cursor),
-                                                            .limit = r->limit_rows};
+        m->namespace_list =
+            (struct vxc_msg_namespace_list){.cursor = optional(r->cursor), .limit = r->limit_rows};
         return true;
     case VXC_CALL_STATUS:
         return true;

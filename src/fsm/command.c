@@ -74,8 +74,7 @@ static int decode_fields(struct vxc_slice bytes, struct vxc_command *command)
 {
     struct vxc_reader reader = vxc_reader(bytes);
     uint16_t present;
-    struct vxc_slice *fields[] = {&command->name, &command->key, &command->value,
-                                  &command->expect};
+    struct vxc_slice *fields[] = {&command->name, &command->key, &command->value, &command->expect};
 
     *command = (struct vxc_command){.op = vxc_reader_u16(&reader)};
     present = vxc_reader_u16(&reader);

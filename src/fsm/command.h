@@ -1,8 +1,8 @@
 /* Commands: what the log carries and the state machine carries out; queries have the same shape.
  *
- * Every operation uses a subset of one fixed set of fields, so one codec serves all. The table below is
- * the whole vocabulary; src/fsm/<module>.c says in its header which fields an operation reads. An
- * entry of the log is a head with the primary's time stamp and any number of commands.
+ * Every operation uses a subset of one fixed set of fields, so one codec serves all. The table
+ * below is the whole vocabulary; src/fsm/<module>.c says in its header which fields an operation
+ * reads. An entry of the log is a head with the primary's time stamp and any number of commands.
  *
  *   entry    format u8 (1) | flags u8 | stamp_ms u64 | count u32 | count × (size u32 | command)
  *   command  op u16 | present u16 | the present fields in the order of enum vxc_field
@@ -21,84 +21,89 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* X(NAME, number, text). 1–199 change the state and travel through the log, 200 and up only read. */
+/* X(NAME, number, text). 1–199 change the state and travel through the log, 200 and up only read.
+ */
 #define VXC_OP_MAP(X)                                                                              \
-    X(BOOTSTRAP, 1, "bootstrap")                 /* value cluster id (16), a wall clock µs */      \
-    X(NAMESPACE_ENSURE, 2, "namespace ensure")   /* name → number: namespace id */                 \
-    X(TRANSACTION, 3, "transaction")             /* key compares, value then, expect else */       \
-    X(CHECKPOINT, 4, "checkpoint")               /* every node freezes here and compares digests */ \
-    X(SESSION_OPEN, 10, "session open")          /* value secret (16), a timeout ms, name, key node id if legacy */ \
-    X(SESSION_CLOSE, 11, "session close")        /* session */                                     \
-    X(SESSION_EXPIRE, 12, "session expire")      /* a session id, b last-heard guard */            \
-    X(MAP_CREATE, 20, "map create")              /* name */                                        \
-    X(MAP_PUT, 21, "map put")                    /* name key value, a ttl ms, flag WANT_OLD */     \
+    X(BOOTSTRAP, 1, "bootstrap")               /* value cluster id (16), a wall clock µs */       \
+    X(NAMESPACE_ENSURE, 2, "namespace ensure") /* name → number: namespace id */                 \
+    X(TRANSACTION, 3, "transaction")           /* key compares, value then, expect else */         \
+    X(CHECKPOINT, 4, "checkpoint")             /* every node freezes here and compares digests */  \
+    X(SESSION_OPEN, 10,                                                                            \
+      "session open") /* value secret (16), a timeout ms, name, key node id if legacy */           \
+    X(SESSION_CLOSE, 11, "session close")   /* session */                                          \
+    X(SESSION_EXPIRE, 12, "session expire") /* a session id, b last-heard guard */                 \
+    X(MAP_CREATE, 20, "map create")         /* name */                                             \
+    X(MAP_PUT, 21, "map put")               /* name key value, a ttl ms, flag WANT_OLD */          \
     X(MAP_PUT_IF_ABSENT, 22, "map put-if-absent")                                                  \
     X(MAP_REMOVE, 23, "map remove")                                                                \
-    X(MAP_REMOVE_IF, 24, "map remove-if")        /* name key expect */                             \
+    X(MAP_REMOVE_IF, 24, "map remove-if") /* name key expect */                                    \
     X(MAP_REPLACE, 25, "map replace")                                                              \
-    X(MAP_REPLACE_IF, 26, "map replace-if")      /* name key expect value, a ttl ms */             \
+    X(MAP_REPLACE_IF, 26, "map replace-if") /* name key expect value, a ttl ms */                  \
     X(MAP_CLEAR, 27, "map clear")                                                                  \
     X(MAP_DESTROY, 28, "map destroy")                                                              \
     X(SET_CREATE, 30, "set create")                                                                \
-    X(SET_ADD, 31, "set add")                    /* name key */                                    \
+    X(SET_ADD, 31, "set add") /* name key */                                                       \
     X(SET_REMOVE, 32, "set remove")                                                                \
     X(SET_CLEAR, 33, "set clear")                                                                  \
     X(SET_DESTROY, 34, "set destroy")                                                              \
     X(MULTIMAP_CREATE, 40, "multimap create")                                                      \
-    X(MULTIMAP_PUT, 41, "multimap put")          /* name key value */                              \
-    X(MULTIMAP_REMOVE, 42, "multimap remove")    /* name key value */                              \
+    X(MULTIMAP_PUT, 41, "multimap put")       /* name key value */                                 \
+    X(MULTIMAP_REMOVE, 42, "multimap remove") /* name key value */                                 \
     X(MULTIMAP_REMOVE_KEY, 43, "multimap remove-key")                                              \
     X(MULTIMAP_CLEAR, 44, "multimap clear")                                                        \
     X(MULTIMAP_DESTROY, 45, "multimap destroy")                                                    \
     X(COUNTER_CREATE, 50, "counter create")                                                        \
-    X(COUNTER_ADD, 51, "counter add")            /* name, a delta, flag WANT_OLD */                \
+    X(COUNTER_ADD, 51, "counter add")             /* name, a delta, flag WANT_OLD */               \
     X(COUNTER_CAS, 52, "counter compare-and-set") /* name, a expect, b value */                    \
     X(COUNTER_DESTROY, 53, "counter destroy")                                                      \
     X(LOCK_CREATE, 60, "lock create")                                                              \
-    X(LOCK_ACQUIRE, 61, "lock acquire")          /* name, a wait ms (-1 for ever), b ticket, flag LEGACY */ \
-    X(LOCK_CANCEL, 62, "lock cancel")            /* name, b ticket */                              \
-    X(LOCK_RELEASE, 63, "lock release")          /* name, b token (0 = whatever this session holds) */ \
-    X(LOCK_DESTROY, 64, "lock destroy")          /* only when free and without waiters */          \
-    X(NODE_JOIN, 70, "node join")                /* key node id, value info, name map to clear if first */ \
+    X(LOCK_ACQUIRE, 61, "lock acquire") /* name, a wait ms (-1 for ever), b ticket, flag LEGACY */ \
+    X(LOCK_CANCEL, 62, "lock cancel")   /* name, b ticket */                                       \
+    X(LOCK_RELEASE, 63, "lock release") /* name, b token (0 = whatever this session holds) */      \
+    X(LOCK_DESTROY, 64, "lock destroy") /* only when free and without waiters */                   \
+    X(NODE_JOIN, 70, "node join")       /* key node id, value info, name map to clear if first */  \
     X(NODE_LEAVE, 71, "node leave")                                                                \
-    X(NODE_SET_INFO, 72, "node set-info")        /* value info */                                  \
-    X(REGISTRATION_ADD, 80, "registration add")  /* name address, key node id, a seq, value data */ \
+    X(NODE_SET_INFO, 72, "node set-info")       /* value info */                                   \
+    X(REGISTRATION_ADD, 80, "registration add") /* name address, key node id, a seq, value data */ \
     X(REGISTRATION_REMOVE, 81, "registration remove")                                              \
-    X(REGISTRATION_RESYNC, 82, "registration resync") /* value: list of encoded ADD commands: the whole own set */ \
-    X(WATCH_ADD, 90, "watch add")                /* a enum vxc_watch_kind, name, key (optional) → number: watch id */ \
-    X(WATCH_REMOVE, 91, "watch remove")          /* a watch id */                                  \
-    X(MAP_GET, 200, "map get")                   /* name key */                                    \
+    X(REGISTRATION_RESYNC, 82,                                                                     \
+      "registration resync") /* value: list of encoded ADD commands: the whole own set */          \
+    X(WATCH_ADD, 90,                                                                               \
+      "watch add") /* a enum vxc_watch_kind, name, key (optional) → number: watch id */          \
+    X(WATCH_REMOVE, 91, "watch remove") /* a watch id */                                           \
+    X(MAP_GET, 200, "map get")          /* name key */                                             \
     X(MAP_CONTAINS, 201, "map contains")                                                           \
     X(MAP_SIZE, 202, "map size")                                                                   \
-    X(MAP_SCAN, 203, "map scan")                 /* name, key cursor, a enum vxc_scan_what, b limit rows << 32 | bytes */ \
-    X(MAP_LIST, 204, "map list")                 /* key cursor, b limits */                        \
+    X(MAP_SCAN, 203,                                                                               \
+      "map scan") /* name, key cursor, a enum vxc_scan_what, b limit rows << 32 | bytes */         \
+    X(MAP_LIST, 204, "map list") /* key cursor, b limits */                                        \
     X(SET_CONTAINS, 210, "set contains")                                                           \
     X(SET_SIZE, 211, "set size")                                                                   \
     X(SET_SCAN, 212, "set scan")                                                                   \
     X(SET_LIST, 213, "set list")                                                                   \
-    X(MULTIMAP_GET, 220, "multimap get")         /* name key, expect cursor, b limits */           \
+    X(MULTIMAP_GET, 220, "multimap get") /* name key, expect cursor, b limits */                   \
     X(MULTIMAP_CONTAINS_KEY, 221, "multimap contains-key")                                         \
     X(MULTIMAP_CONTAINS_VALUE, 222, "multimap contains-value") /* name value */                    \
     X(MULTIMAP_CONTAINS_ENTRY, 223, "multimap contains-entry")                                     \
     X(MULTIMAP_SIZE, 224, "multimap size")                                                         \
     X(MULTIMAP_KEY_SIZE, 225, "multimap key-size")                                                 \
-    X(MULTIMAP_SCAN, 226, "multimap scan")       /* as MAP_SCAN; KEYS gives each key once */       \
+    X(MULTIMAP_SCAN, 226, "multimap scan") /* as MAP_SCAN; KEYS gives each key once */             \
     X(MULTIMAP_LIST, 227, "multimap list")                                                         \
-    X(COUNTER_GET, 230, "counter get")           /* absent = 0 with found false */                 \
+    X(COUNTER_GET, 230, "counter get") /* absent = 0 with found false */                           \
     X(COUNTER_LIST, 231, "counter list")                                                           \
     X(LOCK_INFO, 240, "lock info")                                                                 \
     X(LOCK_LIST, 241, "lock list")                                                                 \
-    X(LOCK_HELD, 242, "lock held")               /* name: does this session hold it → truth, token */ \
-    X(NODE_GET, 250, "node get")                 /* key node id */                                 \
-    X(NODE_LIST, 251, "node list")               /* members in join order */                       \
+    X(LOCK_HELD, 242, "lock held") /* name: does this session hold it → truth, token */          \
+    X(NODE_GET, 250, "node get")   /* key node id */                                               \
+    X(NODE_LIST, 251, "node list") /* members in join order */                                     \
     X(REGISTRATION_GET, 260, "registration get") /* name address */                                \
     X(REGISTRATION_LIST, 261, "registration list")                                                 \
-    X(SESSION_GET, 270, "session get")           /* a session id */                                \
+    X(SESSION_GET, 270, "session get") /* a session id */                                          \
     X(SESSION_LIST, 271, "session list")                                                           \
-    X(NAMESPACE_FIND, 280, "namespace find")     /* name → found, number */                        \
+    X(NAMESPACE_FIND, 280, "namespace find") /* name → found, number */                          \
     X(NAMESPACE_LIST, 281, "namespace list")                                                       \
     X(WATCH_LIST, 290, "watch list")                                                               \
-    X(DUMP, 300, "dump")                         /* key cursor, b limits → pairs (database, JSON line) */
+    X(DUMP, 300, "dump") /* key cursor, b limits → pairs (database, JSON line) */
 
 enum vxc_op {
 #define X(name, number, text) VXC_OP_##name = (number),
@@ -132,17 +137,17 @@ enum vxc_watch_kind {
 
 /* Field order of the codec. */
 enum vxc_field {
-    VXC_FIELD_FLAGS,        /* u64 */
-    VXC_FIELD_NAMESPACE,    /* u64 */
-    VXC_FIELD_SESSION,      /* u64 */
-    VXC_FIELD_SEQUENCE,     /* u64 */
-    VXC_FIELD_FLOOR,        /* u64 */
-    VXC_FIELD_A,            /* u64 (two's complement of a) */
-    VXC_FIELD_B,            /* u64 */
-    VXC_FIELD_NAME,         /* bytes */
-    VXC_FIELD_KEY,          /* bytes */
-    VXC_FIELD_VALUE,        /* bytes */
-    VXC_FIELD_EXPECT,       /* bytes */
+    VXC_FIELD_FLAGS,     /* u64 */
+    VXC_FIELD_NAMESPACE, /* u64 */
+    VXC_FIELD_SESSION,   /* u64 */
+    VXC_FIELD_SEQUENCE,  /* u64 */
+    VXC_FIELD_FLOOR,     /* u64 */
+    VXC_FIELD_A,         /* u64 (two's complement of a) */
+    VXC_FIELD_B,         /* u64 */
+    VXC_FIELD_NAME,      /* bytes */
+    VXC_FIELD_KEY,       /* bytes */
+    VXC_FIELD_VALUE,     /* bytes */
+    VXC_FIELD_EXPECT,    /* bytes */
 };
 
 struct vxc_command {
@@ -155,19 +160,20 @@ struct vxc_command {
     int64_t a;
     uint64_t b;
     struct vxc_slice name;
-    struct vxc_slice key;    /* data == NULL means "not given" for optional keys and cursors */
+    struct vxc_slice key; /* data == NULL means "not given" for optional keys and cursors */
     struct vxc_slice value;
     struct vxc_slice expect;
 };
 
-/* Appends the encoding of one command. VXC_ETOOBIG (a field or the whole is over its bound), VXC_EINVAL
- * (not an operation of ours, or a nested list that decode() would not take) and VXC_ENOMEM leave `out`
- * unchanged. Nothing that encode() took makes apply() stop: it is the gate in front of the log. */
+/* Appends the encoding of one command. VXC_ETOOBIG (a field or the whole is over its bound),
+ * VXC_EINVAL (not an operation of ours, or a nested list that decode() would not take) and
+ * VXC_ENOMEM leave `out` unchanged. Nothing that encode() took makes apply() stop: it is the gate
+ * in front of the log. */
 int vxc_command_encode(const struct vxc_command *command, struct vxc_buffer *out);
 
-/* Slices borrow from `bytes`. VXC_ECORRUPT on anything that encode() would not have written (bounds of
- * limits.h and nested lists are checked too), VXC_EVERSION for an operation that is not ours, also a
- * nested one. */
+/* Slices borrow from `bytes`. VXC_ECORRUPT on anything that encode() would not have written (bounds
+ * of limits.h and nested lists are checked too), VXC_EVERSION for an operation that is not ours,
+ * also a nested one. */
 int vxc_command_decode(struct vxc_slice bytes, struct vxc_command *command);
 
 /* ---- entries ---- */
@@ -186,16 +192,17 @@ int vxc_entry_add(struct vxc_buffer *out, const struct vxc_command *command);
 void vxc_entry_finish(struct vxc_buffer *out, uint64_t stamp_ms, uint32_t count);
 
 /* Reads the head and leaves `rest` at the first command. */
-int vxc_entry_read_head(struct vxc_slice entry, struct vxc_entry_head *head, struct vxc_slice *rest);
+int vxc_entry_read_head(struct vxc_slice entry, struct vxc_entry_head *head,
+                        struct vxc_slice *rest);
 /* Takes the next command's bytes off `rest`. */
 int vxc_entry_next(struct vxc_slice *rest, struct vxc_slice *command_bytes);
 
 /* ---- lists inside results and nested fields: u32 count, then items of u32 length + bytes ---- */
 
-/* Nested command lists (TRANSACTION, REGISTRATION_RESYNC) are lists of encoded commands. A compare is
- * a query command whose `flags` hold enum vxc_compare and whose expected value stands in `expect`/`b`:
- *   MAP_GET     EQUAL/NOT_EQUAL against expect, EXISTS, ABSENT
- *   SET_CONTAINS EXISTS, ABSENT;   COUNTER_GET EQUAL, NOT_EQUAL, LESS, GREATER against (int64) b */
+/* Nested command lists (TRANSACTION, REGISTRATION_RESYNC) are lists of encoded commands. A compare
+ * is a query command whose `flags` hold enum vxc_compare and whose expected value stands in
+ * `expect`/`b`: MAP_GET     EQUAL/NOT_EQUAL against expect, EXISTS, ABSENT SET_CONTAINS EXISTS,
+ * ABSENT;   COUNTER_GET EQUAL, NOT_EQUAL, LESS, GREATER against (int64) b */
 enum vxc_compare {
     VXC_COMPARE_EQUAL = 1,
     VXC_COMPARE_NOT_EQUAL = 2,
@@ -205,7 +212,8 @@ enum vxc_compare {
     VXC_COMPARE_ABSENT = 6,
 };
 
-/* Takes the head of a list (no bytes at all = an empty list) and leaves `rest` at the first item. */
+/* Takes the head of a list (no bytes at all = an empty list) and leaves `rest` at the first item.
+ */
 int vxc_list_read_head(struct vxc_slice list, uint32_t *count, struct vxc_slice *rest);
 /* Takes the next item off `rest`. VXC_ECORRUPT when it runs past the end. */
 int vxc_list_next(struct vxc_slice *rest, struct vxc_slice *item);
@@ -215,15 +223,15 @@ int vxc_list_next(struct vxc_slice *rest, struct vxc_slice *item);
 /* What a command or query answers. Slices are borrowed until the callback returns (commands) or the
  * next call of the state machine (queries). */
 struct vxc_result {
-    int code;          /* 0, or a VXC_E… code: then only `text` below is set */
-    bool found;        /* value is there / the answer is yes / the lock was acquired */
-    bool replayed;     /* answered from the session's reply cache */
-    int64_t number;    /* counter value, size, namespace id, watch id, queue position */
-    uint64_t token;    /* fencing token; session id for SESSION_OPEN */
-    uint64_t index;    /* log index at which it took effect; for queries the applied index */
+    int code;               /* 0, or a VXC_E… code: then only `text` below is set */
+    bool found;             /* value is there / the answer is yes / the lock was acquired */
+    bool replayed;          /* answered from the session's reply cache */
+    int64_t number;         /* counter value, size, namespace id, watch id, queue position */
+    uint64_t token;         /* fencing token; session id for SESSION_OPEN */
+    uint64_t index;         /* log index at which it took effect; for queries the applied index */
     struct vxc_slice value; /* value, or an encoded list: u32 count + items (pairs: key, value) */
     struct vxc_slice next;  /* cursor of the next page; data == NULL when there is none */
-    const char *text;  /* static text for people when code != 0, else NULL */
+    const char *text;       /* static text for people when code != 0, else NULL */
 };
 
 /* The compact form kept by reply caches and given by transactions, one per operation:

@@ -1,8 +1,8 @@
 /* Counters: one signed 64-bit number per name, wrapping around.
  *
  *   COUNTER_CREATE   name                      found = created now (with 0)
- *   COUNTER_ADD      name, a delta, WANT_OLD   number = new value, or the old one; found = it was there
- *   COUNTER_CAS      name, a expect, b value   found = set; number = value afterwards
+ *   COUNTER_ADD      name, a delta, WANT_OLD   number = new value, or the old one; found = it was
+ * there COUNTER_CAS      name, a expect, b value   found = set; number = value afterwards
  *   COUNTER_DESTROY  name                      found = removed
  *   COUNTER_GET      name                      absent: number 0, found false
  *   COUNTER_LIST     key cursor, b limits      pairs (name, value u64)
@@ -10,7 +10,8 @@
  * An absent counter counts as 0 and is created by ADD and by a CAS that holds.
  *
  *   row key  namespace u64 | name (or 440 bytes of it and 16 of its SHA-256)
- *   body     flags u8 (2: the full name is there) | version u64 | [name u32 length + bytes] | value u64
+ *   body     flags u8 (2: the full name is there) | version u64 | [name u32 length + bytes] | value
+ * u64
  */
 #include "fsm/element.h"
 
@@ -76,8 +77,8 @@ static bool set_value(struct vxc_fsm *fsm, const struct vxc_command *command, st
     return true;
 }
 
-static void notify(struct vxc_fsm *fsm, enum vxc_event_type type,
-                   const struct vxc_command *command, uint64_t value)
+static void notify(struct vxc_fsm *fsm, enum vxc_event_type type, const struct vxc_command *command,
+                   uint64_t value)
 {
     if (vxc_watched(fsm, VXC_WATCH_COUNTER, command->namespace_id, command->name)) {
         struct vxc_event event = {

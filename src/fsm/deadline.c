@@ -2,9 +2,9 @@
  *
  *   row key  due_ms u64 (big-endian) | kind u8 | row key of the thing      body: empty
  *
- * Reaping is the first thing an entry does: at most VXC_REAP_ROWS_PER_ENTRY rows that are due by the
- * entry's stamp go, in the order of the rows. If more remain, effective time stops at the first of
- * them and the next entry goes on: late, never early.
+ * Reaping is the first thing an entry does: at most VXC_REAP_ROWS_PER_ENTRY rows that are due by
+ * the entry's stamp go, in the order of the rows. If more remain, effective time stops at the first
+ * of them and the next entry goes on: late, never early.
  */
 #include "fsm/deadline.h"
 
@@ -83,7 +83,8 @@ void vxc_deadlines_load(struct vxc_fsm *fsm)
 }
 
 /* Copies the keys of what is due into fsm->work as a list, at most as many as one entry reaps, and
- * notes when the next one behind them is due. Reaping changes rows, so it cannot run within the scan. */
+ * notes when the next one behind them is due. Reaping changes rows, so it cannot run within the
+ * scan. */
 static uint32_t collect_due(struct vxc_fsm *fsm, uint64_t stamp_ms)
 {
     struct vxc_table_scan *scan = scan_all(fsm);

@@ -1,4 +1,5 @@
-/* Deadlines: the part that only fsm.c calls; modules use vxc_deadline_add() and _remove() of state.h. */
+/* Deadlines: the part that only fsm.c calls; modules use vxc_deadline_add() and _remove() of
+ * state.h. */
 #ifndef VXC_FSM_DEADLINE_H
 #define VXC_FSM_DEADLINE_H
 

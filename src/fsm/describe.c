@@ -152,9 +152,9 @@ static int describe_namespace(struct vxc_slice key, struct vxc_slice body, struc
 static int describe_meta(struct vxc_slice key, struct vxc_slice body, struct vxc_json *json)
 {
     static const char *const words[] = {
-        "applied_index", "applied_term", "stamp_ms",     "time_ms",       "next_id",
-        "next_token",    "quota_bytes",  "quota_used",   "deadlines",     "objects",
-        "counters",      "locks",        "locks_held",   "locks_waiting", "nodes",
+        "applied_index", "applied_term", "stamp_ms",   "time_ms",       "next_id",
+        "next_token",    "quota_bytes",  "quota_used", "deadlines",     "objects",
+        "counters",      "locks",        "locks_held", "locks_waiting", "nodes",
         "registrations", "expired_rows",
     };
     const size_t count = sizeof words / sizeof words[0];

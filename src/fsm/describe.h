@@ -1,8 +1,9 @@
 /* Rows and commands as JSON for people: one object on one line.
  *
- * Byte strings that are valid UTF-8 come as text under their name ("key": "a"), all others as base64
- * under the name with 64 behind it ("key64": "/w=="); nothing is lost either way. Each module describes
- * the rows of its own database. Pure: needs no state machine, so offline tools use it too.
+ * Byte strings that are valid UTF-8 come as text under their name ("key": "a"), all others as
+ * base64 under the name with 64 behind it ("key64": "/w=="); nothing is lost either way. Each
+ * module describes the rows of its own database. Pure: needs no state machine, so offline tools use
+ * it too.
  */
 #ifndef VXC_FSM_DESCRIBE_H
 #define VXC_FSM_DESCRIBE_H

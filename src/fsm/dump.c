@@ -40,7 +40,8 @@ struct dump {
     size_t tail_size;
 };
 
-/* Adds the row when it is shown. False when the page is full: then the row stays for the next one. */
+/* Adds the row when it is shown. False when the page is full: then the row stays for the next one.
+ */
 static bool dump_row(struct dump *dump, enum vxc_database db, struct vxc_slice key,
                      struct vxc_slice body)
 {
@@ -75,7 +76,8 @@ static bool dump_row(struct dump *dump, enum vxc_database db, struct vxc_slice k
     return true;
 }
 
-static void dump_database(struct dump *dump, enum vxc_database db, struct vxc_slice from, bool after)
+static void dump_database(struct dump *dump, enum vxc_database db, struct vxc_slice from,
+                          bool after)
 {
     struct vxc_table_scan *scan =
         vxc_table_scan_open(dump->fsm->table, db, vxc_slice(NULL, 0), from, after);
@@ -97,7 +99,8 @@ void vxc_dump_query(struct vxc_fsm *fsm, const struct vxc_command *query, struct
     unsigned first = 0;
 
     if (cursor.data != NULL) {
-        if (cursor.size < 2 || cursor.size > VXC_CURSOR_SIZE_MAX || cursor.data[1] >= VXC_DB_COUNT) {
+        if (cursor.size < 2 || cursor.size > VXC_CURSOR_SIZE_MAX ||
+            cursor.data[1] >= VXC_DB_COUNT) {
             vxc_result_fail(result, VXC_EINVAL, "the cursor was not given by this cluster");
             return;
         }

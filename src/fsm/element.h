@@ -1,10 +1,10 @@
 /* Elements: the rows of map entries and set members, and the keys of multimaps.
  *
- *   row key  id u64 | generation u64 | [tag u8] | user key (or 440 bytes of it and 16 of its SHA-256)
- *   body     flags u8 | version u64 | [expires_at u64] | [key u32 length + bytes] | value
+ *   row key  id u64 | generation u64 | [tag u8] | user key (or 440 bytes of it and 16 of its
+ * SHA-256) body     flags u8 | version u64 | [expires_at u64] | [key u32 length + bytes] | value
  *
- * The full key stands in the body only when the row key holds a hash instead; it is compared on every
- * access, so that two keys with one hash are refused and never mixed up.
+ * The full key stands in the body only when the row key holds a hash instead; it is compared on
+ * every access, so that two keys with one hash are refused and never mixed up.
  */
 #ifndef VXC_FSM_ELEMENT_H
 #define VXC_FSM_ELEMENT_H
@@ -27,19 +27,22 @@ struct vxc_element {
 int vxc_element_decode(struct vxc_slice row_key, size_t key_offset, struct vxc_slice body,
                        struct vxc_element *element);
 
-/* Writes the row: all but the value goes through fsm->head. `key` says whether the full key is needed. */
+/* Writes the row: all but the value goes through fsm->head. `key` says whether the full key is
+ * needed. */
 void vxc_element_put(struct vxc_fsm *fsm, enum vxc_database db, const struct vxc_row_key *key,
                      const struct vxc_element *element);
 
 /* Where an element is, or would be. */
 struct vxc_place {
-    struct vxc_object *object; /* NULL when there is no object of that name; then nothing else is set */
+    struct vxc_object
+        *object; /* NULL when there is no object of that name; then nothing else is set */
     struct vxc_row_key key;
     bool found;
     struct vxc_element old; /* when found; borrowed until the table changes */
 };
 
-/* Looks an element (command: namespace, name, key) up. False when the result already says why not. */
+/* Looks an element (command: namespace, name, key) up. False when the result already says why not.
+ */
 bool vxc_element_locate(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
                         const struct vxc_command *command, struct vxc_place *place,
                         struct vxc_result *result);

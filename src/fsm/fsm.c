@@ -89,10 +89,13 @@ void vxc_fsm_damaged(struct vxc_fsm *fsm, enum vxc_database db, const char *what
 /* First damage met by rows or table: 0 or the code, with text. */
 static int check_damage(const struct vxc_fsm *fsm, struct vxc_error *err)
 {
-    if (fsm->damage.code != 0) {
-        return vxc_error_set(err, fsm->damage.code, "%s", fsm->damage.text);
+    /* a read that failed also looks like damage to the modules, and the table knows file and place */
+    int rv = vxc_table_error(fsm->table, err);
+
+    if (rv == 0 && fsm->damage.code != 0) {
+        rv = vxc_error_set(err, fsm->damage.code, "%s", fsm->damage.text);
     }
-    return vxc_table_error(fsm->table, err);
+    return rv;
 }
 
 /* ---- commands ---- */
@@ -145,7 +148,8 @@ static void carry_out(struct vxc_fsm *fsm, const struct vxc_command *command,
         vxc_namespace_apply(fsm, command, result);
     } else if (op == VXC_OP_BOOTSTRAP) {
         bootstrap(fsm, command, result);
-    } else if (op != VXC_OP_CHECKPOINT) { /* a checkpoint changes nothing here: nodes freeze at it */
+    } else if (op !=
+               VXC_OP_CHECKPOINT) { /* a checkpoint changes nothing here: nodes freeze at it */
         vxc_result_fail(result, VXC_EINVAL, "a query is no command");
     }
 }
@@ -182,8 +186,8 @@ static void apply_command(struct vxc_fsm *fsm, const struct vxc_command *command
 
 /* ---- entries ---- */
 
-/* Looks at all commands before the first is applied, so that an entry with one that this version does
- * not know is left alone as a whole. */
+/* Looks at all commands before the first is applied, so that an entry with one that this version
+ * does not know is left alone as a whole. */
 static int check_commands(struct vxc_slice rest, uint32_t count, struct vxc_error *err)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -234,8 +238,8 @@ static int check_entry(struct vxc_slice entry, uint32_t skip, struct vxc_entry_h
         return vxc_error_set(err, rv, "not the head of an entry that this version knows");
     }
     if (skip != 0 && skip >= head->count) {
-        return vxc_error_set(err, VXC_ECORRUPT, "%" PRIu32 " of %" PRIu32 " commands are done", skip,
-                             head->count);
+        return vxc_error_set(err, VXC_ECORRUPT, "%" PRIu32 " of %" PRIu32 " commands are done",
+                             skip, head->count);
     }
     return check_commands(*rest, head->count, err);
 }
@@ -283,7 +287,8 @@ int vxc_fsm_apply(struct vxc_fsm *fsm, uint64_t index, uint64_t term, struct vxc
         if (rv == 0 && i >= skip) {
             fsm->applied_position = i + 1;
             if (i + 1 == head.count) {
-                finish_entry(fsm, index, term); /* the last commit of an entry is that of the entry */
+                finish_entry(fsm, index,
+                             term); /* the last commit of an entry is that of the entry */
             }
             if (after_each != NULL) {
                 after_each(data, i + 1);

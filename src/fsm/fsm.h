@@ -1,22 +1,22 @@
 /* The state machine: applies log entries to the table, answers queries, emits events.
  *
- * apply() carries out one entry: cluster time moves to the entry's stamp; due rows (TTLs, lock waits)
- * are reaped first, at most VXC_REAP_ROWS_PER_ENTRY in (deadline, key) order — if more remain,
- * effective time stops at the next deadline: late, never early; then each command, wholly or not at
- * all, validated before its first write. Results and events come out through the hooks, events of a
- * command before its result. Everything is a function of the log alone: no clock, no randomness, no
- * file, no float; ids and tokens come from the replicated state.
+ * apply() carries out one entry: cluster time moves to the entry's stamp; due rows (TTLs, lock
+ * waits) are reaped first, at most VXC_REAP_ROWS_PER_ENTRY in (deadline, key) order — if more
+ * remain, effective time stops at the next deadline: late, never early; then each command, wholly
+ * or not at all, validated before its first write. Results and events come out through the hooks,
+ * events of a command before its result. Everything is a function of the log alone: no clock, no
+ * randomness, no file, no float; ids and tokens come from the replicated state.
  *
- * Resident typed objects (object headers, sessions with their cached replies) are written back as rows
- * by flush(), which the caller runs before each freeze of the table.
+ * Resident typed objects (object headers, sessions with their cached replies) are written back as
+ * rows by flush(), which the caller runs before each freeze of the table.
  *
  * Exactly once: a command with (session, sequence) that was carried out before is answered from the
  * session's record and changes nothing. Lock acquisition is answered `queued` and then by an event
  * keyed by the ticket; its cached reply follows the outcome, so that a retry re-attaches.
  *
- * Session expiry or close is one command that removes all the session owned: registrations first (with
- * their events), then locks and queue places (grants follow), watches, then the node entry (its
- * node-left event last), then the session.
+ * Session expiry or close is one command that removes all the session owned: registrations first
+ * (with their events), then locks and queue places (grants follow), watches, then the node entry
+ * (its node-left event last), then the session.
  *
  * Threads: loop thread only.
  */
@@ -36,12 +36,12 @@ struct vxc_fsm;
 
 enum vxc_event_type {
     /* to watchers of data: kind, name, key, value, number */
-    VXC_EVENT_PUT = 1,     /* value, or set member/multimap entry added, counter changed (number) */
+    VXC_EVENT_PUT = 1, /* value, or set member/multimap entry added, counter changed (number) */
     VXC_EVENT_REMOVE = 2,
-    VXC_EVENT_EXPIRE = 3,  /* removed by its TTL */
+    VXC_EVENT_EXPIRE = 3, /* removed by its TTL */
     VXC_EVENT_CLEAR = 4,
     VXC_EVENT_DESTROY = 5,
-    VXC_EVENT_LOCKED = 6,  /* lock watch: number session of the holder, token */
+    VXC_EVENT_LOCKED = 6, /* lock watch: number session of the holder, token */
     VXC_EVENT_UNLOCKED = 7,
     /* to watchers of members: key node id, value info, view */
     VXC_EVENT_NODE_JOINED = 20,
@@ -66,11 +66,12 @@ struct vxc_event {
     uint64_t watch;           /* id of the watch; 0 for events to the session itself */
     uint64_t ticket;          /* of the acquire that this answers */
     uint64_t token;
-    int64_t number;           /* counter value; membership epoch */
+    int64_t number; /* counter value; membership epoch */
     struct vxc_slice name;
     struct vxc_slice key;
-    struct vxc_slice value;   /* data == NULL: none */
-    struct vxc_slice view;    /* encoded list: node ids in join order, or pairs (node id, registration info) */
+    struct vxc_slice value; /* data == NULL: none */
+    struct vxc_slice
+        view; /* encoded list: node ids in join order, or pairs (node id, registration info) */
 };
 
 struct vxc_fsm_hooks {
@@ -85,15 +86,16 @@ int vxc_fsm_create(struct vxc_table *table, struct vxc_fsm **fsm, struct vxc_err
 void vxc_fsm_free(struct vxc_fsm *fsm);
 void vxc_fsm_set_hooks(struct vxc_fsm *fsm, const struct vxc_fsm_hooks *hooks);
 
-/* Applies the entry `index`. skip = commands of it already in the state (`--apply each` after a crash),
- * whose results are not given again. VXC_ECORRUPT (not an entry of ours), VXC_EVERSION (an operation
- * of a newer version: nothing of the entry was applied). `after_each`, when not NULL, runs after every
- * command (the reference mode commits there). */
+/* Applies the entry `index`. skip = commands of it already in the state (`--apply each` after a
+ * crash), whose results are not given again. VXC_ECORRUPT (not an entry of ours), VXC_EVERSION (an
+ * operation of a newer version: nothing of the entry was applied). `after_each`, when not NULL,
+ * runs after every command (the reference mode commits there). */
 int vxc_fsm_apply(struct vxc_fsm *fsm, uint64_t index, uint64_t term, struct vxc_slice entry,
                   uint32_t skip, void (*after_each)(void *data, uint32_t done), void *data,
                   struct vxc_error *err);
 
-/* Notes that the log entry `index` was none of ours (the engine's own: a configuration, a barrier). */
+/* Notes that the log entry `index` was none of ours (the engine's own: a configuration, a barrier).
+ */
 void vxc_fsm_pass(struct vxc_fsm *fsm, uint64_t index, uint64_t term);
 
 /* Answers a query from the applied state. Result slices live until the next call. */
@@ -103,8 +105,9 @@ void vxc_fsm_query(struct vxc_fsm *fsm, const struct vxc_command *query, struct 
 void vxc_fsm_flush(struct vxc_fsm *fsm, struct vxc_store_meta *meta);
 
 uint64_t vxc_fsm_applied_index(const struct vxc_fsm *fsm);
-uint64_t vxc_fsm_time_ms(const struct vxc_fsm *fsm);          /* effective cluster time */
-uint64_t vxc_fsm_stamp_ms(const struct vxc_fsm *fsm); /* of the last entry: a primary goes on from it */
+uint64_t vxc_fsm_time_ms(const struct vxc_fsm *fsm); /* effective cluster time */
+uint64_t
+vxc_fsm_stamp_ms(const struct vxc_fsm *fsm); /* of the last entry: a primary goes on from it */
 /* Next due time of a TTL or lock wait; UINT64_MAX when none: an idle primary ticks then. May be too
  * early when the first deadline was withdrawn since; the tick then finds nothing to do. */
 uint64_t vxc_fsm_next_deadline_ms(struct vxc_fsm *fsm);
@@ -127,13 +130,14 @@ struct vxc_session_view {
 /* 0 or VXC_ESESSION. */
 int vxc_fsm_session(struct vxc_fsm *fsm, uint64_t session, struct vxc_session_view *view);
 /* Calls `each` for every live session, by id. */
-void vxc_fsm_each_session(struct vxc_fsm *fsm, void (*each)(void *data, const struct vxc_session_view *),
-                          void *data);
+void vxc_fsm_each_session(struct vxc_fsm *fsm,
+                          void (*each)(void *data, const struct vxc_session_view *), void *data);
 /* The legacy session of a node id in a namespace, 0 when there is none. */
-uint64_t vxc_fsm_legacy_session(struct vxc_fsm *fsm, uint64_t namespace_id, struct vxc_slice node_id);
+uint64_t vxc_fsm_legacy_session(struct vxc_fsm *fsm, uint64_t namespace_id,
+                                struct vxc_slice node_id);
 
-/* Replays to on_event the events after `last_index` that go to `session`: 0, or VXC_ERESYNC when they
- * are no longer all kept (then nothing is replayed). */
+/* Replays to on_event the events after `last_index` that go to `session`: 0, or VXC_ERESYNC when
+ * they are no longer all kept (then nothing is replayed). */
 int vxc_fsm_replay(struct vxc_fsm *fsm, uint64_t session, uint64_t last_index);
 
 struct vxc_fsm_stats {

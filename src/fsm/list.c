@@ -56,7 +56,8 @@ void vxc_page_begin(struct vxc_fsm *fsm, struct vxc_page *page, uint64_t limits)
     uint32_t size = (uint32_t)limits;
 
     page->row_count = 0;
-    page->row_count_max = rows == 0 || rows > VXC_SCAN_PAGE_ROWS_MAX ? VXC_SCAN_PAGE_ROWS_MAX : rows;
+    page->row_count_max =
+        rows == 0 || rows > VXC_SCAN_PAGE_ROWS_MAX ? VXC_SCAN_PAGE_ROWS_MAX : rows;
     page->size_max = size == 0 ? VXC_SCAN_PAGE_BYTES_DEFAULT : size;
     if (page->size_max > VXC_SCAN_PAGE_BYTES_MAX) {
         page->size_max = VXC_SCAN_PAGE_BYTES_MAX;

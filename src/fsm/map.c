@@ -1,16 +1,15 @@
 /* Maps: entries by key, each with an optional time to live.
  *
  *   MAP_PUT            name key value, a ttl ms (0 = for ever)  found = an entry was there
- *   MAP_PUT_IF_ABSENT  name key value, a                        found = an entry was there: nothing changed
- *   MAP_REMOVE         name key                                 found = removed
- *   MAP_REMOVE_IF      name key expect                          found = removed
- *   MAP_REPLACE        name key value, a                        found = replaced
- *   MAP_REPLACE_IF     name key expect value, a                 found = replaced
+ *   MAP_PUT_IF_ABSENT  name key value, a                        found = an entry was there: nothing
+ * changed MAP_REMOVE         name key                                 found = removed MAP_REMOVE_IF
+ * name key expect                          found = removed MAP_REPLACE        name key value, a
+ * found = replaced MAP_REPLACE_IF     name key expect value, a                 found = replaced
  *   MAP_CREATE, MAP_CLEAR, MAP_DESTROY   name                   see object.h
  *
- * With WANT_OLD the value that was there before comes back wherever found is true. A write without a
- * ttl cancels the one that was set before; the time counts from the stamp of the write's entry, so
- * that an entry disappears late rather than early. Puts create the map.
+ * With WANT_OLD the value that was there before comes back wherever found is true. A write without
+ * a ttl cancels the one that was set before; the time counts from the stamp of the write's entry,
+ * so that an entry disappears late rather than early. Puts create the map.
  */
 #include "fsm/element.h"
 
@@ -61,7 +60,8 @@ static void write_entry(struct vxc_fsm *fsm, const struct vxc_command *command,
         vxc_row_key_user(&place->key, command->key);
     }
     if (old_due_ms != 0) {
-        vxc_deadline_remove(fsm, old_due_ms, VXC_DEADLINE_MAP_ENTRY, vxc_row_key_slice(&place->key));
+        vxc_deadline_remove(fsm, old_due_ms, VXC_DEADLINE_MAP_ENTRY,
+                            vxc_row_key_slice(&place->key));
     }
     if (element.expires_at_ms != 0) {
         vxc_deadline_add(fsm, element.expires_at_ms, VXC_DEADLINE_MAP_ENTRY,

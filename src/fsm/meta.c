@@ -16,12 +16,23 @@ static struct vxc_slice row_key(void)
 static void words_of(struct vxc_fsm *fsm, uint64_t *words[META_WORD_COUNT])
 {
     uint64_t *const all[META_WORD_COUNT] = {
-        &fsm->applied_index,       &fsm->applied_term,       &fsm->stamp_ms,
-        &fsm->time_ms,             &fsm->next_id,            &fsm->next_token,
-        &fsm->quota_bytes,         &fsm->quota_bytes_used,   &fsm->deadline_count,
-        &fsm->stats.objects,       &fsm->stats.counters,     &fsm->stats.locks,
-        &fsm->stats.locks_held,    &fsm->stats.locks_waiting, &fsm->stats.nodes,
-        &fsm->stats.registrations, &fsm->stats.expired_rows_total,
+        &fsm->applied_index,
+        &fsm->applied_term,
+        &fsm->stamp_ms,
+        &fsm->time_ms,
+        &fsm->next_id,
+        &fsm->next_token,
+        &fsm->quota_bytes,
+        &fsm->quota_bytes_used,
+        &fsm->deadline_count,
+        &fsm->stats.objects,
+        &fsm->stats.counters,
+        &fsm->stats.locks,
+        &fsm->stats.locks_held,
+        &fsm->stats.locks_waiting,
+        &fsm->stats.nodes,
+        &fsm->stats.registrations,
+        &fsm->stats.expired_rows_total,
     };
 
     memcpy(words, all, sizeof all);

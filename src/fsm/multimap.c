@@ -7,8 +7,9 @@
  *
  * Two kinds of rows under id and generation:
  *
- *   'k' key                                  one per key: an element (element.h), value = entries u64
- *   'v' size u16 key-part mark u8 value-part one per entry: version u64 | key u32 length + bytes | value
+ *   'k' key                                  one per key: an element (element.h), value = entries
+ * u64 'v' size u16 key-part mark u8 value-part one per entry: version u64 | key u32 length + bytes
+ * | value
  *
  * The key-part is the user key as in 'k' (a hash beyond 440 bytes); its size before it (big-endian)
  * keeps the entries of one key together and apart from those of a longer key. The value-part is the
@@ -41,7 +42,7 @@ struct key_place {
     struct vxc_object *object; /* NULL when there is no such multimap; then nothing else is set */
     struct vxc_row_key row;    /* of the key */
     bool found;
-    uint64_t count;            /* entries of the key, when found */
+    uint64_t count; /* entries of the key, when found */
 };
 
 /* ---- rows ---- */
@@ -231,8 +232,7 @@ static void remove_entry(struct vxc_fsm *fsm, const struct vxc_command *command,
     }
     vxc_table_del(fsm->table, VXC_DB_MULTIMAPS, vxc_row_key_slice(&row));
     put_key_row(fsm, &place->row, command->key, place->count - 1);
-    vxc_object_changed(fsm, place->object, -1,
-                       -(int64_t)(command->key.size + command->value.size));
+    vxc_object_changed(fsm, place->object, -1, -(int64_t)(command->key.size + command->value.size));
     result->found = true;
     vxc_object_notify(fsm, VXC_EVENT_REMOVE, VXC_WATCH_MULTIMAP, command, command->key,
                       command->value);
@@ -327,8 +327,8 @@ static void scan_entries(struct vxc_fsm *fsm, const struct vxc_row_key *prefix,
             vxc_fsm_damaged(fsm, VXC_DB_MULTIMAPS, "entry of a multimap");
             break;
         }
-        more = !vxc_page_has_room(&page, 4 + entry.value.size +
-                                             (with_keys ? 4 + entry.key.size : 0));
+        more =
+            !vxc_page_has_room(&page, 4 + entry.value.size + (with_keys ? 4 + entry.key.size : 0));
         if (!more) {
             vxc_page_add(&page, vxc_slice(key.data + prefix->size, key.size - prefix->size),
                          with_keys ? entry.key : entry.value, with_keys ? &entry.value : NULL);

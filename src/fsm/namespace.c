@@ -7,7 +7,8 @@
  * The empty name is the default namespace, id 0: it always exists and has no row.
  *
  *   row key  'n' | name (or 440 bytes of it and 16 of its SHA-256)
- *   body     flags u8 (2: the full name is there) | version u64 | [name u32 length + bytes] | id u64
+ *   body     flags u8 (2: the full name is there) | version u64 | [name u32 length + bytes] | id
+ * u64
  */
 #include "fsm/element.h"
 

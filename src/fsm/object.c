@@ -130,10 +130,9 @@ static struct vxc_object *find_resident(struct vxc_object_cache *cache, uint64_t
 {
     struct vxc_object *object = *bucket_of(cache, hash);
 
-    while (object != NULL &&
-           (object->hash != hash || object->header.kind != kind ||
-            object->header.namespace_id != namespace_id ||
-            !vxc_slice_equal(object->header.name, name))) {
+    while (object != NULL && (object->hash != hash || object->header.kind != kind ||
+                              object->header.namespace_id != namespace_id ||
+                              !vxc_slice_equal(object->header.name, name))) {
         object = object->next_in_bucket;
     }
     return object;
@@ -357,8 +356,7 @@ void vxc_object_clear(struct vxc_fsm *fsm, struct vxc_object *object)
     if (object->header.count == 0) {
         return;
     }
-    vxc_object_changed(fsm, object, -(int64_t)object->header.count,
-                       -(int64_t)object->header.bytes);
+    vxc_object_changed(fsm, object, -(int64_t)object->header.count, -(int64_t)object->header.bytes);
     object->header.generation++;
 }
 

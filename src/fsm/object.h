@@ -1,13 +1,13 @@
 /* Objects: the headers of maps, sets and multimaps.
  *
  * An object has an id that is never reused and a generation; its elements are rows under id and
- * generation. Clearing is a new generation, destroying drops the header: both take one step, and the
- * store reclaims the old rows later by itself. The header counts elements and bytes, so that sizes
- * and quota need no scan.
+ * generation. Clearing is a new generation, destroying drops the header: both take one step, and
+ * the store reclaims the old rows later by itself. The header counts elements and bytes, so that
+ * sizes and quota need no scan.
  *
- * Headers are resident, found by (kind, namespace, name) without a look at the names database. At most
- * VXC_OBJECTS_RESIDENT_MAX stay (plus those changed since the last flush); others are read again from
- * their rows. A changed header is written back by vxc_objects_flush().
+ * Headers are resident, found by (kind, namespace, name) without a look at the names database. At
+ * most VXC_OBJECTS_RESIDENT_MAX stay (plus those changed since the last flush); others are read
+ * again from their rows. A changed header is written back by vxc_objects_flush().
  *
  * A pointer to an object is borrowed until the next call that looks one up.
  */
@@ -23,16 +23,17 @@
 #define VXC_TEXT_TTL   "the time to live is negative or too long"
 #define VXC_TEXT_QUOTA "the quota of bytes is used up: remove something first"
 #define VXC_TEXT_NAME_COLLISION                                                                    \
-    "another name over 440 bytes has the same first 440 bytes and the same hash: choose a new name"
+    "another name over 440 bytes has the same first 440 bytes and the same hash: choose a new "    \
+    "name"
 #define VXC_TEXT_KEY_COLLISION                                                                     \
     "another key over 440 bytes has the same first 440 bytes and the same hash: choose a new key"
 
 struct vxc_object_header {
     uint64_t generation;
-    uint8_t kind;          /* enum vxc_watch_kind: MAP, SET or MULTIMAP */
+    uint8_t kind; /* enum vxc_watch_kind: MAP, SET or MULTIMAP */
     uint64_t namespace_id;
-    uint64_t count;        /* elements */
-    uint64_t bytes;        /* of their keys and values */
+    uint64_t count; /* elements */
+    uint64_t bytes; /* of their keys and values */
     uint64_t created_index;
     struct vxc_slice name;
 };
@@ -57,12 +58,13 @@ void vxc_objects_flush(struct vxc_fsm *fsm);
 
 enum vxc_database vxc_object_database(enum vxc_watch_kind kind);
 
-/* 0 with *object (NULL when there is none of that name), or VXC_ECONFLICT: another name has the same
- * first 440 bytes and the same 128 bits of hash. */
+/* 0 with *object (NULL when there is none of that name), or VXC_ECONFLICT: another name has the
+ * same first 440 bytes and the same 128 bits of hash. */
 int vxc_object_find(struct vxc_fsm *fsm, enum vxc_watch_kind kind, uint64_t namespace_id,
                     struct vxc_slice name, struct vxc_object **object);
 /* NULL when there is none (any more). */
-struct vxc_object *vxc_object_find_by_id(struct vxc_fsm *fsm, enum vxc_watch_kind kind, uint64_t id);
+struct vxc_object *vxc_object_find_by_id(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
+                                         uint64_t id);
 /* Precondition: find gave none. */
 struct vxc_object *vxc_object_create(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
                                      uint64_t namespace_id, struct vxc_slice name);

@@ -84,7 +84,8 @@ void vxc_set_query(struct vxc_fsm *fsm, const struct vxc_command *query, struct 
         vxc_element_scan(fsm, VXC_WATCH_SET, query, VXC_SCAN_KEYS, result);
         break;
     default: /* SET_CONTAINS */
-        result->found = vxc_element_locate(fsm, VXC_WATCH_SET, query, &place, result) && place.found;
+        result->found =
+            vxc_element_locate(fsm, VXC_WATCH_SET, query, &place, result) && place.found;
         break;
     }
 }

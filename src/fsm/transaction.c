@@ -1,15 +1,17 @@
 /* Transactions: compares, then one of two lists of operations, as one command.
  *
  *   TRANSACTION  key compares, value then, expect else   (lists of encoded commands)
- *                found = all compares held; value = list of the encoded results of the list that ran
+ *                found = all compares held; value = list of the encoded results of the list that
+ * ran
  *
- * Compares see the state as of this command; each operation sees the ones before it. Nested commands
- * are those of maps, sets and counters (writes, GET, CONTAINS, SIZE); their namespace, session and
- * sequence are those of the transaction, whatever they say themselves.
+ * Compares see the state as of this command; each operation sees the ones before it. Nested
+ * commands are those of maps, sets and counters (writes, GET, CONTAINS, SIZE); their namespace,
+ * session and sequence are those of the transaction, whatever they say themselves.
  *
- * Wholly or not at all: everything that could refuse an operation is looked at before the first write
- * — kinds, times to live, the sum of what the writes add against the quota, room for the answers, and
- * long keys whose hashes collide with rows or with each other. After that nothing can fail.
+ * Wholly or not at all: everything that could refuse an operation is looked at before the first
+ * write — kinds, times to live, the sum of what the writes add against the quota, room for the
+ * answers, and long keys whose hashes collide with rows or with each other. After that nothing can
+ * fail.
  */
 #include "base/check.h"
 #include "fsm/element.h"
@@ -21,9 +23,9 @@ enum {
 
 /* What the operations of a list will take at most. */
 struct survey {
-    uint64_t growth;         /* bytes of quota */
-    uint64_t answer_size;    /* bytes of results */
-    size_t value_size_max;   /* bytes; largest value put so far */
+    uint64_t growth;       /* bytes of quota */
+    uint64_t answer_size;  /* bytes of results */
+    size_t value_size_max; /* bytes; largest value put so far */
 };
 
 struct long_key {
@@ -114,7 +116,8 @@ static bool check_kinds(const struct vxc_command *transaction, struct vxc_result
     }
     while (walk_next(&compares, &command)) {
         if (!is_compare(&command)) {
-            vxc_result_fail(result, VXC_EINVAL, "a compare of a transaction is none of those known");
+            vxc_result_fail(result, VXC_EINVAL,
+                            "a compare of a transaction is none of those known");
             return false;
         }
     }
@@ -231,8 +234,8 @@ static uint64_t cost_of_name(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
     return vxc_object_cost(command->name);
 }
 
-/* Bytes of quota that an operation adds at most to the state before the transaction. Their sum is never
- * less than what any part of the transaction adds: removals on the way are not counted. */
+/* Bytes of quota that an operation adds at most to the state before the transaction. Their sum is
+ * never less than what any part of the transaction adds: removals on the way are not counted. */
 static uint64_t growth_of(struct vxc_fsm *fsm, const struct vxc_command *command,
                           const struct vxc_result *before)
 {
@@ -266,8 +269,9 @@ static bool survey_operation(struct vxc_fsm *fsm, const struct vxc_command *comm
     struct vxc_command probe = *command;
     struct vxc_result before = {0};
     uint64_t due_ms;
-    bool gives_value = command->op == VXC_OP_MAP_GET ||
-                       (!vxc_op_is_query(command->op) && (command->flags & VXC_COMMAND_WANT_OLD) != 0);
+    bool gives_value =
+        command->op == VXC_OP_MAP_GET ||
+        (!vxc_op_is_query(command->op) && (command->flags & VXC_COMMAND_WANT_OLD) != 0);
 
     probe.op = probe_of(command->op);
     run_query(fsm, &probe, &before);
@@ -282,8 +286,8 @@ static bool survey_operation(struct vxc_fsm *fsm, const struct vxc_command *comm
     survey->growth += growth_of(fsm, command, &before);
     survey->answer_size += ANSWER_SIZE_FIXED;
     if (gives_value) {
-        survey->answer_size += before.value.size > survey->value_size_max ? before.value.size
-                                                                          : survey->value_size_max;
+        survey->answer_size +=
+            before.value.size > survey->value_size_max ? before.value.size : survey->value_size_max;
     }
     if (puts_value(command->op) && command->value.size > survey->value_size_max) {
         survey->value_size_max = command->value.size;

@@ -1,5 +1,5 @@
-/* Commands, entries and results from arbitrary bytes: never a crash, and what decodes encodes to the
- * same bytes again. */
+/* Commands, entries and results from arbitrary bytes: never a crash, and what decodes encodes to
+ * the same bytes again. */
 #include <stdlib.h>
 
 #include "base/check.h"

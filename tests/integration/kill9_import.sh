@@ -65,6 +65,10 @@ kill_and_restart() {
     restarts=$((restarts + 1))
 }
 
+acked_at_least() {
+    [ "$(stat -c %s "$work/acked")" -ge "$1" ]
+}
+
 restarts=0
 node_start "$data"
 port=${VERTX_CLUSTER_ENDPOINTS##*:}
@@ -90,11 +94,11 @@ cut_short=0
 for ((round = 1; round <= rounds; round++)); do
     map=round$round
     shuf -n 15000 --random-source=<(yes "$seed.$round") "$work/records.jsonl" >"$work/part.jsonl"
-    rm -f "$work/acked"
+    whole=$(awk -F '"' '{ size += length($4) + 1 } END { print size }' "$work/part.jsonl")
+    : >"$work/acked"
     vxc map import "$map" "$work/part.jsonl" --acked "$work/acked" >/dev/null 2>"$work/import.err" &
     import=$!
-    nap "0.$(printf %03d $((RANDOM % 600)))"
-    touch "$work/acked"
+    wait_until 20 acked_at_least $(((RANDOM * 32768 + RANDOM) % whole))
     [ "$(wc -l <"$work/acked")" -ge 15000 ] || cut_short=$((cut_short + 1))
     kill_and_restart
     wait "$import" # it may have gone on with the new node

@@ -20,8 +20,8 @@ cuts=${POWERCUT_CUTS:-40}
 seed=${POWERCUT_SEED:-$RANDOM}
 RANDOM=$seed
 echo "# seed $seed, $cuts cuts"
-keys_per_round=4000
-key_space=6000
+keys_per_round=20000
+key_space=30000
 mount_point=$work/disk
 mkdir "$mount_point"
 
@@ -45,14 +45,15 @@ unmounted() {
     umount "$mount_point" 2>"$work/umount.err"
 }
 
-# cut_power: the filesystem stops, the node dies, what was not flushed is gone. Leaves in $work/acked
-# the whole lines that the client had written before the cut.
+# cut_power KEYS: when so many keys are acknowledged, the filesystem stops, the node dies, what was not
+# flushed is gone. Leaves in $work/acked what had been acknowledged before the cut.
 cut_power() {
     local acked_size
-    acked_size=$(fs_shutdown "$mount_point" "$work/acked.all" "$mount_point/unsynced") ||
+    acked_size=$(fs_shutdown "$mount_point" "$mount_point/unsynced" "$work/acked.all" $(($1 * 10))) ||
         give_up 'the filesystem can be shut down'
     node_kill
-    wait "$import" 2>/dev/null
+    # The client would try to reach the node until its time is up.
+    [ -z "$import" ] || { kill -9 "$import" && wait "$import"; } 2>/dev/null
     head -c "$acked_size" "$work/acked.all" | awk 'length($0) == 9' >"$work/acked"
     wait_until 10 unmounted || give_up 'the cut filesystem can be unmounted' "$(cat "$work/umount.err")"
     mount_disk || give_up 'the filesystem is mounted again after the cut'
@@ -106,8 +107,7 @@ power_cut_round() {
     vxc map import m "$work/sent" --acked "$work/acked.all" >/dev/null 2>"$work/import.err" &
     import=$!
     # Most cuts come while the client writes, some before its first or after its last acknowledgement.
-    nap "0.$(printf %03d $((RANDOM % 250)))"
-    cut_power
+    cut_power $(((RANDOM * 32768 + RANDOM) % (keys_per_round + keys_per_round / 10)))
     node_start "$mount_point/data"
     : >"$work/model.next"
     vxc map export m >"$work/there" 2>"$work/export.err" || grep -q 'no such' "$work/export.err" ||
@@ -133,11 +133,12 @@ term=0
 term_went_back=''
 for ((cut = 1; cut <= cuts; cut++)); do
     power_cut_round "$cut"
-    term_now=$(status_value term)
-    [ "$term_now" -ge "$term" ] || term_went_back="$term_went_back $term->$term_now"
+    term_now=$(status_value term 2>/dev/null)
+    [ "${term_now:-0}" -ge "$term" ] || term_went_back="$term_went_back $term->$term_now"
     term=$term_now
     if [ -s "$work/violations" ]; then
-        not_ok "power cut $cut" "$(head -n 10 "$work/violations")"
+        not_ok "power cut $cut" "$(head -n 10 "$work/violations")" "the node said:" "$(tail -n 5 "$node_log")"
+        [ -z "${VXC_KEEP:-}" ] || cp --sparse=always "$work/image" "$node_log" "$work/acked" "$work/sent" "$VXC_KEEP/"
         break
     fi
 done
@@ -170,7 +171,7 @@ round_lines 1 >"$work/sent"
 : >"$work/acked.all"
 vxc map import m "$work/sent" --acked "$work/acked.all" >/dev/null 2>"$work/import.err"
 import=''
-cut_power
+cut_power "$keys_per_round"
 # A node that finds such a disk may also refuse it, which is seeing it too.
 node_try "$mount_point/data"
 if [ -n "$node_status" ]; then

@@ -1,4 +1,5 @@
 """Checks of the wire protocol; run by protocol.sh. Prints one ok / not ok line per check."""
+import atexit
 import json
 import os
 import signal
@@ -32,6 +33,7 @@ class Node:
                 break
         else:
             raise RuntimeError("vxcd did not start: see " + self.data + ".log")
+        atexit.register(self.process.kill)  # harmless once it has ended
         self.endpoint = open(os.path.join(self.data, "endpoint"), encoding="utf-8").read().strip()
 
     def kill(self):

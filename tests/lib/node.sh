@@ -129,6 +129,7 @@ node_try() {
     *' --port '*) ;;
     *) set -- --port 0 "$@" ;;
     esac
+    : >"$node_log" # here, for the child may get there later than the first look for its ready line
     # shellcheck disable=SC2086 # VXC_NODE_WRAPPER is a command with arguments, such as env A=b
     ${VXC_NODE_WRAPPER:-} vxcd --data "$data" "$@" >"$node_log" 2>&1 &
     node=$!

@@ -11,6 +11,8 @@
 
 /* ---- messages ---- */
 
+static void say(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
+
 static void say(const char *format, va_list args)
 {
     (void)fputs("vxc: ", stderr);

@@ -252,5 +252,7 @@ int vxc_run_map_import(struct vxc_cli *cli);
 int vxc_run_map_export(struct vxc_cli *cli);
 int vxc_run_lock_run(struct vxc_cli *cli);
 int vxc_run_dump_offline(struct vxc_cli *cli);
+/* One row of a dump: the name of its database, and the row as JSON. */
+void vxc_cli_dump_row(struct vxc_cli *cli, struct vxc_bytes database, struct vxc_bytes line);
 
 #endif

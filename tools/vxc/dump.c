@@ -3,7 +3,7 @@
 
 #include "tools/vxc/cli.h"
 
-static void on_row(struct vxc_cli *cli, struct vxc_bytes first, struct vxc_bytes second)
+void vxc_cli_dump_row(struct vxc_cli *cli, struct vxc_bytes first, struct vxc_bytes second)
 {
     if (cli->out.mode == VXC_OUT_TABLE) {
         vxc_out_bytes(&cli->out, vxc_slice(first.data, first.size));
@@ -35,7 +35,7 @@ static int run_dump(struct vxc_cli *cli)
                             "the log is read from files only; add --data DIR (the node may run)");
     }
     vxc_out_begin(&cli->out, columns);
-    rc = vxc_cli_pages(cli, &request, on_row);
+    rc = vxc_cli_pages(cli, &request, vxc_cli_dump_row);
     if (rc == 0 || cli->out.rows > 0) {
         vxc_out_end(&cli->out);
     }

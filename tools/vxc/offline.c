@@ -169,30 +169,19 @@ static int open_and_replay(struct offline *o)
     return rc != VXC_OK ? rc : replay(o);
 }
 
-/* One page of rows; *left counts what may still be shown. */
+/* One page of rows: the state machine counts the items of its pairs. *left counts what may be
+ * shown. */
 static int show_page(struct offline *o, struct vxc_slice rows, uint64_t *left)
 {
-    struct vxc_cli *cli = o->cli;
     struct vxc_slice database, line;
     struct vxc_list list;
 
-    if (vxc_list_read_pairs(rows, &list) != VXC_OK) {
-        return vxc_cli_fail_code(cli, VXC_EPROTO, "a page of rows cannot be read");
+    if (vxc_list_read_items(rows, &list) != VXC_OK) {
+        return vxc_cli_fail_code(o->cli, VXC_EPROTO, "a page of rows cannot be read");
     }
-    while (*left > 0 && vxc_list_next_pair(&list, &database, &line)) {
-        if (cli->out.mode == VXC_OUT_TABLE) {
-            vxc_out_bytes(&cli->out, database);
-            vxc_out_json(&cli->out, line);
-            vxc_out_end_row(&cli->out);
-        } else {
-            const bool json = cli->out.mode == VXC_OUT_JSON;
-            vxc_out_plain(&cli->out, vxc_slice_of_string(!json                ? ""
-                                                         : cli->out.rows == 0 ? "["
-                                                                              : ",\n "));
-            vxc_out_plain(&cli->out, line);
-            vxc_out_plain(&cli->out, vxc_slice_of_string(json ? "" : "\n"));
-            cli->out.rows++;
-        }
+    while (*left > 0 && vxc_list_next_item(&list, &database) && vxc_list_next_item(&list, &line)) {
+        vxc_cli_dump_row(o->cli, vxc_bytes(database.data, database.size),
+                         vxc_bytes(line.data, line.size));
         (*left)--;
     }
     return 0;

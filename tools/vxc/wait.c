@@ -11,7 +11,9 @@ bool vxc_cli_poll(struct vxc_cli *cli, int fd, int64_t timeout_ms)
     struct pollfd pollers[2];
     int64_t own;
 
-    (void)vxc_client_dispatch(cli->client); /* so that what was submitted is on its way */
+    if (vxc_client_dispatch(cli->client) > 0) { /* also sends what was submitted */
+        timeout_ms = 0; /* something happened: look at the descriptor, but do not wait */
+    }
     own = vxc_client_timeout_ms(cli->client);
     if (own >= 0 && (timeout_ms < 0 || own < timeout_ms)) {
         timeout_ms = own;

@@ -366,6 +366,12 @@ static void cluster_time_goes_on_from_the_last_stamp_after_a_restart(void **stat
     world_ready(&world);
     assert_true(vxc_fsm_stamp_ms(world.fsm) >= stamp);
     assert_true(vxc_fsm_stamp_ms(world.fsm) < stamp + 1000);
+    for (int i = 0; i < 4; i++) {
+        world_turn(&world, 500);
+    }
+    assert_int_equal(world_put(&world, &write, "k", text("w")), 0);
+    world_wait(&world, &write);
+    assert_true(vxc_fsm_stamp_ms(world.fsm) >= stamp + 2000);
     world_destroy(&world);
 }
 

@@ -71,8 +71,8 @@ static void a_command_survives_the_round_trip(void **state)
 
 static void the_encoding_is_the_documented_one(void **state)
 {
-    const uint8_t expected[] = {21, 0, 0x82, 0x03, 7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 'm',
-                                1,  0, 0,        0,    'k', 0, 0, 0, 0};
+    const uint8_t expected[] = {21, 0, 0x82, 0x03, 7, 0, 0, 0, 0,   0, 0, 0, 1,
+                                0,  0, 0,    'm',  1, 0, 0, 0, 'k', 0, 0, 0, 0};
     struct vxc_command command = {.op = VXC_OP_MAP_PUT,
                                   .namespace_id = 7,
                                   .name = text("m"),

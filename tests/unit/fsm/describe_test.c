@@ -42,8 +42,8 @@ static json_t *find(json_t *lines, const char *member, const char *name, const c
     {
         const char *found_name = json_string_value(json_object_get(line, member));
         const char *found_key = json_string_value(json_object_get(line, "key"));
-        bool same_key = key == NULL ? found_key == NULL
-                                    : found_key != NULL && strcmp(found_key, key) == 0;
+        bool same_key =
+            key == NULL ? found_key == NULL : found_key != NULL && strcmp(found_key, key) == 0;
         if (found_name != NULL && strcmp(found_name, name) == 0 && same_key) {
             return line;
         }

@@ -1,7 +1,7 @@
 /* A state machine on a real table and store in a temporary folder, driven command by command.
  *
- * Errors of the set-up end the test at once. Results are copied, so that they outlive later commands
- * until the next fixture_run() or fixture_ask(). */
+ * Errors of the set-up end the test at once. Results are copied, so that they outlive later
+ * commands until the next fixture_run() or fixture_ask(). */
 #ifndef TESTS_UNIT_FSM_FIXTURE_H
 #define TESTS_UNIT_FSM_FIXTURE_H
 
@@ -31,8 +31,8 @@ struct fixture {
     struct vxc_fsm *fsm;
     uint64_t index;
     uint64_t stamp_ms;
-    struct vxc_result result;  /* of the last command or query */
-    struct vxc_buffer kept;    /* its slices */
+    struct vxc_result result; /* of the last command or query */
+    struct vxc_buffer kept;   /* its slices */
     struct vxc_buffer entry;
     struct fixture_event events[FIXTURE_EVENTS_MAX]; /* since fixture_forget_events() */
     unsigned event_count;

@@ -1,79 +1,6 @@
-#include "model.h"
+#include "model_internal.h"
 
 #include <stdlib.h>
-
-#include "base/check.h"
-
-enum { ITEMS_MAX = 4096, STRINGS_MAX = 4096, SESSIONS_MAX = 64, REPLIES_MAX = 4096, WAITERS_MAX = 64 };
-
-struct item { /* an entry of a map or multimap, a member of a set */
-    uint16_t kind;
-    uint64_t space;
-    struct vxc_slice name, key, value;
-    uint64_t due_ms; /* 0 = never */
-};
-
-struct named { /* an object, a counter or a namespace */
-    uint16_t kind; /* enum vxc_watch_kind; 0 for namespaces */
-    uint64_t space;
-    struct vxc_slice name;
-    uint64_t value;
-};
-
-struct reply {
-    uint64_t sequence;
-    struct vxc_result result; /* strings are interned */
-};
-
-struct session {
-    uint64_t id;
-    uint64_t floor;
-    uint64_t heard_index;
-    struct reply replies[REPLIES_MAX];
-    unsigned reply_count;
-};
-
-struct waiter {
-    uint64_t session, ticket, sequence;
-    uint64_t due_ms; /* UINT64_MAX = never */
-};
-
-struct lock {
-    uint64_t space;
-    struct vxc_slice name;
-    bool created;
-    uint64_t holder, token, ticket;
-    struct waiter waiters[WAITERS_MAX];
-    unsigned waiter_count;
-};
-
-struct registration {
-    uint64_t space, session, seq;
-    struct vxc_slice address, node_id, data;
-};
-
-struct model {
-    uint64_t index, stamp_ms, next_token;
-    bool bootstrapped;
-    struct vxc_slice strings[STRINGS_MAX];
-    unsigned string_count;
-    struct item items[ITEMS_MAX];
-    unsigned item_count;
-    struct named named[ITEMS_MAX];
-    unsigned named_count;
-    struct session *sessions[SESSIONS_MAX];
-    unsigned session_count;
-    struct lock locks[SESSIONS_MAX];
-    unsigned lock_count;
-    struct registration registrations[ITEMS_MAX];
-    unsigned registration_count;
-    uint64_t ending; /* session whose end is being carried out */
-};
-
-static void must(int rv)
-{
-    vxc_check(rv == 0);
-}
 
 struct model *model_create(void)
 {
@@ -114,41 +41,10 @@ static struct vxc_slice intern(struct model *m, struct vxc_slice bytes)
     return m->strings[m->string_count++] = vxc_slice(copy, bytes.size);
 }
 
-/* ---- answers ---- */
-
-static void say_value(struct model_result *out, struct vxc_slice value)
-{
-    vxc_buffer_clear(&out->value);
-    must(vxc_buffer_reserve(&out->value, value.size + 1));
-    must(vxc_buffer_append(&out->value, value.data, value.size));
-    out->result.value = vxc_buffer_slice(&out->value);
-}
-
-static void begin_list(struct model_result *out)
-{
-    say_value(out, vxc_slice("\0\0\0\0", 4));
-}
-
-static void add_item(struct model_result *out, struct vxc_slice item)
-{
-    must(vxc_buffer_put_bytes(&out->value, item));
-    vxc_store_u32(out->value.data, vxc_load_u32(out->value.data) + 1);
-    out->result.value = vxc_buffer_slice(&out->value);
-}
-
-static void add_u64_item(struct model_result *out, uint64_t first, uint64_t second, size_t size)
-{
-    uint8_t raw[16];
-
-    vxc_store_u64(raw, first);
-    vxc_store_u64(raw + 8, second);
-    add_item(out, vxc_slice(raw, size));
-}
-
 /* ---- named things ---- */
 
-static struct named *find_named(struct model *m, uint16_t kind, uint64_t space,
-                                struct vxc_slice name)
+struct named *model_find_named(struct model *m, uint16_t kind, uint64_t space,
+                               struct vxc_slice name)
 {
     for (unsigned i = 0; i < m->named_count; i++) {
         struct named *n = &m->named[i];
@@ -162,7 +58,7 @@ static struct named *find_named(struct model *m, uint16_t kind, uint64_t space,
 /* True when it was not there. */
 static bool ensure_named(struct model *m, uint16_t kind, uint64_t space, struct vxc_slice name)
 {
-    if (find_named(m, kind, space, name) != NULL) {
+    if (model_find_named(m, kind, space, name) != NULL) {
         return false;
     }
     vxc_check(m->named_count < ITEMS_MAX);
@@ -178,17 +74,17 @@ static void drop_named(struct model *m, struct named *named)
 
 /* ---- elements ---- */
 
-static bool in_object(const struct item *item, uint16_t kind, const struct vxc_command *c)
+bool model_in_object(const struct item *item, uint16_t kind, const struct vxc_command *c)
 {
     return item->kind == kind && item->space == c->namespace_id &&
            vxc_slice_equal(item->name, c->name);
 }
 
-static struct item *find_item(struct model *m, uint16_t kind, const struct vxc_command *c)
+struct item *model_find_item(struct model *m, uint16_t kind, const struct vxc_command *c)
 {
     for (unsigned i = 0; i < m->item_count; i++) {
         struct item *item = &m->items[i];
-        if (in_object(item, kind, c) && vxc_slice_equal(item->key, c->key) &&
+        if (model_in_object(item, kind, c) && vxc_slice_equal(item->key, c->key) &&
             (kind != VXC_WATCH_MULTIMAP || vxc_slice_equal(item->value, c->value))) {
             return item;
         }
@@ -203,7 +99,7 @@ static void drop_item(struct model *m, struct item *item)
 
 static void put_item(struct model *m, uint16_t kind, const struct vxc_command *c)
 {
-    struct item *item = find_item(m, kind, c);
+    struct item *item = model_find_item(m, kind, c);
 
     (void)ensure_named(m, kind, c->namespace_id, c->name);
     if (item == NULL) {
@@ -224,7 +120,7 @@ static int64_t drop_items(struct model *m, uint16_t kind, const struct vxc_comma
     int64_t count = 0;
 
     for (unsigned i = m->item_count; i-- > 0;) {
-        if (in_object(&m->items[i], kind, c) &&
+        if (model_in_object(&m->items[i], kind, c) &&
             (!of_key || vxc_slice_equal(m->items[i].key, c->key))) {
             drop_item(m, &m->items[i]);
             count++;
@@ -243,7 +139,7 @@ static bool has_bad_ttl(const struct vxc_command *c)
 
 static void apply_map(struct model *m, const struct vxc_command *c, struct model_result *out)
 {
-    struct item *item = find_item(m, VXC_WATCH_MAP, c);
+    struct item *item = model_find_item(m, VXC_WATCH_MAP, c);
     bool want_old = (c->flags & VXC_COMMAND_WANT_OLD) != 0;
     bool put = c->op == VXC_OP_MAP_PUT || (c->op == VXC_OP_MAP_PUT_IF_ABSENT && item == NULL);
     bool remove = c->op == VXC_OP_MAP_REMOVE;
@@ -261,7 +157,7 @@ static void apply_map(struct model *m, const struct vxc_command *c, struct model
         remove = !put;
     }
     if (out->result.found && want_old) {
-        say_value(out, item->value);
+        model_say_value(out, item->value);
     }
     if (put) {
         put_item(m, VXC_WATCH_MAP, c);
@@ -273,7 +169,7 @@ static void apply_map(struct model *m, const struct vxc_command *c, struct model
 static void apply_set_or_multimap(struct model *m, uint16_t kind, const struct vxc_command *c,
                                   struct model_result *out)
 {
-    struct item *item = find_item(m, kind, c);
+    struct item *item = model_find_item(m, kind, c);
 
     switch (c->op) {
     case VXC_OP_SET_ADD:
@@ -298,7 +194,7 @@ static void apply_set_or_multimap(struct model *m, uint16_t kind, const struct v
 
 static void apply_counter(struct model *m, const struct vxc_command *c, struct model_result *out)
 {
-    struct named *counter = find_named(m, VXC_WATCH_COUNTER, c->namespace_id, c->name);
+    struct named *counter = model_find_named(m, VXC_WATCH_COUNTER, c->namespace_id, c->name);
     uint64_t old = counter == NULL ? 0 : counter->value;
     uint64_t value = old;
     bool write = true;
@@ -328,7 +224,7 @@ static void apply_counter(struct model *m, const struct vxc_command *c, struct m
     }
     if (write) {
         (void)ensure_named(m, VXC_WATCH_COUNTER, c->namespace_id, c->name);
-        find_named(m, VXC_WATCH_COUNTER, c->namespace_id, c->name)->value = value;
+        model_find_named(m, VXC_WATCH_COUNTER, c->namespace_id, c->name)->value = value;
     }
 }
 
@@ -336,7 +232,7 @@ static void apply_counter(struct model *m, const struct vxc_command *c, struct m
 static bool apply_whole(struct model *m, uint16_t kind, uint16_t create, uint16_t clear,
                         const struct vxc_command *c, struct model_result *out)
 {
-    struct named *object = find_named(m, kind, c->namespace_id, c->name);
+    struct named *object = model_find_named(m, kind, c->namespace_id, c->name);
 
     if (c->op == create) {
         out->result.found = ensure_named(m, kind, c->namespace_id, c->name);
@@ -426,7 +322,7 @@ static void apply_transaction(struct model *m, const struct vxc_command *t,
             return;
         }
     }
-    begin_list(out);
+    model_begin_list(out);
     must(vxc_list_read_head(list, &count, &rest));
     while (count-- > 0 && nested_next(&rest, t->namespace_id, &c)) {
         struct model_result nested = {0};
@@ -435,7 +331,7 @@ static void apply_transaction(struct model *m, const struct vxc_command *t,
             model_query(m, &c, &nested);
         }
         must(vxc_result_encode(&nested.result, &encoded));
-        add_item(out, vxc_buffer_slice(&encoded));
+        model_add_item(out, vxc_buffer_slice(&encoded));
         vxc_buffer_free(&encoded);
         vxc_buffer_free(&nested.value);
     }
@@ -476,7 +372,7 @@ unsigned model_session_count(const struct model *m)
 
 /* ---- locks ---- */
 
-static struct lock *find_lock(struct model *m, uint64_t space, struct vxc_slice name)
+struct lock *model_find_lock(struct model *m, uint64_t space, struct vxc_slice name)
 {
     for (unsigned i = 0; i < m->lock_count; i++) {
         if (m->locks[i].space == space && vxc_slice_equal(m->locks[i].name, name)) {
@@ -587,7 +483,7 @@ static void cancel(struct model *m, const struct vxc_command *c, struct lock *lo
 
 static void apply_lock(struct model *m, const struct vxc_command *c, struct model_result *out)
 {
-    struct lock *lock = find_lock(m, c->namespace_id, c->name);
+    struct lock *lock = model_find_lock(m, c->namespace_id, c->name);
 
     out->result.found = lock != NULL;
     switch (c->op) {
@@ -626,7 +522,7 @@ static void apply_lock(struct model *m, const struct vxc_command *c, struct mode
 
 /* ---- registrations ---- */
 
-static int64_t registrations_of(const struct model *m, const struct vxc_command *c)
+int64_t model_registrations_of(const struct model *m, const struct vxc_command *c)
 {
     int64_t count = 0;
 
@@ -669,12 +565,12 @@ static void apply_registration(struct model *m, const struct vxc_command *c,
             m->registration_count++;
             vxc_check(m->registration_count < ITEMS_MAX);
         }
-        *r = (struct registration){c->namespace_id, c->session, (uint64_t)c->a, intern(m, c->name),
-                                   intern(m, c->key), intern(m, c->value)};
+        *r = (struct registration){c->namespace_id,    c->session,        (uint64_t)c->a,
+                                   intern(m, c->name), intern(m, c->key), intern(m, c->value)};
     } else if (out->result.found) {
         drop_registration(m, at);
     }
-    out->result.number = registrations_of(m, c);
+    out->result.number = model_registrations_of(m, c);
 }
 
 /* ---- the end of a session ---- */
@@ -756,7 +652,7 @@ static void ensure_namespace(struct model *m, const struct vxc_command *c,
 {
     out->result.found = c->name.size == 0 || !ensure_named(m, 0, 0, c->name);
     if (c->name.size != 0) {
-        struct named *space = find_named(m, 0, 0, c->name);
+        struct named *space = model_find_named(m, 0, 0, c->name);
         if (!out->result.found) {
             space->value = (uint64_t)real->number;
         }
@@ -811,9 +707,10 @@ static void carry_out(struct model *m, const struct vxc_command *c, const struct
     case VXC_OP_WATCH_REMOVE:
     case VXC_OP_NODE_JOIN:
     case VXC_OP_NODE_SET_INFO:
-        out->result = *real; /* not modelled: the same in both modes and when sent again is enough */
+        out->result =
+            *real; /* not modelled: the same in both modes and when sent again is enough */
         if (real->value.data != NULL) {
-            say_value(out, real->value);
+            model_say_value(out, real->value);
         }
         break;
     default:
@@ -860,7 +757,7 @@ static int pass_gate(struct model *m, const struct vxc_command *c, struct model_
             out->result = reply->result;
             out->result.replayed = true;
             if (reply->result.value.data != NULL) {
-                say_value(out, reply->result.value);
+                model_say_value(out, reply->result.value);
             }
             return 1;
         }
@@ -902,212 +799,5 @@ void model_begin_entry(struct model *m, uint64_t index, uint64_t stamp_ms)
                 tell_waiter(m, &waiter, (struct vxc_result){.code = VXC_ETIMEOUT});
             }
         }
-    }
-}
-
-/* ---- queries ---- */
-
-static void count_items(struct model *m, uint16_t kind, const struct vxc_command *q, bool of_key,
-                        uint64_t *count, uint64_t *bytes)
-{
-    *count = *bytes = 0;
-    for (unsigned i = 0; i < m->item_count; i++) {
-        const struct item *item = &m->items[i];
-        if (in_object(item, kind, q) && (!of_key || vxc_slice_equal(item->key, q->key))) {
-            *count += 1;
-            *bytes += item->key.size + item->value.size;
-        }
-    }
-}
-
-static bool key_seen_before(struct model *m, unsigned position)
-{
-    for (unsigned i = 0; i < position; i++) {
-        const struct item *a = &m->items[i], *b = &m->items[position];
-        if (a->kind == b->kind && a->space == b->space && vxc_slice_equal(a->name, b->name) &&
-            vxc_slice_equal(a->key, b->key)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void scan(struct model *m, uint16_t kind, const struct vxc_command *q, int64_t what,
-                 struct model_result *out)
-{
-    begin_list(out);
-    for (unsigned i = 0; i < m->item_count; i++) {
-        const struct item *item = &m->items[i];
-        if (!in_object(item, kind, q) || (what == VXC_SCAN_KEYS && key_seen_before(m, i))) {
-            continue;
-        }
-        if (what != VXC_SCAN_VALUES) {
-            add_item(out, item->key);
-        }
-        if (what != VXC_SCAN_KEYS) {
-            add_item(out, item->value);
-        }
-    }
-}
-
-static void list(struct model *m, uint16_t kind, const struct vxc_command *q,
-                 struct model_result *out)
-{
-    begin_list(out);
-    for (unsigned i = 0; i < m->named_count; i++) {
-        const struct named *n = &m->named[i];
-        struct vxc_command inside = {.namespace_id = n->space, .name = n->name};
-        uint64_t count, bytes;
-        if (n->kind != kind || n->space != q->namespace_id) {
-            continue;
-        }
-        add_item(out, n->name);
-        if (kind == VXC_WATCH_COUNTER) {
-            add_u64_item(out, n->value, 0, 8);
-        } else {
-            count_items(m, kind, &inside, false, &count, &bytes);
-            add_u64_item(out, count, bytes, 16);
-        }
-    }
-}
-
-static void query_multimap(struct model *m, const struct vxc_command *q, struct model_result *out)
-{
-    uint64_t count, bytes;
-
-    begin_list(out);
-    for (unsigned i = 0; i < m->item_count; i++) {
-        const struct item *item = &m->items[i];
-        bool same_key = vxc_slice_equal(item->key, q->key);
-        bool same_value = vxc_slice_equal(item->value, q->value);
-        if (!in_object(item, VXC_WATCH_MULTIMAP, q)) {
-            continue;
-        }
-        if (q->op == VXC_OP_MULTIMAP_GET && same_key) {
-            add_item(out, item->value);
-        }
-        out->result.found |= q->op == VXC_OP_MULTIMAP_CONTAINS_VALUE   ? same_value
-                             : q->op == VXC_OP_MULTIMAP_CONTAINS_ENTRY ? same_key && same_value
-                                                                       : same_key;
-    }
-    count_items(m, VXC_WATCH_MULTIMAP, q, true, &count, &bytes);
-    out->result.number =
-        q->op == VXC_OP_MULTIMAP_KEY_SIZE || q->op == VXC_OP_MULTIMAP_GET ? (int64_t)count : 0;
-    if (q->op != VXC_OP_MULTIMAP_GET) {
-        out->result.value = vxc_slice(NULL, 0);
-    }
-}
-
-static void query_lock(struct model *m, const struct vxc_command *q, struct model_result *out)
-{
-    const struct lock *lock = find_lock(m, q->namespace_id, q->name);
-
-    if (lock != NULL && q->op == VXC_OP_LOCK_INFO) {
-        out->result.found = true;
-        out->result.token = lock->token;
-        out->result.number = lock->waiter_count;
-    } else if (lock != NULL && q->session != 0 && lock->holder == q->session) {
-        out->result.found = true;
-        out->result.token = lock->token;
-    }
-}
-
-static void query_registrations(struct model *m, const struct vxc_command *q,
-                                struct model_result *out)
-{
-    begin_list(out);
-    for (unsigned i = 0; i < m->registration_count; i++) {
-        const struct registration *r = &m->registrations[i];
-        struct vxc_buffer second = {0};
-        if (r->space != q->namespace_id || !vxc_slice_equal(r->address, q->name)) {
-            continue;
-        }
-        must(vxc_buffer_put_u64(&second, r->seq));
-        must(vxc_buffer_append(&second, r->data.data, r->data.size));
-        add_item(out, r->node_id);
-        add_item(out, vxc_buffer_slice(&second));
-        vxc_buffer_free(&second);
-    }
-    out->result.number = registrations_of(m, q);
-    out->result.found = out->result.number != 0;
-}
-
-static void query_size(struct model *m, uint16_t kind, const struct vxc_command *q,
-                       struct model_result *out)
-{
-    uint64_t count, bytes;
-
-    count_items(m, kind, q, false, &count, &bytes);
-    out->result.found = find_named(m, kind, q->namespace_id, q->name) != NULL;
-    out->result.number = (int64_t)count;
-}
-
-void model_query(struct model *m, const struct vxc_command *q, struct model_result *out)
-{
-    const struct item *item;
-    const struct named *named;
-
-    out->result = (struct vxc_result){0};
-    switch (q->op) {
-    case VXC_OP_MAP_GET:
-    case VXC_OP_MAP_CONTAINS:
-        item = find_item(m, VXC_WATCH_MAP, q);
-        out->result.found = item != NULL;
-        if (item != NULL && q->op == VXC_OP_MAP_GET) {
-            say_value(out, item->value);
-        }
-        break;
-    case VXC_OP_SET_CONTAINS:
-        out->result.found = find_item(m, VXC_WATCH_SET, q) != NULL;
-        break;
-    case VXC_OP_MAP_SIZE:
-        query_size(m, VXC_WATCH_MAP, q, out);
-        break;
-    case VXC_OP_SET_SIZE:
-        query_size(m, VXC_WATCH_SET, q, out);
-        break;
-    case VXC_OP_MULTIMAP_SIZE:
-        query_size(m, VXC_WATCH_MULTIMAP, q, out);
-        break;
-    case VXC_OP_MAP_SCAN:
-        scan(m, VXC_WATCH_MAP, q, q->a, out);
-        break;
-    case VXC_OP_SET_SCAN:
-        scan(m, VXC_WATCH_SET, q, VXC_SCAN_KEYS, out);
-        break;
-    case VXC_OP_MULTIMAP_SCAN:
-        scan(m, VXC_WATCH_MULTIMAP, q, q->a, out);
-        break;
-    case VXC_OP_MAP_LIST:
-        list(m, VXC_WATCH_MAP, q, out);
-        break;
-    case VXC_OP_SET_LIST:
-        list(m, VXC_WATCH_SET, q, out);
-        break;
-    case VXC_OP_MULTIMAP_LIST:
-        list(m, VXC_WATCH_MULTIMAP, q, out);
-        break;
-    case VXC_OP_COUNTER_LIST:
-        list(m, VXC_WATCH_COUNTER, q, out);
-        break;
-    case VXC_OP_COUNTER_GET:
-    case VXC_OP_NAMESPACE_FIND:
-        named = q->op == VXC_OP_COUNTER_GET
-                    ? find_named(m, VXC_WATCH_COUNTER, q->namespace_id, q->name)
-                    : find_named(m, 0, 0, q->name);
-        out->result.found = named != NULL || (q->op == VXC_OP_NAMESPACE_FIND && q->name.size == 0);
-        out->result.number = named == NULL ? 0 : (int64_t)named->value;
-        break;
-    case VXC_OP_LOCK_INFO:
-    case VXC_OP_LOCK_HELD:
-        query_lock(m, q, out);
-        break;
-    case VXC_OP_REGISTRATION_GET:
-        query_registrations(m, q, out);
-        break;
-    default:
-        vxc_check(q->op >= VXC_OP_MULTIMAP_GET && q->op <= VXC_OP_MULTIMAP_KEY_SIZE);
-        query_multimap(m, q, out);
-        break;
     }
 }

@@ -1,8 +1,9 @@
-/* A naive model of the replicated state, written from the documents and not from the code: flat arrays,
- * linear searches, nothing kept twice. It answers what every command and query must answer.
+/* A naive model of the replicated state, written from the documents and not from the code: flat
+ * arrays, linear searches, nothing kept twice. It answers what every command and query must answer.
  *
  * What it cannot know (numbers of namespaces, sessions and watches; members) it takes from the real
- * answer and then holds the state machine to it. Not modelled: events, limits, quota, legacy clients. */
+ * answer and then holds the state machine to it. Not modelled: events, limits, quota, legacy
+ * clients. */
 #ifndef TESTS_UNIT_FSM_MODEL_H
 #define TESTS_UNIT_FSM_MODEL_H
 

@@ -1,9 +1,10 @@
 /* Seeded random commands against two state machines and a naive model (model.h).
  *
- * One state machine runs in the fast mode: many entries per commit, commits that stay uncollected for
- * a while. The other commits after every single command. Both are dropped at random moments without
- * warning — the second also in the middle of an entry — and replay the log from what LMDB holds. All
- * must answer every command alike, also when it is sent again, and have equal digests at equal indices.
+ * One state machine runs in the fast mode: many entries per commit, commits that stay uncollected
+ * for a while. The other commits after every single command. Both are dropped at random moments
+ * without warning — the second also in the middle of an entry — and replay the log from what LMDB
+ * holds. All must answer every command alike, also when it is sent again, and have equal digests at
+ * equal indices.
  *
  * VXC_MODEL_SEED and VXC_MODEL_STEPS in the environment replay or lengthen a run. */
 #include <ftw.h>
@@ -26,20 +27,21 @@ enum {
     COMMANDS_MAX = 6,     /* per entry */
     SENT_MAX = 64,        /* commands kept to be sent again */
     STEPS_MAX = 1000000,
-    SESSIONS_MAX = 10,    /* open at a time, about */
+    SESSIONS_MAX = 10, /* open at a time, about */
 };
 
 /* ---- a node: store, table, state machine ---- */
 
 struct node {
-    bool each;        /* commits after every command */
+    bool each;          /* commits after every command */
     uint32_t lost_from; /* `each`: commits of the entry from here on are lost; UINT32_MAX none */
     char folder[64];
     struct vxc_store *store;
     struct vxc_table *table;
     struct vxc_fsm *fsm;
-    struct vxc_buffer answers; /* of the last entry: list of encoded results, replayed u8 before each */
-    uint64_t event_hash;       /* of the events of the last entry */
+    struct vxc_buffer
+        answers;         /* of the last entry: list of encoded results, replayed u8 before each */
+    uint64_t event_hash; /* of the events of the last entry */
     uint32_t event_count;
 };
 
@@ -55,9 +57,10 @@ static void hash_bytes(uint64_t *hash, const void *data, size_t size)
 static void on_event(void *data, const struct vxc_event *event)
 {
     struct node *node = data;
-    const uint64_t words[] = {(uint64_t)event->type, (uint64_t)event->kind,  event->index,
-                              event->ordinal,        event->session,         event->watch,
-                              event->ticket,         event->token,           (uint64_t)event->number};
+    const uint64_t words[] = {
+        (uint64_t)event->type, (uint64_t)event->kind, event->index,
+        event->ordinal,        event->session,        event->watch,
+        event->ticket,         event->token,          (uint64_t)event->number};
 
     uint64_t hash = 0xcbf29ce484222325ull;
 
@@ -141,8 +144,8 @@ static void node_apply(struct node *node, uint64_t index, struct vxc_slice entry
     vxc_buffer_clear(&node->answers);
     node->event_hash = 0;
     node->event_count = 0;
-    if (vxc_fsm_apply(node->fsm, index, 1, entry, skip, node->each ? after_each : NULL, node, &err) !=
-        0) {
+    if (vxc_fsm_apply(node->fsm, index, 1, entry, skip, node->each ? after_each : NULL, node,
+                      &err) != 0) {
         fail_msg("%s", err.text);
     }
 }
@@ -162,7 +165,7 @@ struct world {
     uint64_t index;     /* of the last entry */
     uint64_t stamp_ms;
     uint64_t next_sequence;
-    uint64_t spaces[3]; /* namespace ids */
+    uint64_t spaces[3];               /* namespace ids */
     struct vxc_buffer sent[SENT_MAX]; /* commands with sequences, encoded */
     unsigned sent_count;
     char long_key[2][600]; /* equal but for the last byte */
@@ -210,7 +213,8 @@ static struct vxc_slice any_value(struct world *w)
     static const char values[] = "0123456789";
     uint32_t choice = roll(w, 12);
 
-    return choice == 0 ? vxc_slice(w->long_key[1], 600) : vxc_slice(&values[choice % 4], choice % 5);
+    return choice == 0 ? vxc_slice(w->long_key[1], 600)
+                       : vxc_slice(&values[choice % 4], choice % 5);
 }
 
 /* ---- commands ---- */
@@ -218,13 +222,13 @@ static struct vxc_slice any_value(struct world *w)
 static void fill_data(struct world *w, struct vxc_command *c)
 {
     static const uint16_t ops[] = {
-        VXC_OP_MAP_PUT,       VXC_OP_MAP_PUT,       VXC_OP_MAP_PUT,        VXC_OP_MAP_PUT_IF_ABSENT,
-        VXC_OP_MAP_REMOVE,    VXC_OP_MAP_REMOVE_IF, VXC_OP_MAP_REPLACE,    VXC_OP_MAP_REPLACE_IF,
-        VXC_OP_SET_ADD,       VXC_OP_SET_ADD,       VXC_OP_SET_REMOVE,     VXC_OP_COUNTER_ADD,
-        VXC_OP_COUNTER_ADD,   VXC_OP_COUNTER_CAS,   VXC_OP_COUNTER_CREATE, VXC_OP_COUNTER_DESTROY,
+        VXC_OP_MAP_PUT,     VXC_OP_MAP_PUT,       VXC_OP_MAP_PUT,        VXC_OP_MAP_PUT_IF_ABSENT,
+        VXC_OP_MAP_REMOVE,  VXC_OP_MAP_REMOVE_IF, VXC_OP_MAP_REPLACE,    VXC_OP_MAP_REPLACE_IF,
+        VXC_OP_SET_ADD,     VXC_OP_SET_ADD,       VXC_OP_SET_REMOVE,     VXC_OP_COUNTER_ADD,
+        VXC_OP_COUNTER_ADD, VXC_OP_COUNTER_CAS,   VXC_OP_COUNTER_CREATE, VXC_OP_COUNTER_DESTROY,
     };
-    static const uint16_t whole[] = {VXC_OP_MAP_CREATE, VXC_OP_MAP_CLEAR,  VXC_OP_MAP_DESTROY,
-                                     VXC_OP_SET_CREATE, VXC_OP_SET_CLEAR,  VXC_OP_SET_DESTROY};
+    static const uint16_t whole[] = {VXC_OP_MAP_CREATE, VXC_OP_MAP_CLEAR, VXC_OP_MAP_DESTROY,
+                                     VXC_OP_SET_CREATE, VXC_OP_SET_CLEAR, VXC_OP_SET_DESTROY};
 
     c->op = one_in(w, 20) ? whole[roll(w, 6)] : ops[roll(w, 16)];
     c->name = any_name(w);
@@ -458,7 +462,8 @@ static void assert_same_answer(const struct world *w, const struct vxc_command *
     if (!same) {
         struct vxc_buffer line = {0};
         assert_int_equal(vxc_command_describe(c, &line), 0);
-        fail_msg("index %llu: %.*s\nanswer: code %d found %d replayed %d number %lld token %llu value %zu"
+        fail_msg("index %llu: %.*s\nanswer: code %d found %d replayed %d number %lld token %llu "
+                 "value %zu"
                  "\nmodel:  code %d found %d replayed %d number %lld token %llu value %zu",
                  (unsigned long long)w->index, (int)line.size, (const char *)line.data, real->code,
                  real->found, real->replayed, (long long)real->number,
@@ -483,8 +488,7 @@ static void check_entry(struct world *w, struct vxc_slice entry)
         assert_int_equal(vxc_entry_next(&rest, &bytes), 0);
         assert_int_equal(vxc_command_decode(bytes, &c), 0);
         assert_int_equal(vxc_list_next(&answers, &answer), 0);
-        assert_int_equal(
-            vxc_result_decode(vxc_slice(answer.data + 1, answer.size - 1), &real), 0);
+        assert_int_equal(vxc_result_decode(vxc_slice(answer.data + 1, answer.size - 1), &real), 0);
         real.replayed = answer.data[0] != 0;
         model_apply(w->model, &c, &real, &expected);
         assert_same_answer(w, &c, &real, &expected.result);
@@ -526,17 +530,17 @@ static void ask_all_pages(struct world *w, struct node *node, struct vxc_command
 
 static void check_lists(struct world *w, struct node *node)
 {
-    static const uint16_t ops[] = {VXC_OP_MAP_SCAN,      VXC_OP_SET_SCAN,     VXC_OP_MULTIMAP_SCAN,
-                                   VXC_OP_MAP_LIST,      VXC_OP_SET_LIST,     VXC_OP_MULTIMAP_LIST,
-                                   VXC_OP_COUNTER_LIST,  VXC_OP_MULTIMAP_GET};
+    static const uint16_t ops[] = {VXC_OP_MAP_SCAN,     VXC_OP_SET_SCAN,    VXC_OP_MULTIMAP_SCAN,
+                                   VXC_OP_MAP_LIST,     VXC_OP_SET_LIST,    VXC_OP_MULTIMAP_LIST,
+                                   VXC_OP_COUNTER_LIST, VXC_OP_MULTIMAP_GET};
     struct vxc_command q = {.op = ops[roll(w, 8)],
                             .namespace_id = w->spaces[roll(w, 3)],
                             .name = any_name(w),
                             .a = 1 + roll(w, 3)};
     bool list = q.op == VXC_OP_MAP_LIST || q.op == VXC_OP_SET_LIST ||
                 q.op == VXC_OP_MULTIMAP_LIST || q.op == VXC_OP_COUNTER_LIST;
-    bool pairs = list || (q.a == VXC_SCAN_ENTRIES && q.op != VXC_OP_SET_SCAN &&
-                          q.op != VXC_OP_MULTIMAP_GET);
+    bool pairs =
+        list || (q.a == VXC_SCAN_ENTRIES && q.op != VXC_OP_SET_SCAN && q.op != VXC_OP_MULTIMAP_GET);
     struct vxc_command model_q = q;
     struct model_result expected = {0};
     struct vxc_buffer real = {0};
@@ -554,11 +558,21 @@ static void check_lists(struct world *w, struct node *node)
 static void check_query(struct world *w, struct node *node)
 {
     static const uint16_t ops[] = {
-        VXC_OP_MAP_GET,          VXC_OP_MAP_CONTAINS,          VXC_OP_MAP_SIZE,
-        VXC_OP_SET_CONTAINS,     VXC_OP_SET_SIZE,              VXC_OP_MULTIMAP_CONTAINS_KEY,
-        VXC_OP_MULTIMAP_SIZE,    VXC_OP_MULTIMAP_CONTAINS_VALUE, VXC_OP_MULTIMAP_CONTAINS_ENTRY,
-        VXC_OP_MULTIMAP_KEY_SIZE, VXC_OP_COUNTER_GET,          VXC_OP_NAMESPACE_FIND,
-        VXC_OP_LOCK_INFO,        VXC_OP_LOCK_HELD,             VXC_OP_REGISTRATION_GET,
+        VXC_OP_MAP_GET,
+        VXC_OP_MAP_CONTAINS,
+        VXC_OP_MAP_SIZE,
+        VXC_OP_SET_CONTAINS,
+        VXC_OP_SET_SIZE,
+        VXC_OP_MULTIMAP_CONTAINS_KEY,
+        VXC_OP_MULTIMAP_SIZE,
+        VXC_OP_MULTIMAP_CONTAINS_VALUE,
+        VXC_OP_MULTIMAP_CONTAINS_ENTRY,
+        VXC_OP_MULTIMAP_KEY_SIZE,
+        VXC_OP_COUNTER_GET,
+        VXC_OP_NAMESPACE_FIND,
+        VXC_OP_LOCK_INFO,
+        VXC_OP_LOCK_HELD,
+        VXC_OP_REGISTRATION_GET,
     };
     struct vxc_command q = {.op = ops[roll(w, 15)],
                             .namespace_id = w->spaces[roll(w, 3)],
@@ -663,13 +677,13 @@ static void step(struct world *w)
     node_apply(&w->fast, w->index, vxc_buffer_slice(&record->entry), 0);
     check_entry(w, vxc_buffer_slice(&record->entry));
     node_apply(&w->each, w->index, vxc_buffer_slice(&record->entry), 0);
-    assert_true(vxc_slice_equal(vxc_buffer_slice(&w->fast.answers),
-                                vxc_buffer_slice(&w->each.answers)));
+    assert_true(
+        vxc_slice_equal(vxc_buffer_slice(&w->fast.answers), vxc_buffer_slice(&w->each.answers)));
     assert_int_equal(w->fast.event_count, w->each.event_count);
     assert_true(w->fast.event_hash == w->each.event_hash);
     assert_int_equal(vxc_fsm_time_ms(w->fast.fsm), w->stamp_ms);
-    assert_int_equal(vxc_buffer_append(&record->answers, w->fast.answers.data,
-                                       w->fast.answers.size), 0);
+    assert_int_equal(
+        vxc_buffer_append(&record->answers, w->fast.answers.data, w->fast.answers.size), 0);
     cause_trouble(w);
     check_query(w, &w->fast);
     check_query(w, one_in(w, 2) ? &w->fast : &w->each);
@@ -686,8 +700,8 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
 
 static void make_folder(struct node *node)
 {
-    /* In memory where there is such a folder: a commit per command is slow on a disk, and what a disk
-     * keeps over a power cut is not the matter here. */
+    /* In memory where there is such a folder: a commit per command is slow on a disk, and what a
+     * disk keeps over a power cut is not the matter here. */
     const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
 
     (void)snprintf(node->folder, sizeof node->folder, "%s/vxc-model-XXXXXX",

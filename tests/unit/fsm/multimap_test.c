@@ -117,10 +117,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        T(a_key_holds_several_values_each_once),
-        T(the_last_value_takes_its_key_along),
-        T(remove_key_removes_its_values_and_no_others),
-        T(keys_come_once_and_in_order),
+        T(a_key_holds_several_values_each_once),        T(the_last_value_takes_its_key_along),
+        T(remove_key_removes_its_values_and_no_others), T(keys_come_once_and_in_order),
         T(long_keys_and_values_keep_their_whole),
     };
 

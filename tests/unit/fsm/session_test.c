@@ -455,6 +455,39 @@ static void get_shows_a_session_without_its_secret(void **state)
     assert_false(r->found);
 }
 
+static void every_row_can_be_described(void **state)
+{
+    static const enum vxc_database databases[] = {VXC_DB_SESSIONS, VXC_DB_LOCKS,
+                                                  VXC_DB_NODES,    VXC_DB_REGISTRATIONS,
+                                                  VXC_DB_WATCHES,  VXC_DB_EVENTS};
+    struct harness *h = *state;
+    uint64_t session = open_session(h, "client");
+    struct vxc_buffer line = {0};
+    size_t count = 0;
+
+    (void)watch(h, session, VXC_WATCH_MEMBERS, NULL, NULL);
+    own_some_of_everything(h, session);
+    (void)add_once(h, session, 1, 0);
+    fixture_commit(&h->f);
+    for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
+        struct vxc_slice all = {NULL, 0};
+        struct vxc_slice key, body;
+        struct vxc_table_scan *scan =
+            vxc_table_scan_open(h->f.table, databases[i], all, all, false);
+        while (vxc_table_scan_next(scan, &key, &body)) {
+            vxc_buffer_clear(&line);
+            assert_int_equal(vxc_row_describe(databases[i], key, body, NULL, &line), 0);
+            assert_int_equal(line.data[0], '{');
+            assert_int_equal(line.data[line.size - 1], '}');
+            assert_null(memmem(line.data, line.size, "0123456789abcdef", 16)); /* the secret */
+            count++;
+        }
+        vxc_table_scan_close(scan);
+    }
+    assert_true(count >= 15);
+    vxc_buffer_free(&line);
+}
+
 /* ---- determinism ---- */
 
 static void act(struct harness *h, unsigned step, uint64_t session)
@@ -531,6 +564,7 @@ int main(void)
         test(a_session_with_100000_locks_ends_in_one_command),
         test(list_pages_through_all_by_id),
         test(get_shows_a_session_without_its_secret),
+        test(every_row_can_be_described),
         test(rows_do_not_depend_on_when_they_were_written),
     };
 

@@ -96,8 +96,7 @@ static void compares_choose_the_list(void **state)
     struct fixture *f = *state;
     struct list compares = {0}, then = {0}, otherwise = {0};
 
-    append(&compares,
-           compare(fixture_command(VXC_OP_MAP_GET, "m", "k", NULL), VXC_COMPARE_ABSENT));
+    append(&compares, compare(fixture_command(VXC_OP_MAP_GET, "m", "k", NULL), VXC_COMPARE_ABSENT));
     append(&then, fixture_command(VXC_OP_MAP_PUT, "m", "k", "1"));
     append(&otherwise, counter("losers", 1));
     assert_true(transact(f, &compares, &then, &otherwise)->found);

@@ -1,0 +1,229 @@
+"""Nodes, checks and fast pipelines for the integration tests that are written in Python.
+
+A test names its program and work folder on the command line (see node.sh), states its checks with
+@check, and ends with finish(). Nodes never outlive the test: they are ended by their process id.
+"""
+import atexit
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+import traceback
+import zlib
+
+import wire
+
+VXCD, WORK = sys.argv[1], sys.argv[2]
+failures = 0
+_nodes = []
+
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
+
+
+class Node:
+    """A vxcd of its own; ready when it has said so."""
+
+    def __init__(self, name, *options, descriptors=None):
+        self.data, self.options, self.process = os.path.join(WORK, name), list(options), None
+        self.descriptors = descriptors
+        _nodes.append(self)
+        self.start()
+
+    def start(self):
+        limit = (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (self.descriptors,) * 2)) \
+            if self.descriptors else None
+        started = time.monotonic()
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [VXCD, "--data", self.data, "--port", "0", *self.options],
+                stdout=subprocess.PIPE, stderr=log, text=True, preexec_fn=limit)
+        for line in self.process.stdout:
+            if "ready in" in line:
+                break
+        else:
+            raise RuntimeError("vxcd did not start, status %s: %s" % (self.process.wait(), self.log_tail()))
+        self.ready_s = time.monotonic() - started
+        self.endpoint = open(os.path.join(self.data, "endpoint"), encoding="utf-8").read().strip()
+
+    @property
+    def log_path(self):
+        return self.data + ".log"
+
+    def log_text(self):
+        return open(self.log_path, encoding="utf-8", errors="replace").read()
+
+    def log_tail(self):
+        return "\n".join(self.log_text().splitlines()[-10:])
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=30)
+        self.process.stdout.close()
+        return status
+
+    def connect(self, namespace=None, timeout=20):
+        return wire.Connection(self.endpoint, timeout=timeout, namespace=namespace)
+
+    def status(self):
+        connection = self.connect()
+        try:
+            return json.loads(connection.ask("status").value)
+        finally:
+            connection.close()
+
+    def rss_mib(self):
+        for line in open("/proc/%d/status" % self.process.pid, encoding="ascii"):
+            if line.startswith("VmRSS"):
+                return int(line.split()[1]) / 1024
+        raise RuntimeError("no VmRSS")
+
+
+def _end_nodes():
+    for node in _nodes:
+        if node.process is not None and node.process.poll() is None:
+            node.process.kill()
+            node.process.wait()
+    shutil.rmtree(WORK, ignore_errors=True)
+
+
+atexit.register(_end_nodes)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def say(good, name, detail=""):
+    global failures
+    if not good:
+        failures += 1
+    print("ok" if good else "not ok", name, flush=True)
+    if detail:
+        print("\n".join("#   " + line for line in detail.splitlines()), flush=True)
+
+
+def check(function):
+    """Runs the check now. Its name is the line; what it returns is added as figures."""
+    name = function.__name__.replace("_", " ")
+    try:
+        figures = function()
+        say(True, name + (": " + figures if figures else ""))
+    except Exception:  # noqa: BLE001 - every failure is a "not ok" line
+        detail = traceback.format_exc()
+        for node in _nodes:
+            if not node.alive():
+                detail += "\n%s has ended (%s): %s" % (node.data, node.process.returncode, node.log_tail())
+        say(False, name, detail)
+
+
+def finish():
+    sys.exit(1 if failures else 0)
+
+
+def until(condition, seconds=10, what="condition not reached"):
+    """Polls; returns what the condition gave."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, what
+        time.sleep(0.01)
+
+
+def request(name, request_id, sequence=None, floor=0, /, **fields):
+    """One request as a frame."""
+    body, flags = wire.payload(name, **fields), wire.REQUEST
+    if sequence is not None:
+        body, flags = struct.pack("<QQ", sequence, floor) + body, flags | wire.SEQUENCED
+    return wire.frame(wire.KINDS[name], body, flags, request_id)
+
+
+def map_put(map_name, key, value, request_id):
+    """request("map_put", …) by hand, for the million."""
+    rest = struct.pack("<IBBHII", 37 + len(map_name) + len(key) + len(value), 1, wire.REQUEST, 132,
+                       request_id, len(map_name))
+    rest += b"%b%b%b%b%b%b" % (map_name, struct.pack("<I", len(key)), key, struct.pack("<I", len(value)), value,
+                               b"\0" * 9)
+    return struct.pack("<I", zlib.crc32(rest)) + rest
+
+
+def pump(connection, frames, window=4000, limit=100):
+    """Sends frames while reading the replies; yields (kind, flags, request_id, payload) of each frame
+    that comes, until every request has been answered once (MORE or not). Events come too."""
+    frames, sock = iter(frames), connection.socket
+    out, inbox, asked, answered, more = b"", connection.buffer, 0, 0, True
+    end = time.monotonic() + limit
+    sock.setblocking(False)
+    try:
+        while more or out or answered < asked:
+            if more and len(out) < 65536 and asked - answered < window:
+                batch = []
+                for frame in frames:
+                    batch.append(frame)
+                    asked += 1
+                    if asked - answered >= window or len(batch) >= 512:
+                        break
+                else:
+                    more = False
+                out += b"".join(batch)
+            wait = max(0, end - time.monotonic())
+            readable, writable, _ = select.select([sock], [sock] if out else [], [], wait)
+            if not readable and not writable:
+                raise TimeoutError("%d of %d answered in %d s" % (answered, asked, limit))
+            if writable:
+                out = out[sock.send(out):]
+            if readable:
+                data = sock.recv(1 << 20)
+                if not data:
+                    raise ConnectionError("closed")
+                inbox, at = inbox + data, 0
+                while len(inbox) - at >= 16:
+                    size, _, flags, kind, request_id = struct.unpack_from("<IBBHI", inbox, at + 4)
+                    if len(inbox) - at < size:
+                        break
+                    answered += 0 if flags & wire.EVENT else 1
+                    yield kind, flags, request_id, inbox[at + 16:at + size]
+                    at += size
+                inbox = inbox[at:]
+    finally:
+        connection.buffer = inbox
+        sock.settimeout(20)
+
+
+def pages(connection, name, /, **fields):
+    """All rows of a paged request."""
+    cursor, count = None, 0
+    while True:
+        page = connection.ask(name, cursor=cursor, **fields)
+        assert page.kind_name == "page_reply", page
+        count += 1
+        yield from page.rows
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def lock_info(connection, lock):
+    value = connection.ask("lock_get", lock=lock).value
+    return None if value is None else wire.parse(wire.KINDS["lock_info"], value)
+
+
+def percentile(samples, fraction):
+    samples = sorted(samples)
+    return samples[min(len(samples) - 1, int(len(samples) * fraction))]
