@@ -231,6 +231,15 @@ def a_hundred_thousand_locks_go_with_the_expiry_of_their_session():
     return hundred_thousand_locks(expire)
 
 
+def resume(old):
+    c = node.connect("queue")
+    reply = c.ask("session_resume", session=old.session[0], secret=old.session[1], last_event_index=0)
+    assert reply.kind_name == "session_reply", reply
+    c.session, c.sequence = old.session, old.sequence
+    c.events = [event for event in c.events if event.kind_name == "event_lock"]
+    return c
+
+
 @check
 def five_thousand_waiters_of_one_lock_are_served_in_their_order():
     holder = node.connect("queue")
@@ -274,15 +283,6 @@ def five_thousand_waiters_of_one_lock_are_served_in_their_order():
         queued_s, node.ready_s, started - resumed, len(order), time.monotonic() - started)
 
 
-def resume(old):
-    c = node.connect("queue")
-    reply = c.ask("session_resume", session=old.session[0], secret=old.session[1], last_event_index=0)
-    assert reply.kind_name == "session_reply", reply
-    c.session, c.sequence = old.session, old.sequence
-    c.events = [event for event in c.events if event.kind_name == "event_lock"]
-    return c
-
-
 # ---- connections ----
 
 def latencies(connection, count=400):
@@ -292,6 +292,18 @@ def latencies(connection, count=400):
         assert connection.ask("map_put", map="latency", key=str(i), value="v").kind_name == "value_reply"
         samples.append(time.monotonic() - started)
     return percentile(samples, 0.5) * 1e3, percentile(samples, 0.99) * 1e3
+
+
+def answered(data):
+    """Kinds of the whole frames in `data`."""
+    kinds, at = [], 0
+    while len(data) - at >= 16:
+        size, _, _, kind = struct.unpack_from("<IBBH", data, at + 4)
+        if len(data) - at < size:
+            break
+        kinds.append(kind)
+        at += size
+    return kinds
 
 
 @check
@@ -336,19 +348,12 @@ def ten_thousand_connections_are_held_and_others_do_not_wait():
         "before %.2f/%.2f ms" % (connected_s, served_s, rss, held_rss, (held_rss - rss) * 1024 / count, *held, *alone)
 
 
-def answered(data):
-    """Kinds of the whole frames in `data`."""
-    kinds, at = [], 0
-    while len(data) - at >= 16:
-        size, _, _, kind = struct.unpack_from("<IBBH", data, at + 4)
-        if len(data) - at < size:
-            break
-        kinds.append(kind)
-        at += size
-    return kinds
-
-
 # ---- keys, names and values ----
+
+def order(key):
+    """Keys over 440 bytes are in the order of their first 440."""
+    return key[:440]
+
 
 @check
 def keys_names_and_values_of_every_size_survive_kill_9():
@@ -386,11 +391,6 @@ def keys_names_and_values_of_every_size_survive_kill_9():
             assert c.ask("map_get", map="values", key=key).value == value, key
         assert sum(1 for _ in pages(c, "map_scan", map="values", what=2)) == len(values)
     return "%d names x %d keys, %d values, ready in %.2f s" % (len(names), len(keys), len(values), node.ready_s)
-
-
-def order(key):
-    """Keys over 440 bytes are in the order of their first 440."""
-    return key[:440]
 
 
 @check

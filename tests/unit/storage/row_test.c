@@ -78,7 +78,7 @@ static void a_checksum_depends_on_database_key_and_body_and_where_they_meet(void
     assert_int_not_equal(sum, vxc_row_checksum(VXC_DB_COUNTERS, ab, bc));
 }
 
-/* These values are part of the format (docs/format-state.md): they must never change. */
+/* These values are part of the format (docs/format.md): they must never change. */
 static void checksums_are_those_of_the_format(void **state)
 {
     uint8_t key[8] = {0, 0, 0, 0, 0, 0, 0, 1};
