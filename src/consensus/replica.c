@@ -84,8 +84,11 @@ static void append_entries(void *data, uint64_t index, const struct vxc_engine_e
     struct vxc_log *log = replica->options.log;
     struct vxc_error err = {0};
 
-    if (index <= vxc_log_last_index(log) && vxc_log_truncate(log, index, &err) != 0) {
-        vxc_fatal("cutting the log at entry %" PRIu64 ": %s", index, err.text);
+    if (index <= vxc_log_last_index(log)) {
+        if (vxc_log_truncate(log, index, &err) != 0) {
+            vxc_fatal("cutting the log at entry %" PRIu64 ": %s", index, err.text);
+        }
+        replica->flushes = 0; /* what was in flight is no more */
     }
     for (uint32_t i = 0; i < count; i++) {
         int rv =

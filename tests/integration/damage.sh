@@ -32,6 +32,7 @@ opened_right() {
         echo "WRONG: vxc dump ended with status $status: $(tail -n 3 "$copy.dump.err")"
         return
     fi
+    : >"$copy.log"
     vxcd --data "$copy" --port 0 >"$copy.log" 2>&1 &
     pid=$!
     deadline=$(($(now_ms) + 30000))
@@ -58,7 +59,7 @@ opened_right() {
 
 refusal_right() {
     if [ "$2" -ne 6 ]; then
-        echo "WRONG: vxcd ended with status $2: $(tail -n 4 "$1.log")"
+        echo "WRONG: vxcd ended with status $2: $(grep -vE '^(vxcd|/).*[(][+]' "$1.log" | tail -n 3)"
     elif ! grep -q "$1/" "$1.log"; then
         echo "WRONG: refused without naming the file: $(tail -n 2 "$1.log")"
     elif ! grep -qE 'offset|byte|missing|size|page' "$1.log"; then
@@ -103,7 +104,8 @@ one_case() {
     else
         what=$(damage_file "$copy/$file" "$kind" "$case_seed")
     fi
-    outcome=$(opened_right "$copy")
+    outcome=$(opened_right "$copy" 2>&1 | tr '\n\t' '  ')
+    outcome=${outcome% }
     printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$(basename "$base")" "$file" "$kind" "$case_seed" "$what" "$outcome"
     if [ -n "${VXC_KEEP:-}" ] && [[ $outcome == WRONG* ]]; then
         cp -a --sparse=always "$copy" "$VXC_KEEP/"

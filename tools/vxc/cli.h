@@ -38,7 +38,7 @@ enum vxc_exit {
 
 /* X(ID, long name, letter or 0, argument or NULL, global, help) */
 #define VXC_OPTION_MAP(X)                                                                          \
-    X(ENDPOINTS, "endpoints", 'e', "HOST:PORT[,…]", true, "where the cluster is")                  \
+    X(ENDPOINTS, "endpoints", 'e', "HOST:PORT,...", true, "where the cluster is")                  \
     X(OUTPUT, "output", 'o', "FORMAT", true, "table, json, jsonl or raw")                          \
     X(TIMEOUT, "timeout", 0, "TIME", true,                                                         \
       "longest wait for an answer: 500ms, 2s, 1m; default 5s")                                     \

@@ -76,7 +76,8 @@ static void begin_table(struct vxc_out *out)
         const bool last = out->columns[i + 1] == NULL;
         struct libscols_column *column = scols_table_new_column(
             out->table, heading, last ? 0.5 : 1, terminal && last ? SCOLS_FL_TRUNC : 0);
-        if (column == NULL) {
+        /* What cannot be printed is escaped before; the library shall not escape the escapes. */
+        if (column == NULL || scols_column_set_safechars(column, "\\") != 0) {
             vxc_fatal("out of memory for the output");
         }
     }

@@ -120,7 +120,7 @@ static int show_value(struct vxc_cli *cli, const struct vxc_reply *reply)
     if (!reply->found) {
         return VXC_EXIT_FALSE;
     }
-    if (vxc_cli_has(cli, VXC_OPTION_FILE)) {
+    if (vxc_cli_has(cli, VXC_OPTION_FILE) && strchr(cli->command->fields, 'v') == NULL) {
         return write_file(cli, cli->value[VXC_OPTION_FILE], reply->value);
     }
     show_bare(cli, "value", reply->value);
@@ -188,7 +188,7 @@ static void show_counter(struct vxc_cli *cli, const struct vxc_reply *reply)
 static int show_old(struct vxc_cli *cli, const struct vxc_reply *reply)
 {
     if (vxc_cli_has(cli, VXC_OPTION_OLD)) {
-        return show_value(cli, reply);
+        return reply->found ? show_value(cli, reply) : VXC_EXIT_DONE; /* done, nothing was there */
     }
     show_done(cli, reply);
     return VXC_EXIT_DONE;

@@ -402,6 +402,35 @@ static void idle_state_reaches_the_store_within_the_freeze_age(void **state)
     world_destroy(&world);
 }
 
+static void much_at_once_is_frozen_by_size_without_waiting_for_age(void **state)
+{
+    enum { VALUE = 1000 * 1000, COUNT = 80 };
+    static uint8_t value[VALUE];
+    struct world world;
+    struct vxc_replica_status status;
+    uint64_t before;
+    char key[32];
+
+    (void)state;
+    begin(&world,
+          &(struct world_options){.seed = 8, .synchronous = true, .segment_size = 64 * VXC_MIB});
+    vxc_replica_settle(world.replica);
+    before = vxc_store_meta(world.store)->applied_index;
+    for (int i = 0; i < COUNT; i++) {
+        struct write write;
+
+        (void)snprintf(key, sizeof key, "k%d", i);
+        assert_int_equal(world_put(&world, &write, key, vxc_slice(value, VALUE)), 0);
+        while (!write.done) {
+            world_turn(&world, 0);
+        }
+    }
+    vxc_replica_status(world.replica, &status);
+    assert_true(status.lmdb_applied_index > before);
+    assert_true(status.lmdb_applied_index < status.applied_index);
+    world_destroy(&world);
+}
+
 static void settled_state_is_in_the_store(void **state)
 {
     struct world world;
@@ -844,6 +873,7 @@ int main(void)
         cmocka_unit_test(stopped_process_does_not_make_time_jump),
         cmocka_unit_test(cluster_time_goes_on_from_the_last_stamp_after_a_restart),
         cmocka_unit_test(idle_state_reaches_the_store_within_the_freeze_age),
+        cmocka_unit_test(much_at_once_is_frozen_by_size_without_waiting_for_age),
         cmocka_unit_test(settled_state_is_in_the_store),
         cmocka_unit_test(clean_stop_leaves_nothing_to_replay),
         cmocka_unit_test(log_is_dropped_behind_the_synced_state_and_restarts_work),
