@@ -97,10 +97,13 @@ static int spare_make(struct prepare_job *p, struct log_spare *made)
     if (rv == 0) {
         rv = vxc_disk_allocate(made->fd, p->size, &made->reserved);
     }
+    if (rv != 0) {
+        return rv; /* errno is still that of the failed reservation */
+    }
     made->size = p->size;
     made->zeroed_end =
         vxc_disk_next_hole(made->fd, 0, p->size) / VXC_LOG_BLOCK_SIZE * VXC_LOG_BLOCK_SIZE;
-    if (rv == 0 && made->zeroed_end < least(p->size, LOG_ZERO_FIRST)) {
+    if (made->zeroed_end < least(p->size, LOG_ZERO_FIRST)) {
         uint64_t to = least(p->size, LOG_ZERO_FIRST);
         rv = vxc_disk_zero(made->fd, made->zeroed_end, to);
         made->zeroed_end = to;

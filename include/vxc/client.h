@@ -435,10 +435,11 @@ struct vxc_server {
 };
 
 /* Makes sure of a connection (within the client's timeout) and tells who is at the other end; NULL
- * when only the connection matters. VXC_ECLOSED: never reached, vxc_client_message() says why. */
+ * when only the connection matters. VXC_ECLOSED: never reached; VXC_ETIMEOUT: reached, but no
+ * answer. */
 int vxc_client_connect(struct vxc_client *client, struct vxc_server *server);
 
-/* True when a server has answered this client at least once. */
+/* True when some server has accepted a connection of this client. */
 bool vxc_client_reached(const struct vxc_client *client);
 /* How long ago the server last said anything; -1 = never. A client pings, so a session's lease is
  * in danger when this nears it. */

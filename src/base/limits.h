@@ -64,7 +64,7 @@
 #define VXC_LOCK_WAITERS_MAX           65536u          /* per lock */
 #define VXC_EVENT_HISTORY_BYTES        (64u * VXC_MIB) /* data-watch events kept for resuming sessions */
 #define VXC_REAP_ROWS_PER_ENTRY        1000u /* due rows reaped at the head of one entry */
-#define VXC_STAMP_STEP_MS_MAX          1000u /* cluster time moves at most this per stamp */
+#define VXC_STAMP_STEP_MS_MAX          1000u /* cluster time moves at most this per look at the clock */
 
 /* ---- connections ---- */
 #define VXC_CONNECTIONS_MAX            16384u /* below the usual descriptor limit of 20,000 */

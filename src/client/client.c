@@ -221,6 +221,7 @@ static void finish_connect(struct vxc_client *client)
         return;
     }
     client->connecting = false;
+    client->reached = true;
     vxc_core_on_connected(client->core, now_ms(client));
 }
 
@@ -246,7 +247,6 @@ static bool read_socket(struct vxc_client *client)
             return false;
         }
         if (vxc_core_state(client->core) == VXC_CORE_READY) {
-            client->reached = true;
             client->failures = 0;
         }
         if ((size_t)got < READ_SIZE) {
@@ -471,7 +471,20 @@ static void on_session_done(void *data, int code, const char *text)
     (void)snprintf(call->text, sizeof call->text, "%s", text);
 }
 
-/* Waits until *done or the client's timeout is over: then VXC_ECLOSED or VXC_ETIMEOUT. */
+/* Nothing came by the deadline: VXC_ECLOSED when no server was ever reached, else VXC_ETIMEOUT. */
+static int no_answer(struct vxc_client *client)
+{
+    if (client->reached) {
+        return vxc_error_set(&client->error, VXC_ETIMEOUT, "%s: no answer in time",
+                             client->endpoint_text);
+    }
+    client->error.code = VXC_ECLOSED;
+    return client->error.text[0] != '\0'
+               ? VXC_ECLOSED
+               : vxc_error_set(&client->error, VXC_ECLOSED, "%s: no answer to the connection",
+                               client->endpoint_text);
+}
+
 static int wait_until_done(struct vxc_client *client, const bool *done)
 {
     const uint64_t deadline = now_ms(client) + client->timeout_ms;
@@ -479,12 +492,7 @@ static int wait_until_done(struct vxc_client *client, const bool *done)
     while (!*done) {
         const uint64_t now = now_ms(client);
         if (now >= deadline) {
-            return client->reached
-                       ? vxc_error_set(&client->error, VXC_ETIMEOUT, "%s: no answer in time",
-                                       client->endpoint_text)
-                       : vxc_error_set(&client->error, VXC_ECLOSED, "%s",
-                                       client->error.text[0] != '\0' ? client->error.text
-                                                                     : "no answer");
+            return no_answer(client);
         }
         (void)vxc_client_wait(client, (int64_t)(deadline - now));
     }
@@ -570,9 +578,7 @@ int vxc_client_connect(struct vxc_client *client, struct vxc_server *server)
     while (vxc_core_state(client->core) != VXC_CORE_READY) {
         const uint64_t now = now_ms(client);
         if (now >= deadline) {
-            return vxc_error_set(&client->error, VXC_ECLOSED, "%s: %s", client->endpoint_text,
-                                 client->error.text[0] != '\0' ? client->error.text
-                                                               : "no answer in time");
+            return no_answer(client);
         }
         (void)vxc_client_wait(client, (int64_t)(deadline - now));
     }
@@ -589,7 +595,8 @@ bool vxc_client_reached(const struct vxc_client *client)
 
 int64_t vxc_client_silence_ms(const struct vxc_client *client)
 {
-    return client->reached ? (int64_t)(now_ms(client) - vxc_core_heard_ms(client->core)) : -1;
+    const uint64_t heard_ms = vxc_core_heard_ms(client->core);
+    return heard_ms == 0 ? -1 : (int64_t)(now_ms(client) - heard_ms);
 }
 
 const char *vxc_client_endpoint(const struct vxc_client *client)

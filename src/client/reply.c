@@ -5,7 +5,8 @@ enum rows_shape { ROWS_ITEMS = 1, ROWS_PAIRS = 2, ROWS_MESSAGES = 3 };
 
 static struct vxc_rows rows_of(struct vxc_list list, enum rows_shape shape)
 {
-    return (struct vxc_rows){.count = list.count, .shape = (int)shape, .rest = vxc_bytes_of(list.raw)};
+    return (struct vxc_rows){
+        .count = list.count, .shape = (int)shape, .rest = vxc_bytes_of(list.raw)};
 }
 
 static struct vxc_list list_of(const struct vxc_rows *rows)

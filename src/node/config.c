@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { KIND_TEXT, KIND_NUMBER, KIND_APPLY, KIND_LEVEL };
+enum kind { KIND_TEXT, KIND_ADDRESS, KIND_NUMBER, KIND_APPLY, KIND_LEVEL };
 
 /* Where a value may come from besides the flag. */
 enum origin { FLAG_ONLY = 0, ENV_AND_FILE = 1 };
@@ -30,7 +30,7 @@ struct option {
 static const struct option options[] = {
     {"data", "DIR", KIND_TEXT, ENV_AND_FILE, AT(data), 0, 0, "./vxc-data",
      "data directory of this node"},
-    {"host", "ADDRESS", KIND_TEXT, ENV_AND_FILE, AT(host), 0, 0, "127.0.0.1",
+    {"host", "ADDRESS", KIND_ADDRESS, ENV_AND_FILE, AT(host), 0, 0, "127.0.0.1",
      "numeric address to listen on"},
     {"port", "PORT", KIND_NUMBER, ENV_AND_FILE, AT(port), 0, 65535, "0",
      "port for clients and peers; 0 = any free one, printed and written to DIR/endpoint"},
@@ -130,12 +130,28 @@ static int set_number(uint64_t *out, const struct option *o, const char *where, 
     return 0;
 }
 
+static bool is_numeric_address(const char *host)
+{
+    struct in_addr four;
+    struct in6_addr six;
+
+    return inet_pton(AF_INET, host, &four) == 1 || inet_pton(AF_INET6, host, &six) == 1;
+}
+
 static int set_option(struct vxc_config *config, const struct option *o, const char *where,
                       const char *value, struct vxc_error *err)
 {
     char *at = (char *)config + o->offset;
 
     switch (o->kind) {
+    case KIND_ADDRESS:
+        if (!is_numeric_address(value)) {
+            return vxc_error_set(err, VXC_EINVAL,
+                                 "%s: \"%s\" is not a numeric IPv4 or IPv6 address, such as "
+                                 "127.0.0.1",
+                                 where, value);
+        }
+        /* fall through */
     case KIND_TEXT:
         if (strlen(value) >= VXC_CONFIG_TEXT_MAX) {
             return vxc_error_set(err, VXC_EINVAL, "%s: longer than %d bytes", where,
@@ -304,15 +320,6 @@ static bool is_loopback(const char *host)
 
 static int check_address(struct vxc_config *config, struct vxc_error *err)
 {
-    struct in_addr four;
-    struct in6_addr six;
-
-    if (inet_pton(AF_INET, config->host, &four) != 1 &&
-        inet_pton(AF_INET6, config->host, &six) != 1) {
-        return vxc_error_set(err, VXC_EINVAL,
-                             "host \"%s\" is not a numeric IPv4 or IPv6 address, such as 127.0.0.1",
-                             config->host);
-    }
     if (is_loopback(config->host)) {
         return 0;
     }

@@ -23,13 +23,17 @@ void vxc_identity_path(const struct vxc_identity *identity, const char *name, ch
 
 static int failed(struct vxc_error *err, const char *what, const char *path)
 {
-    int code = vxc_error_from_errno(errno);
-    const char *todo = code == VXC_ENOSPC ? "; make room or choose another --data"
-                       : code == VXC_EREADONLY
-                           ? "; make it writable for this user or choose another --data"
-                           : "";
+    /* a path that cannot be is a mistake of the configuration, not of the disk */
+    int code = errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG || errno == ELOOP
+                   ? VXC_EINVAL
+                   : vxc_error_from_errno(errno);
+    const char *advice =
+        code == VXC_ENOSPC      ? "; make room or choose another --data"
+        : code == VXC_EREADONLY ? "; make it writable for this user or choose another --data"
+        : code == VXC_EINVAL ? "; --data names a directory, or a new one in a directory that exists"
+                             : "";
 
-    return vxc_error_set(err, code, "%s %s: %s%s", what, path, strerror(errno), todo);
+    return vxc_error_set(err, code, "%s %s: %s%s", what, path, strerror(errno), advice);
 }
 
 /* Writes a small file so that it is there whole or not at all, also after a power cut. */

@@ -194,7 +194,9 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
     }
     n->recovered_index = vxc_fsm_applied_index(n->fsm);
     vxc_gateway_on_role(n->gateway);
-    return 0;
+    /* a vote of another cluster beside this state is somebody else's */
+    return vxc_vote_bind(n->vote, vxc_load_u64(vxc_fsm_cluster_id(n->fsm)),
+                         vxc_load_u64(vxc_fsm_cluster_id(n->fsm) + 8), err);
 }
 
 static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)

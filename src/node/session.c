@@ -38,7 +38,8 @@ static void answer_namespace(struct vxc_caller *caller, const struct vxc_request
 }
 
 /* hello and use_namespace: the namespace exists in the state before the answer. One that is there
- * already needs no place in the log, unless earlier requests of this connection still wait for theirs. */
+ * already needs no place in the log, unless earlier requests of this connection still wait for
+ * theirs. */
 static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
 {
     struct vxc_gateway *g = r->caller->gateway;

@@ -107,8 +107,9 @@ static int run_bench(struct vxc_cli *cli)
     if (rc != 0) {
         return rc;
     }
-    if (vxc_client_connect(cli->client, NULL) != VXC_OK) {
-        return vxc_cli_fail_code(cli, VXC_ECLOSED, vxc_client_message(cli->client));
+    rc = vxc_client_connect(cli->client, NULL);
+    if (rc != VXC_OK) {
+        return vxc_cli_fail_code(cli, rc, vxc_client_message(cli->client));
     }
     options.endpoint = vxc_client_endpoint(cli->client);
     rc = vxc_load_run(&options, &result, &err);

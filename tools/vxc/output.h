@@ -5,7 +5,7 @@
  *     … vxc_out_bytes(out, key); vxc_out_bytes(out, value); vxc_out_end_row(out); …
  *     vxc_out_end(out);
  *
- *   table  a heading and aligned columns; what cannot be printed is escaped as \xNN
+ *   table  a heading and aligned columns; what cannot be printed is escaped as \NN
  *   json   [{"key":"a","value":"b"},…]; bytes that are not UTF-8 as "key64": base64
  *   jsonl  one such object per line
  *   raw    the bytes themselves, fields with a tab between, a newline after each row

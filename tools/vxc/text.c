@@ -83,7 +83,7 @@ int vxc_text_escape(struct vxc_buffer *out, struct vxc_slice bytes)
             size = size == 0 ? 1 : size;
             rc = VXC_OK;
             for (size_t i = 0; rc == VXC_OK && i < size; i++) {
-                const int n = snprintf(hex, sizeof hex, "\\x%02x", p[i]);
+                const int n = snprintf(hex, sizeof hex, "\\%02x", p[i]);
                 rc = vxc_buffer_append(out, hex, (size_t)n);
             }
         } else {

@@ -21,7 +21,8 @@ int vxc_text_base64(struct vxc_buffer *out, struct vxc_slice bytes);
 /* RFC 4648 with padding; VXC_EINVAL for anything else. */
 int vxc_text_base64_decode(struct vxc_slice text, struct vxc_buffer *out);
 
-/* Appends the bytes with everything that is not printable as \xNN: for tables and messages. */
+/* Appends the bytes with everything that is not printable as \NN, as mdb_dump -p does: for tables
+ * and messages. */
 int vxc_text_escape(struct vxc_buffer *out, struct vxc_slice bytes);
 
 /* "500ms", "2s", "1m", "1h" → milliseconds, at least 1. */

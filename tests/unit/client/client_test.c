@@ -72,8 +72,10 @@ static void a_server_that_never_answers_costs_no_more_than_the_timeout(void **st
 
     (void)state;
     client = client_of(endpoint, 100);
-    assert_true(vxc_client_call(client, &put, &reply) < 0);
-    assert_false(vxc_client_reached(client));
+    assert_int_equal(vxc_client_call(client, &put, &reply), VXC_ETIMEOUT);
+    assert_true(vxc_client_reached(client));
+    assert_int_equal(vxc_client_connect(client, NULL), VXC_ETIMEOUT);
+    assert_int_equal(vxc_client_silence_ms(client), -1);
     vxc_client_free(client);
     (void)close(fd);
 }

@@ -301,6 +301,52 @@ static void log_without_space_at_the_start_delays_readiness(void **state)
     world_destroy(&world);
 }
 
+static void store_without_space_takes_removals_and_loses_nothing(void **state)
+{
+    static uint8_t value[64 * 1024];
+    struct world world;
+    struct write write;
+    struct vxc_replica_status status;
+    struct vxc_slice got;
+    char key[32];
+    int acknowledged = 0;
+    int rv;
+
+    (void)state;
+    begin(&world, &(struct world_options){.seed = 5, .map_size = 4 * VXC_MIB});
+    for (;;) {
+        (void)snprintf(key, sizeof key, "k%d", acknowledged);
+        rv = world_put(&world, &write, key, vxc_slice(value, sizeof value));
+        if (rv != 0) {
+            break;
+        }
+        world_wait(&world, &write);
+        assert_int_equal(write.code, 0); /* it is in the log: acknowledged in earnest */
+        assert_true(++acknowledged < 2000);
+        world_turn(&world, 20);
+    }
+    assert_int_equal(rv, VXC_ENOSPC);
+    vxc_replica_status(world.replica, &status);
+    assert_true(status.no_space);
+    assert_int_equal(world_remove(&world, &write, "k0"), 0);
+    world_wait(&world, &write);
+    assert_true(write.found);
+    assert_int_equal(vxc_replica_read(world.replica), 0); /* and reads go on */
+    world_stop(&world);                                   /* does not wait for space */
+    world.options.map_size = 0;
+    assert_int_equal(world_start(&world), 0);
+    world_ready(&world);
+    assert_false(world_get(&world, "k0", &got));
+    for (int i = 1; i < acknowledged; i++) {
+        (void)snprintf(key, sizeof key, "k%d", i);
+        assert_true(world_get(&world, key, &got));
+    }
+    assert_int_equal(world_put(&world, &write, "again", text("v")), 0);
+    world_wait(&world, &write);
+    assert_int_equal(write.code, 0);
+    world_destroy(&world);
+}
+
 /* ---- time ---- */
 
 static void idle_primary_reaps_what_falls_due(void **state)
@@ -869,6 +915,7 @@ int main(void)
         cmocka_unit_test(stop_answers_unknown_for_what_is_still_on_its_way),
         cmocka_unit_test(log_without_space_refuses_and_recovers),
         cmocka_unit_test(log_without_space_at_the_start_delays_readiness),
+        cmocka_unit_test(store_without_space_takes_removals_and_loses_nothing),
         cmocka_unit_test(idle_primary_reaps_what_falls_due),
         cmocka_unit_test(stopped_process_does_not_make_time_jump),
         cmocka_unit_test(cluster_time_goes_on_from_the_last_stamp_after_a_restart),

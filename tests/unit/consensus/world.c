@@ -126,8 +126,9 @@ static void open_parts(struct world *world, struct vxc_vote *vote)
                                   .segment_size = world->options.segment_size == 0
                                                       ? SEGMENT_SIZE
                                                       : world->options.segment_size};
-    struct vxc_store_options store = {.map_size = 1ull << 32,
-                                      .synchronous = world->options.synchronous};
+    struct vxc_store_options store = {
+        .map_size = world->options.map_size == 0 ? 1ull << 32 : world->options.map_size,
+        .synchronous = world->options.synchronous};
     char *state = path_in(world->folder, "state");
     char *entries = path_in(world->folder, "log");
     const char *const make[] = {"mkdir", "-p", world->folder, NULL};
@@ -318,6 +319,14 @@ int world_put_ttl(struct world *world, struct write *write, const char *key, con
                                   .name = vxc_slice_of_string("m"),
                                   .key = vxc_slice_of_string(key),
                                   .value = vxc_slice_of_string(value)};
+
+    return propose(world, write, &command);
+}
+
+int world_remove(struct world *world, struct write *write, const char *key)
+{
+    struct vxc_command command = {
+        .op = VXC_OP_MAP_REMOVE, .name = vxc_slice_of_string("m"), .key = vxc_slice_of_string(key)};
 
     return propose(world, write, &command);
 }

@@ -15,6 +15,7 @@ struct world_options {
     bool synchronous; /* commits of the store run in the caller */
     bool lockstep;    /* every write is durable at the end of its turn: the same run each time */
     uint64_t segment_size; /* of the log; 0 = 1 MiB */
+    uint64_t map_size;     /* of the store; 0 = 4 GiB */
 };
 
 struct world {
@@ -72,6 +73,7 @@ uint64_t random_number(uint64_t *state, uint64_t below);
 int world_put(struct world *world, struct write *write, const char *key, struct vxc_slice value);
 int world_put_ttl(struct world *world, struct write *write, const char *key, const char *value,
                   int64_t ttl_ms);
+int world_remove(struct world *world, struct write *write, const char *key);
 int world_add(struct world *world, struct write *write, const char *counter, int64_t delta);
 /* The applied value, false when there is none. */
 bool world_get(struct world *world, const char *key, struct vxc_slice *value);
