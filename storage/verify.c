@@ -215,6 +215,22 @@ struct verdict {
 };
 
 /* The verdict goes through a pipe between two images of the same program: raw bytes are fine. */
+/* Closes every descriptor but the standard ones, fd and out. The node's lock above all: an flock is
+ * shared with a child, and would outlive a node that is killed while its state is being walked. */
+static void close_others(int fd, int out)
+{
+    const unsigned low = (unsigned)(fd < out ? fd : out);
+    const unsigned high = (unsigned)(fd < out ? out : fd);
+
+    if (low > 3) {
+        (void)close_range(3, low - 1, 0);
+    }
+    if (high > low + 1) {
+        (void)close_range(low + 1, high - 1, 0);
+    }
+    (void)close_range(high + 1, ~0u, 0);
+}
+
 static _Noreturn void run_child(int fd, int out, const char *path, pid_t parent)
 {
     static const int deadly[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGTERM, SIGINT};
@@ -222,6 +238,7 @@ static _Noreturn void run_child(int fd, int out, const char *path, pid_t parent)
     const uint8_t *p = (const uint8_t *)&verdict;
     size_t left = sizeof verdict;
 
+    close_others(fd, out);
     for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
         (void)signal(deadly[i], SIG_DFL); /* the parent's handlers are not meant for this process */
     }

@@ -77,6 +77,10 @@
 #define VXC_CONN_FRAME_MS              30000u /* to complete a frame once begun */
 #define VXC_NODE_INFLIGHT_BYTES_MAX                                                                \
     (256ull * VXC_MIB) /* request bytes waiting on all connections */
+#define VXC_NODE_DEFERRED_BYTES_MAX                                                                \
+    (64ull * VXC_MIB) /* of reads whose client must first take earlier replies */
+#define VXC_NODE_HELD_BYTES_MAX                                                                    \
+    (512ull * VXC_MIB) /* unfinished frames + unread replies of all; then the stuck are cut */
 
 /* ---- options of the daemon ---- */
 #define VXC_TIMEOUT_MS_DEFAULT          20000u /* VERTX_CLUSTER_TIMEOUT */

@@ -168,6 +168,7 @@ void vxc_core_forget_session(struct vxc_core *core)
     core->session = (struct core_session){.name = name};
     if (core->state == VXC_CORE_SESSION) {
         core->state = VXC_CORE_READY; /* a late answer is one to nobody */
+        core->next_due_ms = 0;        /* what waited for the session goes at the next tick */
     }
 }
 

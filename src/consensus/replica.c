@@ -313,7 +313,7 @@ static void observe(struct vxc_replica *replica)
 static void propose_bootstrap(struct vxc_replica *replica)
 {
     const struct vxc_clock *clock = replica->options.clock;
-    uint8_t cluster_id[16];
+    uint8_t cluster_id[16] = {0};
     struct vxc_command command = {.op = VXC_OP_BOOTSTRAP,
                                   .value = vxc_slice(cluster_id, sizeof cluster_id)};
 

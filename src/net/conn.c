@@ -32,12 +32,46 @@ uint64_t vxc_conn_last_heard_ms(const struct vxc_conn *conn)
 
 struct vxc_buffer *vxc_conn_out(struct vxc_conn *conn)
 {
-    return &conn->out;
+    return conn->closing ? NULL : &conn->out;
+}
+
+bool vxc_conn_is_choked(const struct vxc_conn *conn)
+{
+    return conn->choked;
+}
+
+bool vxc_conn_is_read(const struct vxc_conn *conn)
+{
+    return conn->reading;
 }
 
 uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn)
 {
     return conn->out.size + (conn->writing ? conn->sending.size : 0);
+}
+
+/* ---- what it holds ---- */
+
+/* Brings the listener's sum up to date after the buffers of a connection changed. */
+static void count_held(struct vxc_conn *conn)
+{
+    struct vxc_listener *l = conn->listener;
+    uint64_t held =
+        conn->closing ? 0 : conn->pending.size - conn->pending_at + vxc_conn_outbound_bytes(conn);
+
+    l->held_bytes = l->held_bytes - conn->held_bytes + held;
+    conn->held_bytes = held;
+    if (l->held_bytes > VXC_NODE_HELD_BYTES_MAX) {
+        vxc_listener_bound_held(l);
+    }
+}
+
+uint64_t vxc_conn_stuck_since_ms(const struct vxc_conn *conn)
+{
+    uint64_t waiting = conn->waiting_since_ms == 0 ? UINT64_MAX : conn->waiting_since_ms;
+    uint64_t writing = conn->writing ? conn->writing_since_ms : UINT64_MAX;
+
+    return waiting < writing ? waiting : writing;
 }
 
 /* ---- the end ---- */
@@ -95,7 +129,23 @@ static void close_now(struct vxc_conn *conn)
     if (conn->next != NULL) {
         conn->next->previous = conn->previous;
     }
+    vxc_buffer_free(&conn->out); /* it may be large, and nobody will read it */
+    count_held(conn);
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
+}
+
+static void keep_reason(struct vxc_conn *conn, int code, const char *reason)
+{
+    conn->close_code = code;
+    (void)snprintf(conn->close_reason, sizeof conn->close_reason, "%s", reason);
+}
+
+void vxc_conn_abort(struct vxc_conn *conn, int code, const char *reason)
+{
+    if (!conn->closing) {
+        keep_reason(conn, code, reason);
+        close_now(conn);
+    }
 }
 
 void vxc_conn_cut(struct vxc_conn *conn, int code, const char *reason, bool flush)
@@ -103,8 +153,7 @@ void vxc_conn_cut(struct vxc_conn *conn, int code, const char *reason, bool flus
     if (conn->closing || conn->cut_after_flush) {
         return;
     }
-    conn->close_code = code;
-    (void)snprintf(conn->close_reason, sizeof conn->close_reason, "%s", reason);
+    keep_reason(conn, code, reason);
     if (flush && vxc_conn_outbound_bytes(conn) > 0) {
         conn->cut_after_flush = true;
         vxc_conn_update_reading(conn);
@@ -116,17 +165,21 @@ void vxc_conn_cut(struct vxc_conn *conn, int code, const char *reason, bool flus
 
 /* ---- writing ---- */
 
+static void enqueue_resumed(struct vxc_conn *conn);
+
 static void after_flush(struct vxc_conn *conn)
 {
     if (conn->out.capacity > KEEP_BUFFER_MAX * 16) {
-        vxc_buffer_free(&conn->out); /* a burst is over; idle connections stay small */
+        vxc_buffer_free(&conn->out); /* a burst is over; the sweep takes smaller ones */
+    }
+    count_held(conn);
+    if (conn->closing) {
+        return;
     }
     if (conn->choked && vxc_conn_outbound_bytes(conn) <= VXC_CONN_CHOKE_BYTES / 2) {
         conn->choked = false;
-        if (!conn->paused) {
-            conn->paused = true; /* so that resume hands out what waits */
-            vxc_conn_resume(conn);
-        }
+        conn->room = true;
+        enqueue_resumed(conn);
     }
     if (conn->cut_after_flush && vxc_conn_outbound_bytes(conn) == 0) {
         close_now(conn);
@@ -149,6 +202,7 @@ static void on_written(uv_write_t *request, int status)
         vxc_conn_cut(conn, VXC_ECLOSED, uv_strerror(status), false);
         return;
     }
+    count_held(conn);
     vxc_conn_flush(conn);
 }
 
@@ -167,8 +221,7 @@ void vxc_conn_flush(struct vxc_conn *conn)
     buf = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.size);
     sent = uv_try_write((uv_stream_t *)&conn->tcp, &buf, 1);
     if (sent < 0 && sent != UV_EAGAIN) {
-        conn->cut_after_flush = false;
-        vxc_conn_cut(conn, VXC_ECLOSED, uv_strerror(sent), false);
+        vxc_conn_abort(conn, VXC_ECLOSED, uv_strerror(sent));
         return;
     }
     if (sent == (int)conn->out.size) {
@@ -191,8 +244,7 @@ void vxc_conn_flush(struct vxc_conn *conn)
     if (sent != 0) {
         conn->writing = false;
         vxc_buffer_clear(&conn->sending);
-        conn->cut_after_flush = false;
-        vxc_conn_cut(conn, VXC_ECLOSED, uv_strerror(sent), false);
+        vxc_conn_abort(conn, VXC_ECLOSED, uv_strerror(sent));
     }
 }
 
@@ -204,15 +256,15 @@ void vxc_conn_touch(struct vxc_conn *conn)
         return;
     }
     if (outbound > VXC_CONN_OUTBOUND_BYTES_MAX) {
-        conn->cut_after_flush = false;
-        vxc_conn_cut(conn, VXC_ELIMIT, "slow reader: too many unread replies", false);
+        vxc_conn_abort(conn, VXC_ELIMIT, "slow reader: too many unread replies");
         return;
     }
+    count_held(conn);
     if (outbound > VXC_CONN_CHOKE_BYTES && !conn->choked) {
         conn->choked = true;
         vxc_conn_update_reading(conn);
     }
-    if (!conn->dirty) {
+    if (!conn->dirty && !conn->closing) {
         conn->dirty = true;
         conn->next_dirty = conn->listener->dirty;
         conn->listener->dirty = conn;
@@ -257,6 +309,7 @@ static size_t hand_out(struct vxc_conn *conn, struct vxc_slice bytes)
         }
         used += frame.size;
         conn->waiting_since_ms = 0;
+        conn->greeted = true;
         l->hooks.on_frame(l->hooks.data, conn, &frame);
     }
     return used;
@@ -284,7 +337,11 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
         conn->pending.size = kept;
         conn->pending_at = 0;
     }
-    room = conn->need > kept ? conn->need - kept : VXC_CONN_READ_SIZE;
+    /* it grows with what came: a length alone takes no memory */
+    room = kept < VXC_CONN_READ_SIZE ? VXC_CONN_READ_SIZE : kept;
+    if (conn->need > kept && conn->need - kept < room) {
+        room = conn->need - kept;
+    }
     if (vxc_buffer_reserve(&conn->pending, room) != 0) {
         *buf = uv_buf_init(NULL, 0); /* read_cb gets UV_ENOBUFS and cuts the connection */
         return;
@@ -330,9 +387,8 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
         return; /* EAGAIN */
     }
     if (count < 0) {
-        conn->cut_after_flush = false;
-        vxc_conn_cut(conn, VXC_ECLOSED,
-                     count == UV_EOF ? "the other side closed" : uv_strerror((int)count), false);
+        vxc_conn_abort(conn, VXC_ECLOSED,
+                       count == UV_EOF ? "the other side closed" : uv_strerror((int)count));
         return;
     }
     conn->heard_ms = vxc_loop_now_ms(l->loop);
@@ -351,6 +407,9 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
         conn->pending.size += (size_t)count;
         hand_out_pending(conn);
     }
+    if (!conn->closing) {
+        count_held(conn);
+    }
 }
 
 void vxc_conn_update_reading(struct vxc_conn *conn)
@@ -362,7 +421,12 @@ void vxc_conn_update_reading(struct vxc_conn *conn)
     }
     conn->reading = want;
     if (want) {
-        int rv = uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
+        int rv;
+
+        if (conn->waiting_since_ms != 0) {
+            conn->waiting_since_ms = vxc_loop_now_ms(conn->listener->loop); /* we did not look */
+        }
+        rv = uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
         if (rv != 0) {
             vxc_conn_cut(conn, VXC_EIO, uv_strerror(rv), false);
         }
@@ -390,20 +454,25 @@ static void on_idle(uv_idle_t *idle)
     vxc_conn_run_resumed(l);
 }
 
-void vxc_conn_resume(struct vxc_conn *conn)
+static void enqueue_resumed(struct vxc_conn *conn)
 {
     struct vxc_listener *l = conn->listener;
 
-    if (!conn->paused || conn->closing) {
-        return;
-    }
-    conn->paused = false;
     if (!conn->resumed) {
         conn->resumed = true;
         conn->next_resumed = l->resumed;
         l->resumed = conn;
         (void)uv_idle_start(&l->idle, on_idle); /* fails only without a callback */
     }
+}
+
+void vxc_conn_resume(struct vxc_conn *conn)
+{
+    if (!conn->paused || conn->closing) {
+        return;
+    }
+    conn->paused = false;
+    enqueue_resumed(conn);
 }
 
 void vxc_conn_run_resumed(struct vxc_listener *l)
@@ -417,6 +486,12 @@ void vxc_conn_run_resumed(struct vxc_listener *l)
         list = conn->next_resumed;
         conn->resumed = false;
         conn->next_resumed = NULL;
+        if (conn->room && !conn->closing) {
+            conn->room = false;
+            if (l->hooks.on_room != NULL) {
+                l->hooks.on_room(l->hooks.data, conn); /* may choke it again */
+            }
+        }
         if (!stopped(conn) && conn->pending.size > conn->pending_at) {
             hand_out_pending(conn);
         }
@@ -496,11 +571,13 @@ int vxc_conn_start(struct vxc_listener *l)
 
 void vxc_conn_sweep(struct vxc_conn *conn, uint64_t now_ms)
 {
+    if (conn->out.size == 0 && conn->out.capacity > KEEP_BUFFER_MAX) {
+        vxc_buffer_free(&conn->out); /* idle connections stay small */
+    }
     if (conn->writing && now_ms - conn->writing_since_ms > VXC_CONN_FRAME_MS) {
-        conn->cut_after_flush = false;
-        vxc_conn_cut(conn, VXC_ETIMEOUT, "slow reader: a write did not finish in time", false);
-    } else if (conn->waiting_since_ms != 0 && !stopped(conn)) {
-        bool first = conn->pending.size == 0;
+        vxc_conn_abort(conn, VXC_ETIMEOUT, "slow reader: a write did not finish in time");
+    } else if (conn->waiting_since_ms != 0 && conn->reading) {
+        bool first = !conn->greeted;
         uint64_t limit = first ? VXC_CONN_HELLO_MS : VXC_CONN_FRAME_MS;
 
         if (now_ms - conn->waiting_since_ms > limit) {

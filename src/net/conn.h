@@ -3,9 +3,10 @@
  * Reading: bytes land in the listener's shared buffer, whole frames are handed to on_frame in
  * place; only an unfinished frame is kept by the connection. Writing: everything appended to `out`
  * during a turn leaves in one write at its end; while a write is under way the next turns gather. A
- * reader that leaves more than VXC_CONN_OUTBOUND_BYTES_MAX unread is cut. Bytes that are not frames
- * close the connection with a reason; the owner hears of every end through on_close, exactly once,
- * after which the connection must not be touched.
+ * reader that leaves more than VXC_CONN_OUTBOUND_BYTES_MAX unread is cut, and when all connections
+ * together hold more than VXC_NODE_HELD_BYTES_MAX, so is the one that has been stuck the longest.
+ * Bytes that are not frames close the connection with a reason; the owner hears of every end
+ * through on_close, exactly once, after which the connection must not be touched.
  */
 #ifndef VXC_NET_CONN_H
 #define VXC_NET_CONN_H
@@ -26,6 +27,9 @@ struct vxc_conn_hooks {
     void *(*on_open)(void *data, struct vxc_conn *conn);
     /* One sound frame; its payload is borrowed during the call. */
     void (*on_frame)(void *data, struct vxc_conn *conn, const struct vxc_frame *frame);
+    /* May be NULL. The connection was choked by unread replies and has room again; called before
+     * frames are handed out. */
+    void (*on_room)(void *data, struct vxc_conn *conn);
     /* The end. code and reason say why (VXC_ECLOSED: the other side left). */
     void (*on_close)(void *data, struct vxc_conn *conn, int code, const char *reason);
 };
@@ -36,10 +40,15 @@ uint32_t vxc_conn_id(const struct vxc_conn *conn); /* ≥ 1, unique since start 
 const char *vxc_conn_address(const struct vxc_conn *conn);
 uint64_t vxc_conn_last_heard_ms(const struct vxc_conn *conn); /* loop clock, of the last bytes */
 
-/* Where replies are appended; whole frames only. Mark with vxc_conn_touch() after appending. */
+/* Where replies are appended; whole frames only. Mark with vxc_conn_touch() after appending. NULL
+ * when the connection is being closed and nothing more will leave. */
 struct vxc_buffer *vxc_conn_out(struct vxc_conn *conn);
 void vxc_conn_touch(struct vxc_conn *conn);
 uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn);
+/* So many replies are unread that no frames are taken until they are gone; on_room follows. */
+bool vxc_conn_is_choked(const struct vxc_conn *conn);
+/* The socket is read at present; otherwise silence says nothing about the other side. */
+bool vxc_conn_is_read(const struct vxc_conn *conn);
 
 /* Stops handing out frames (and reading) until resume; what was read is kept. May be called from
  * on_frame. Resuming hands out what waits, from the loop, never from inside the call. */

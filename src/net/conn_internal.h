@@ -22,8 +22,10 @@ struct vxc_conn {
     uint64_t heard_ms;
     uint64_t waiting_since_ms; /* an unfinished frame or no frame at all; 0 = nothing is awaited */
     uint64_t writing_since_ms;
-    bool paused; /* by the owner */
-    bool choked; /* by its unread replies */
+    bool paused;  /* by the owner */
+    bool choked;  /* by its unread replies */
+    bool room;    /* was choked; the owner is to hear of the end of it */
+    bool greeted; /* its first frame came whole */
     bool reading;
     bool writing;
     bool closing;
@@ -36,6 +38,7 @@ struct vxc_conn {
     uint32_t need;             /* size of the frame that pending begins, when known */
     struct vxc_buffer out;     /* gathered in this turn */
     struct vxc_buffer sending; /* being written */
+    uint64_t held_bytes;       /* of the three, as counted by the listener */
 
     struct vxc_conn *next, *previous; /* of the listener */
     struct vxc_conn *next_dirty;      /* has something to flush */
@@ -53,6 +56,8 @@ struct vxc_listener {
     uint32_t count;
     uint32_t next_id;
     uint64_t refused_total;
+    uint64_t held_bytes; /* unfinished frames and unread replies of all connections */
+    uint64_t swept_ms;
     int percent;
     int handles; /* of our own three, still open */
     bool accept_paused;
@@ -68,9 +73,15 @@ struct vxc_listener {
 /* Takes an accepted socket over; 0 or a uv error. */
 int vxc_conn_start(struct vxc_listener *listener);
 void vxc_conn_flush(struct vxc_conn *conn);
+/* Ends the connection now, also one that only waits for its last bytes to leave. */
+void vxc_conn_abort(struct vxc_conn *conn, int code, const char *reason);
 void vxc_conn_update_reading(struct vxc_conn *conn);
 void vxc_conn_run_resumed(struct vxc_listener *listener);
 void vxc_conn_sweep(struct vxc_conn *conn, uint64_t now_ms);
+/* Since when the connection has been stuck: an unfinished frame, an unread reply; UINT64_MAX = not.
+ */
+uint64_t vxc_conn_stuck_since_ms(const struct vxc_conn *conn);
+void vxc_listener_bound_held(struct vxc_listener *listener);
 void vxc_listener_finish(struct vxc_listener *listener); /* frees when the last handle is gone */
 
 #endif

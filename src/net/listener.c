@@ -27,7 +27,13 @@ static void on_sweep(uv_timer_t *timer)
     uint64_t now_ms = vxc_loop_now_ms(l->loop);
     struct vxc_conn *next;
 
+    bool late = now_ms - l->swept_ms > 2 * SWEEP_MS;
+
     l->accept_paused = false;
+    l->swept_ms = now_ms;
+    if (late) {
+        return; /* the process stood still: what came meanwhile is yet to be read */
+    }
     for (struct vxc_conn *c = l->conns; c != NULL; c = next) {
         next = c->next;
         vxc_conn_sweep(c, now_ms);
@@ -111,6 +117,30 @@ int vxc_listener_open(struct vxc_loop *loop, const struct vxc_listener_options *
 uint16_t vxc_listener_port(const struct vxc_listener *l)
 {
     return l->port;
+}
+
+uint64_t vxc_listener_held_bytes(const struct vxc_listener *l)
+{
+    return l->held_bytes;
+}
+
+/* Cuts who has been stuck the longest, of those who hold no less than the average of all, until the
+ * rest is within the bound. So a stalled crowd goes before somebody who sends or takes much. */
+void vxc_listener_bound_held(struct vxc_listener *l)
+{
+    while (l->held_bytes > VXC_NODE_HELD_BYTES_MAX) {
+        struct vxc_conn *stuck = NULL;
+
+        for (struct vxc_conn *c = l->conns; c != NULL; c = c->next) {
+            if (c->held_bytes >= l->held_bytes / l->count &&
+                (stuck == NULL || vxc_conn_stuck_since_ms(c) < vxc_conn_stuck_since_ms(stuck))) {
+                stuck = c;
+            }
+        }
+        vxc_check(stuck != NULL); /* somebody holds the average */
+        vxc_conn_abort(stuck, VXC_ELIMIT,
+                       "all connections together hold too much, and this one is stuck the longest");
+    }
 }
 
 uint32_t vxc_listener_count(const struct vxc_listener *l)

@@ -31,6 +31,8 @@ int vxc_listener_open(struct vxc_loop *loop, const struct vxc_listener_options *
 uint16_t vxc_listener_port(const struct vxc_listener *listener);
 uint32_t vxc_listener_count(const struct vxc_listener *listener); /* live connections */
 uint64_t vxc_listener_refused_total(const struct vxc_listener *listener);
+/* Bytes of unfinished frames and unread replies; bounded by VXC_NODE_HELD_BYTES_MAX. */
+uint64_t vxc_listener_held_bytes(const struct vxc_listener *listener);
 
 /* Writes what the connections have gathered in this turn: one write each. End of every turn. */
 void vxc_listener_flush(struct vxc_listener *listener);

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -17,33 +18,63 @@ struct source {
     struct source *next;
 };
 
+/* A wait that took so much longer than it was to: the process stood still. */
+enum { OVERSLEPT_MS = 100 };
+
 struct vxc_loop {
     uv_loop_t uv;
-    uv_check_t check; /* after the I/O callbacks of an iteration */
-    uv_timer_t timer; /* for a turn without I/O */
-    uv_idle_t idle;   /* for a turn at once: active, it keeps the loop from waiting */
+    uv_prepare_t prepare; /* before the wait of an iteration */
+    uv_check_t check;     /* after the I/O callbacks of an iteration */
+    uv_timer_t timer;     /* for a turn without I/O */
+    uv_idle_t idle;       /* for a turn at once: active, it keeps the loop from waiting */
     uv_async_t wake;
     vxc_loop_turn_cb turn;
     void *turn_data;
+    uint64_t wait_began_ms;
+    int wait_ms; /* how long the wait may be; -1 = for ever */
+    bool looked_again;
     struct source *sources;
 };
 
 static void run_turn(struct vxc_loop *loop);
-
-/* A timer that fires ends the wait but is not followed by the check phase before the next wait. */
-static void on_timer(uv_timer_t *timer)
-{
-    run_turn(timer->data);
-}
 
 static void on_idle(uv_idle_t *idle)
 {
     (void)idle; /* the check phase follows */
 }
 
+/* A timer that fires before the wait must not let the loop wait: sockets, check phase, turn. */
+static void on_timer(uv_timer_t *timer)
+{
+    struct vxc_loop *loop = timer->data;
+
+    (void)uv_idle_start(&loop->idle, on_idle);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct vxc_loop *loop = prepare->data;
+
+    loop->wait_began_ms = uv_hrtime() / 1000000;
+    loop->wait_ms = uv_backend_timeout(&loop->uv);
+}
+
+/* A process that was stopped comes out of its wait without having looked at the sockets, and what
+ * is in them says who is alive: it looks once more before the turn. */
 static void on_check(uv_check_t *check)
 {
-    run_turn(check->data);
+    struct vxc_loop *loop = check->data;
+    uint64_t now_ms = uv_now(&loop->uv);
+    bool overslept =
+        loop->wait_ms >= 0 && now_ms > loop->wait_began_ms + (uint64_t)loop->wait_ms + OVERSLEPT_MS;
+
+    if (overslept && !loop->looked_again) {
+        loop->looked_again = true;
+        (void)uv_idle_start(&loop->idle, on_idle);
+        return;
+    }
+    loop->looked_again = false;
+    run_turn(loop);
 }
 
 static void on_wake(uv_async_t *async)
@@ -92,11 +123,14 @@ int vxc_loop_create(struct vxc_loop **out, struct vxc_error *err)
         free(loop);
         return vxc_error_set(err, VXC_EIO, "event loop: %s", uv_strerror(rv));
     }
-    (void)uv_check_init(&loop->uv, &loop->check); /* cannot fail */
+    (void)uv_prepare_init(&loop->uv, &loop->prepare); /* none of these can fail */
+    (void)uv_check_init(&loop->uv, &loop->check);
     (void)uv_timer_init(&loop->uv, &loop->timer);
     (void)uv_idle_init(&loop->uv, &loop->idle);
+    loop->prepare.data = loop;
     loop->check.data = loop;
     loop->timer.data = loop;
+    (void)uv_prepare_start(&loop->prepare, on_prepare);
     (void)uv_check_start(&loop->check, on_check);
     *out = loop;
     return 0;
@@ -113,6 +147,7 @@ void vxc_loop_free(struct vxc_loop *loop)
         return;
     }
     loop->turn = NULL;
+    uv_close((uv_handle_t *)&loop->prepare, on_source_closed);
     uv_close((uv_handle_t *)&loop->check, on_source_closed);
     uv_close((uv_handle_t *)&loop->timer, on_source_closed);
     uv_close((uv_handle_t *)&loop->idle, on_source_closed);

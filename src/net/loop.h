@@ -3,7 +3,8 @@
  * A turn is: all callbacks of what became ready, then the turn hook once. The hook does the work
  * that is worth doing for a whole batch (submit, flush, apply, one write per connection) and says
  * in how many milliseconds it wants to run again at the latest. Everything here runs on the loop's
- * own thread except vxc_loop_wake().
+ * own thread except vxc_loop_wake(). The sockets were looked at right before every turn, also after
+ * the process was stopped for a while, so a turn may judge by their silence.
  */
 #ifndef VXC_NET_LOOP_H
 #define VXC_NET_LOOP_H

@@ -49,7 +49,7 @@ uint64_t vxc_gateway_now_ms(const struct vxc_gateway *g)
 
 bool vxc_gateway_full(const struct vxc_gateway *g)
 {
-    return g->stats.inflight_bytes > VXC_NODE_INFLIGHT_BYTES_MAX;
+    return g->stats.inflight_bytes - g->deferred_bytes > VXC_NODE_INFLIGHT_BYTES_MAX;
 }
 
 void vxc_gateway_stats(const struct vxc_gateway *g, struct vxc_gateway_stats *stats)
@@ -114,7 +114,7 @@ struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_
         .request_id = frame->request_id,
         .kind = frame->kind,
         .flags = frame->flags,
-        .cost = frame->size,
+        .cost = frame->size + (uint32_t)sizeof *r, /* a ping, too, takes memory */
     };
     if (caller->tail != NULL) {
         caller->tail->next = r;
@@ -178,14 +178,46 @@ int vxc_request_keep(struct vxc_request *r, struct vxc_slice bytes)
 
 static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r);
 
+static void stop_deferring(struct vxc_caller *caller)
+{
+    caller->gateway->deferred_bytes -= caller->deferred;
+    caller->deferred = 0;
+}
+
+/* What is left waits until the client has taken earlier replies. That is for reads with no write
+ * behind them: a read shows the state before the writes that follow it. */
+static bool defer(struct vxc_caller *caller)
+{
+    struct vxc_gateway *g = caller->gateway;
+
+    for (const struct vxc_request *r = caller->head; r != NULL; r = r->next) {
+        if (r->state == VXC_REQUEST_PROPOSED) {
+            return false;
+        }
+    }
+    if (g->deferred_bytes + caller->bytes > VXC_NODE_DEFERRED_BYTES_MAX) {
+        return false;
+    }
+    caller->deferred = caller->bytes;
+    g->deferred_bytes += caller->deferred;
+    return true;
+}
+
 /* Answers everything at the front of the FIFO that needs no log any more. */
 void vxc_caller_drain(struct vxc_caller *caller)
 {
-    while (caller->head != NULL && caller->head->state != VXC_REQUEST_PROPOSED) {
-        struct vxc_request *r = caller->head;
+    bool may_defer = true;
 
-        if (caller->conn != NULL) {
-            answer_waiting(caller, r);
+    stop_deferring(caller);
+    while (caller->head != NULL && caller->head->state != VXC_REQUEST_PROPOSED) {
+        if (may_defer && caller->conn != NULL && vxc_conn_is_choked(caller->conn)) {
+            if (defer(caller)) {
+                break;
+            }
+            may_defer = false; /* it is cut when this becomes too much */
+        }
+        if (caller->conn != NULL && vxc_conn_out(caller->conn) != NULL) {
+            answer_waiting(caller, caller->head);
         }
         pop_head(caller);
     }
@@ -437,7 +469,7 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
 
     g->stats.requests_total++;
     if (caller->lease != NULL) {
-        caller->lease->heard_ms = g->last_turn_ms;
+        caller->lease->heard_ms = vxc_gateway_now_ms(g);
     }
     if ((frame->flags & (VXC_FRAME_RESPONSE | VXC_FRAME_EVENT | VXC_FRAME_PONG)) != 0) {
         return; /* an answer nobody asked for: it counts as life and nothing else */
@@ -489,6 +521,12 @@ static void log_close(struct vxc_gateway *g, const struct vxc_caller *caller, in
     }
 }
 
+void vxc_gateway_on_room(void *data, struct vxc_conn *conn)
+{
+    (void)data;
+    vxc_caller_drain(vxc_conn_user(conn));
+}
+
 void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const char *reason)
 {
     struct vxc_gateway *g = data;
@@ -498,6 +536,7 @@ void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const cha
     log_close(g, caller, code, reason);
     g->stats.active_connections--;
     vxc_lease_detach(caller);
+    stop_deferring(caller);
     caller->conn = NULL;
     /* only what the log holds must be waited for */
     caller->head = caller->tail = NULL;

@@ -66,7 +66,8 @@ struct vxc_caller {
     struct vxc_request *head, *tail;
     uint32_t requests;
     uint64_t bytes;
-    bool blocked; /* by a request that decides what later ones mean */
+    uint64_t deferred; /* bytes of reads that wait for room for their replies */
+    bool blocked;      /* by a request that decides what later ones mean */
     bool throttled;
 };
 
@@ -76,8 +77,9 @@ struct vxc_gateway {
     struct vxc_request *free_requests;
     uint64_t leases_due_ms; /* next look at the leases */
     uint64_t last_turn_ms;
-    uint64_t cut_logged_ms; /* when a cut connection was last logged … */
-    uint64_t cuts_left_out; /* … and how many were not since */
+    uint64_t cut_logged_ms;  /* when a cut connection was last logged … */
+    uint64_t cuts_left_out;  /* … and how many were not since */
+    uint64_t deferred_bytes; /* of all callers */
     struct vxc_buffer scratch;
     struct vxc_gateway_stats stats;
 };

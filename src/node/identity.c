@@ -5,15 +5,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* DIR/node: magic 8 | format u32 | node id u64 | crc u32 of what precedes */
 enum { NODE_FILE_SIZE = 24, NODE_FORMAT = 1 };
+enum { LOCK_WAIT_MS = 1000, LOCK_RETRY_MS = 5 };
 static const char magic[8] = {'v', 'x', 'c', ' ', 'n', 'o', 'd', 'e'};
 
 void vxc_identity_path(const struct vxc_identity *identity, const char *name, char out[1200])
@@ -82,6 +85,22 @@ static long holder(int fd)
     return pread(fd, text, sizeof text - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
 }
 
+/* A killed process holds its lock until the kernel is done with its memory, and nobody outside can
+ * see that it is dying. So a lock is asked for again for a second before somebody is believed to
+ * hold it. */
+static bool lock_file(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_RETRY_MS * 1000000};
+
+    for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_RETRY_MS) {
+        if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS) {
+            return false;
+        }
+        (void)nanosleep(&pause, NULL); /* cut short is fine */
+    }
+    return true;
+}
+
 static int take_lock(struct vxc_identity *identity, struct vxc_error *err)
 {
     char path[1200];
@@ -94,11 +113,13 @@ static int take_lock(struct vxc_identity *identity, struct vxc_error *err)
     if (fd < 0) {
         return failed(err, "cannot open the lock", path);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (!lock_file(fd)) {
+        int rv = errno == EWOULDBLOCK ? 0 : failed(err, "cannot lock", path);
         long pid = holder(fd);
+
         (void)close(fd);
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            return failed(err, "cannot lock", path);
+        if (rv != 0) {
+            return rv;
         }
         return vxc_error_set(err, VXC_ELOCKED,
                              "data directory %s is in use by another node (pid %ld); stop it or "

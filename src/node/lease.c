@@ -2,9 +2,9 @@
  *
  * The primary judges by its own monotonic clock: a session that was silent for its timeout is
  * proposed for expiry. All leases begin anew when a primary takes over, a gap of the loop over a
- * second (a stopped process, a long stall) is added to every lease, and sockets are read before
- * anything is judged: expiry may be late, never early. Legacy nodes get PING_INTERVAL on top, for
- * they ping at their own pace.
+ * second (a stopped process, a long stall) is added to every lease, sockets are read before
+ * anything is judged, and who is not read at present (flow control) is not judged: expiry may be
+ * late, never early. Legacy nodes get PING_INTERVAL on top, for they ping at their own pace.
  */
 #include "base/check.h"
 #include "node/gateway_internal.h"
@@ -112,6 +112,17 @@ static uint64_t allowance_ms(const struct vxc_gateway *g, const struct vxc_lease
     return lease->timeout_ms;
 }
 
+/* A connection of the session is not read from at present, so its silence says nothing. */
+static bool is_held_back(const struct vxc_lease *lease)
+{
+    for (const struct vxc_caller *c = lease->callers; c != NULL; c = c->next_of_lease) {
+        if (!vxc_conn_is_read(c->conn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Proposes the expiry of what was silent too long; returns ms until the next one can be due. */
 static uint64_t judge(struct vxc_gateway *g, uint64_t now_ms)
 {
@@ -127,7 +138,9 @@ static uint64_t judge(struct vxc_gateway *g, uint64_t now_ms)
         if (lease->expiring) {
             continue;
         }
-        if (silent_ms > allowed_ms) {
+        if (silent_ms > allowed_ms && is_held_back(lease)) {
+            lease->heard_ms = now_ms;
+        } else if (silent_ms > allowed_ms) {
             struct vxc_command expire = {
                 .op = VXC_OP_SESSION_EXPIRE,
                 .a = (int64_t)lease->session,

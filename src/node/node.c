@@ -208,6 +208,7 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
         .hooks = {.data = n->gateway,
                   .on_open = vxc_gateway_on_open,
                   .on_frame = vxc_gateway_on_frame,
+                  .on_room = vxc_gateway_on_room,
                   .on_close = vxc_gateway_on_close},
     };
     int rv = vxc_listener_open(n->loop, &options, &n->listener, err);

@@ -19,6 +19,9 @@ void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t f
         caller->gateway->stats.replies_total++;
     }
     out = vxc_conn_out(caller->conn);
+    if (out == NULL) {
+        return; /* it was cut in this turn */
+    }
     rv = vxc_message_frame(message, flags, request_id, out);
     if (rv == VXC_ETOOBIG && (flags & VXC_FRAME_EVENT) == 0 &&
         message->kind != VXC_KIND_ERROR_REPLY && message->kind != VXC_KIND_LEGACY_ERROR) {

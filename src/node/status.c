@@ -167,6 +167,7 @@ static void put_bounds(struct writer *w, struct vxc_node *n, const struct vxc_fs
           vxc_listener_count(n->listener));
     bound(w, "sessions", "sessions", VXC_SESSIONS_MAX, fsm->sessions);
     bound(w, "inflight", "bytes", VXC_NODE_INFLIGHT_BYTES_MAX, gateway->inflight_bytes);
+    bound(w, "held", "bytes", VXC_NODE_HELD_BYTES_MAX, vxc_listener_held_bytes(n->listener));
     bound(w, "uncommitted_log", "bytes", VXC_LOG_UNCOMMITTED_MAX, replica->uncommitted_bytes);
     bound(w, "log_memory", "bytes", VXC_LOG_UNCOMMITTED_MAX + VXC_LOG_TRAILING_SIZE,
           log->bytes_in_memory);

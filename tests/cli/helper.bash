@@ -26,12 +26,12 @@ cli_node_is_ready() {
     grep -q ready "$BATS_FILE_TMPDIR/node.log"
 }
 
-# cli_start_node [OPTION…]: on the same port as before when there was one.
+# cli_start_node: on the same port as before when there was one.
 cli_start_node() {
     local port=0
     [ ! -s "$BATS_FILE_TMPDIR/port" ] || port=$(cat "$BATS_FILE_TMPDIR/port")
     : >"$BATS_FILE_TMPDIR/node.log"
-    vxcd --data "$BATS_FILE_TMPDIR/data" --port "$port" "$@" >"$BATS_FILE_TMPDIR/node.log" 2>&1 3>&- &
+    vxcd --data "$BATS_FILE_TMPDIR/data" --port "$port" >"$BATS_FILE_TMPDIR/node.log" 2>&1 3>&- &
     echo $! >"$BATS_FILE_TMPDIR/pid"
     cli_wait_until 20 cli_node_is_ready
     VERTX_CLUSTER_ENDPOINTS=$(cat "$BATS_FILE_TMPDIR/data/endpoint")

@@ -19,6 +19,7 @@ seed = int(os.environ.get("VXC_SEED", "0")) or random.SystemRandom().getrandbits
 rng = random.Random(seed)
 print("# seed %d (VXC_SEED)" % seed, flush=True)
 node = Node("n1")
+rss_at_rest = node.rss_mib()
 
 
 def raw(timeout=20, receive_buffer=None):
@@ -53,7 +54,7 @@ class Probe:
     """RSS and the latency of another client, sampled while something hostile goes on."""
 
     def __enter__(self):
-        self.rss_before, self.rss_most, self.samples, self.stopping = node.rss_mib(), 0, [], False
+        self.rss_most, self.samples, self.stopping = 0, [], False
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
         return self
@@ -75,10 +76,10 @@ class Probe:
     def __exit__(self, *_):
         self.stopping = True
         self.thread.join()
-        self.grown, self.worst = self.rss_most - self.rss_before, max(self.samples)
+        self.grown, self.worst = self.rss_most - rss_at_rest, max(self.samples)
 
     def figures(self):
-        return "RSS +%d MiB, another client waits %.0f ms at the most" % (self.grown, self.worst * 1e3)
+        return "RSS +%d MiB over an idle node, another client waits %.0f ms at the most" % (self.grown, self.worst * 1e3)
 
 
 def ends(sock, seconds=20):
@@ -154,7 +155,7 @@ def fingerprint():
         status = node.status()
         return status if status["digest_index"] == status["applied_index"] else None
     status = until(settled, 10, "LMDB does not follow")
-    return status["term"], status["state_digest"], status["applied_index"]
+    return status["term"], status["state_digest"]
 
 
 def stranger_frames():
@@ -187,8 +188,6 @@ def stranger_frames():
         yield "transaction", wire.frame(kinds["transaction"], struct.pack("<IHI", 1, 242, length))
         yield "transaction", wire.frame(kinds["transaction"], struct.pack("<III", 0, length, length))
         yield "resync", wire.frame(kinds["registration_resync"], struct.pack("<IHI", 1, 200, length))
-    yield "resume of a session with a secret of 2^20", request(
-        "session_resume", 1, session=1, secret=b"x" * MIB, last_event_index=2**64 - 1)
 
 
 # Empty or zero payloads of these are well formed writes of a default or empty name.
@@ -214,10 +213,8 @@ def strangers_change_neither_term_nor_state():
         assert node.alive(), name
         if cases % 200 == 0:
             assert fingerprint() == before, "after %s" % name
-    after = fingerprint()
-    assert after[:2] == before[:2], (before, after)
-    assert after[2] == before[2], "nothing was written to the log"
-    return "%d cases, term %d, digest %s" % (cases, after[0], after[1])
+    assert fingerprint() == before
+    return "%d cases, term %d, digest %s" % (cases, *before)
 
 
 @check

@@ -11,8 +11,8 @@ packages_build='gcc libc6-dev cmake ninja-build pkgconf
     libxxhash-dev libjansson-dev libsmartcols-dev libinih-dev uthash-dev'
 
 # What tools/test runs with, on top of the above.
-packages_test='libcmocka-dev bats jq e2fsprogs mount util-linux iproute2 strace procps
-    netcat-openbsd clang libclang-rt-dev'
+packages_test='libcmocka-dev bats jq python3 e2fsprogs mount util-linux iproute2 strace procps
+    netcat-openbsd xxd clang libclang-rt-dev'
 
 # What .ci/run checks with, on top of both.
 packages_ci='clang-format clang-tidy shellcheck git'

@@ -167,17 +167,36 @@ static int run_acquire(struct vxc_cli *cli)
     return put_handle(cli, wait.token);
 }
 
+/* The three numbers in front of the secret; *handle is left at the secret. */
+static bool read_numbers(const char **handle, uint64_t numbers[3])
+{
+    for (int i = 0; i < 3; i++) {
+        const size_t size = strcspn(*handle, ".");
+        char text[24];
+        if ((*handle)[size] != '.' || size >= sizeof text) {
+            return false;
+        }
+        memcpy(text, *handle, size);
+        text[size] = '\0';
+        if (vxc_text_u64(text, &numbers[i]) != VXC_OK) {
+            return false;
+        }
+        *handle += size + 1;
+    }
+    return true;
+}
+
 static int run_release(struct vxc_cli *cli)
 {
     struct vxc_request request = vxc_request(VXC_CALL_LOCK_RELEASE);
-    unsigned long long session, sequence, token;
+    const char *handle = cli->argv[1];
+    uint64_t numbers[3]; /* session, next sequence, token */
     struct vxc_reply reply;
     uint8_t secret[16];
-    int end = 0;
     int rc;
 
-    if (sscanf(cli->argv[1], "%llu.%llu.%llu.%n", &session, &sequence, &token, &end) != 3 ||
-        end == 0 || vxc_text_hex_decode(cli->argv[1] + end, secret, sizeof secret) != VXC_OK) {
+    if (!read_numbers(&handle, numbers) ||
+        vxc_text_hex_decode(handle, secret, sizeof secret) != VXC_OK) {
         return vxc_cli_fail(cli, VXC_EXIT_USAGE,
                             "\"%s\" is not a handle that `vxc lock acquire` printed", cli->argv[1]);
     }
@@ -185,8 +204,8 @@ static int run_release(struct vxc_cli *cli)
     if (rc != 0) {
         return rc;
     }
-    rc =
-        vxc_client_session_resume(cli->client, session, vxc_bytes(secret, sizeof secret), sequence);
+    rc = vxc_client_session_resume(cli->client, numbers[0], vxc_bytes(secret, sizeof secret),
+                                   numbers[1]);
     if (rc == VXC_ESESSION) {
         vxc_cli_say(cli, "the lease is over: the lock was given up before");
         return VXC_EXIT_FALSE;
@@ -195,7 +214,7 @@ static int run_release(struct vxc_cli *cli)
         return vxc_cli_fail_code(cli, rc, vxc_client_message(cli->client));
     }
     request.name = vxc_text(cli->argv[0]);
-    request.id = token;
+    request.id = numbers[2];
     rc = vxc_cli_call(cli, &request, &reply);
     (void)vxc_client_session_close(cli->client); /* it was only for this lock */
     return rc != 0 ? rc : reply.found ? VXC_EXIT_DONE : VXC_EXIT_FALSE;

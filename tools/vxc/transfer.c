@@ -10,6 +10,7 @@
  * "base64:" itself. What was acknowledged between two waits for the server is written by one
  * write(2).
  */
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -27,7 +28,6 @@
 #include <unistd.h>
 
 #define uthash_fatal(message) vxc_fatal("import: %s", message)
-#include "base/check.h"
 #include <uthash.h>
 
 #define PIPELINE_DEFAULT   512u
@@ -250,6 +250,7 @@ static void write_acked(struct import *import)
 static bool is_under_way(struct import *import, struct vxc_bytes key)
 {
     struct entry *found;
+    vxc_check(key.data != NULL); /* as parse_line() made sure */
     HASH_FIND(hh, import->under_way, key.data, key.size, found);
     return found != NULL;
 }
@@ -260,6 +261,7 @@ static int submit(struct import *import, const struct parsed *p)
     struct entry *entry = calloc(1, sizeof *entry + p->key.size);
     int rc;
 
+    vxc_check(p->key.data != NULL && p->value.data != NULL); /* as parse_line() made sure */
     if (entry == NULL || make_acked_line(p, &entry->acked) != VXC_OK) {
         free(entry);
         return vxc_cli_fail_code(import->cli, VXC_ENOMEM, "");

@@ -49,7 +49,7 @@ static void rows_stand_in_every_mode(void **state)
                               " {\"name64\":\"/yI=\",\"count\":null}]\n");
     expect_rows(VXC_OUT_TABLE, "NAME COUNT\n"
                                "a    18446744073709551615\n"
-                               "\\ff\" \n");
+                               "\\ff\"  \n");
 }
 
 static void nothing_is_an_empty_list(void **state)
