@@ -26,7 +26,8 @@
 #define MAP_SIZE_DEFAULT VXC_LMDB_MAP_SIZE
 #endif
 #define MAP_SIZE_MIN                                                                               \
-    (1ull << 30) /* below this the machine's address space is too small to go on                   \
+    (1ull                                                                                          \
+     << 30) /* below this the machine's address space is too small to go on                   \
                   */
 
 static int code_of(int rc)

@@ -25,16 +25,17 @@
 #define VXC_SCAN_PAGE_BYTES_DEFAULT (256u * VXC_KIB)
 
 /* ---- the log ---- */
-#define VXC_ENTRY_SIZE_TARGET   (1u * VXC_MIB) /* bytes; an entry is closed at this size … */
-#define VXC_ENTRY_SIZE_MAX      (VXC_FRAME_SIZE_MAX + 4u * VXC_KIB) /* … or holds one larger message */
-#define VXC_ENTRY_COMMANDS_MAX  65535u          /* position within an entry fits 16 bits */
-#define VXC_LOG_BLOCK_SIZE      4096u           /* bytes; write units are padded to it */
-#define VXC_LOG_SEGMENT_SIZE    (64u * VXC_MIB) /* bytes; preallocated and zero-filled */
-#define VXC_LOG_INFLIGHT_MAX    4u /* write units in flight: 2–4 give 2.4x the flushes */
-#define VXC_LOG_UNCOMMITTED_MAX (64u * VXC_MIB) /* bytes submitted but not yet applied; then busy  \
+#define VXC_ENTRY_SIZE_TARGET  (1u * VXC_MIB) /* bytes; an entry is closed at this size … */
+#define VXC_ENTRY_SIZE_MAX     (VXC_FRAME_SIZE_MAX + 4u * VXC_KIB) /* … or holds one larger message */
+#define VXC_ENTRY_COMMANDS_MAX 65535u          /* position within an entry fits 16 bits */
+#define VXC_LOG_BLOCK_SIZE     4096u           /* bytes; write units are padded to it */
+#define VXC_LOG_SEGMENT_SIZE   (64u * VXC_MIB) /* bytes; preallocated and zero-filled */
+#define VXC_LOG_INFLIGHT_MAX   4u /* write units in flight: 2–4 give 2.4x the flushes */
+#define VXC_LOG_UNCOMMITTED_MAX                                                                    \
+    (64u * VXC_MIB)                            /* bytes submitted but not yet applied; then busy  \
                                                  */
-#define VXC_LOG_TRAILING_SIZE  (64u * VXC_MIB)  /* bytes kept below the base for slow backups */
-#define VXC_LOG_MARKER_IDLE_MS 100u             /* an idle log writes one marker unit after this */
+#define VXC_LOG_TRAILING_SIZE  (64u * VXC_MIB) /* bytes kept below the base for slow backups */
+#define VXC_LOG_MARKER_IDLE_MS 100u            /* an idle log writes one marker unit after this */
 
 /* ---- the state ---- */
 #define VXC_ROW_KEY_SIZE_MAX    511u /* bytes; LMDB's own limit */

@@ -48,32 +48,32 @@ struct vxc_fsm {
     /* replicated, in the meta row */
     uint64_t applied_index;
     uint64_t applied_term;
-    uint32_t applied_position;  /* commands of entry applied_index + 1 done; 0 at entry boundaries */
-    uint64_t stamp_ms;          /* of the last entry */
-    uint64_t time_ms;           /* effective cluster time ≤ stamp_ms */
-    uint64_t next_id;           /* objects, sessions, namespaces, locks, watches: never reused */
-    uint64_t next_token;        /* fencing tokens: strictly increasing for ever */
+    uint32_t applied_position; /* commands of entry applied_index + 1 done; 0 at entry boundaries */
+    uint64_t stamp_ms;         /* of the last entry */
+    uint64_t time_ms;          /* effective cluster time ≤ stamp_ms */
+    uint64_t next_id;          /* objects, sessions, namespaces, locks, watches: never reused */
+    uint64_t next_token;       /* fencing tokens: strictly increasing for ever */
     uint64_t quota_bytes;
     uint64_t quota_bytes_used;
     uint8_t cluster_id[16];
     bool bootstrapped;
     bool meta_dirty;
 
-    uint64_t deadline_count;    /* rows in deadlines */
+    uint64_t deadline_count; /* rows in deadlines */
 
     /* of the command being applied */
     uint64_t index;
     uint32_t position;
-    uint32_t ordinal;           /* of the next event within the index; 0 at entry boundaries */
-    struct vxc_buffer scratch;  /* result lists and copies; cleared before each command and query */
-    struct vxc_cursor cursor;   /* of the next page, given by vxc_page_end() */
-    struct vxc_buffer head;     /* head of the row being written */
+    uint32_t ordinal;          /* of the next event within the index; 0 at entry boundaries */
+    struct vxc_buffer scratch; /* result lists and copies; cleared before each command and query */
+    struct vxc_cursor cursor;  /* of the next page, given by vxc_page_end() */
+    struct vxc_buffer head;    /* head of the row being written */
 
     /* resident, not replicated */
-    uint64_t next_due_ms;       /* no deadline falls due before this */
-    struct vxc_buffer work;     /* of one step: due rows, outcomes of a transaction's operations */
-    struct vxc_error damage;    /* first row met that no version of ours wrote; stops the node */
-    uint64_t flushed_index;     /* what the meta row says */
+    uint64_t next_due_ms;    /* no deadline falls due before this */
+    struct vxc_buffer work;  /* of one step: due rows, outcomes of a transaction's operations */
+    struct vxc_error damage; /* first row met that no version of ours wrote; stops the node */
+    uint64_t flushed_index;  /* what the meta row says */
     uint32_t flushed_position;
 
     /* resident, one owner each */
@@ -117,7 +117,8 @@ void vxc_fsm_write_back(struct vxc_fsm *fsm);
 
 struct vxc_session; /* opaque outside session.c */
 
-int vxc_sessions_create(struct vxc_fsm *fsm, struct vxc_error *err); /* fills fsm->sessions from rows */
+int vxc_sessions_create(struct vxc_fsm *fsm,
+                        struct vxc_error *err); /* fills fsm->sessions from rows */
 void vxc_sessions_free(struct vxc_fsm *fsm);
 void vxc_sessions_flush(struct vxc_fsm *fsm); /* writes dirty lease and reply rows */
 
@@ -149,11 +150,11 @@ void vxc_session_amend(struct vxc_fsm *fsm, uint64_t session, uint64_t sequence,
                        const struct vxc_result *result);
 
 enum vxc_owned_kind { /* order = order of removal at expiry */
-    VXC_OWNED_REGISTRATION = 1,
-    VXC_OWNED_LOCK = 2,   /* held */
-    VXC_OWNED_WAIT = 3,   /* a place in a queue */
-    VXC_OWNED_WATCH = 4,
-    VXC_OWNED_NODE = 5,
+                      VXC_OWNED_REGISTRATION = 1,
+                      VXC_OWNED_LOCK = 2, /* held */
+                      VXC_OWNED_WAIT = 3, /* a place in a queue */
+                      VXC_OWNED_WATCH = 4,
+                      VXC_OWNED_NODE = 5,
 };
 /* Keeps the list of what a session owns: rows 'o' session kind key. `key` is the module's own row key
  * of the thing, ≤ 480 bytes. For registrations that is the row of an address: their own number is
@@ -180,7 +181,8 @@ void vxc_session_query(struct vxc_fsm *fsm, const struct vxc_command *query,
 
 /* ---- members (member.c): the ordered view of each namespace stays resident ---- */
 
-int vxc_members_create(struct vxc_fsm *fsm, struct vxc_error *err); /* called by vxc_sessions_create() */
+int vxc_members_create(struct vxc_fsm *fsm,
+                       struct vxc_error *err); /* called by vxc_sessions_create() */
 void vxc_members_free(struct vxc_fsm *fsm);
 
 /* ---- what falls due (deadline.c) ---- */
@@ -228,8 +230,8 @@ VXC_FSM_MODULE(set)
 VXC_FSM_MODULE(multimap)
 VXC_FSM_MODULE(counter)
 VXC_FSM_MODULE(transaction)
-VXC_FSM_MODULE(lock)         /* also: vxc_lock_disown below */
-VXC_FSM_MODULE(member)       /* NODE_* */
+VXC_FSM_MODULE(lock)   /* also: vxc_lock_disown below */
+VXC_FSM_MODULE(member) /* NODE_* */
 VXC_FSM_MODULE(registration)
 #undef VXC_FSM_MODULE
 
@@ -265,8 +267,8 @@ struct vxc_page {
     struct vxc_list_writer list;
     uint32_t row_count;
     uint32_t row_count_max;
-    size_t size_max;           /* bytes of items; the first row always fits */
-    struct vxc_cursor last;    /* of the row last added */
+    size_t size_max;        /* bytes of items; the first row always fits */
+    struct vxc_cursor last; /* of the row last added */
 };
 
 /* limits = rows << 32 | bytes as clients give them; 0 = the default. */
