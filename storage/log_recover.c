@@ -433,8 +433,9 @@ static int judge_hole(struct scan *s, const struct log_segment *segment, bool he
     if (!damage) {
         return 0;
     }
-    if (sscanf(text, "offset %" SCNu64, &within) == 1 && strchr(text, ':') != NULL) {
-        text = strchr(text, ':') + 2; /* counted from the unit; below counted from the file */
+    if (strncmp(text, "offset ", 7) == 0 && strchr(text, ':') != NULL) {
+        within = strtoull(text + 7, NULL, 10); /* counted from the unit; below from the file */
+        text = strchr(text, ':') + 2;
     }
     return vxc_error_set(s->err, VXC_ECORRUPT,
                          "%s/%s: offset %" PRIu64 ": %s; entry %" PRIu64

@@ -429,13 +429,16 @@ struct oldest_reader {
 static int on_reader_line(const char *line, void *data)
 {
     struct oldest_reader *oldest = data;
-    unsigned long thread;
+    char *at;
+    char *end;
+    long pid = strtol(line, &at, 10);
     unsigned long txnid;
-    int pid;
 
-    if (sscanf(line, "%d %lx %lu", &pid, &thread, &txnid) == 3 && pid != (int)getpid() &&
+    (void)strtoul(at, &at, 16); /* the thread */
+    txnid = strtoul(at, &end, 10);
+    if (pid > 0 && end != at && pid != (long)getpid() &&
         (oldest->pid == 0 || txnid < oldest->txnid)) {
-        oldest->pid = pid;
+        oldest->pid = (int)pid;
         oldest->txnid = txnid;
     }
     return 0;

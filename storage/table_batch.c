@@ -329,9 +329,13 @@ static void insert_many(struct vxc_batch *batch, struct vxc_view *view, struct v
                         size_t count)
 {
     struct vxc_view_node **links[VXC_VIEW_HEIGHT_MAX];
-    struct vxc_key_sort_item *items = malloc(count * sizeof *items);
+    struct vxc_key_sort_item *items;
     bool empty = view->height == 0;
 
+    if (count == 0) {
+        return;
+    }
+    items = malloc(count * sizeof *items);
     if (items == NULL) {
         out_of_memory();
     }

@@ -157,7 +157,7 @@ static int set_option(struct vxc_config *config, const struct option *o, const c
             return vxc_error_set(err, VXC_EINVAL, "%s: longer than %d bytes", where,
                                  VXC_CONFIG_TEXT_MAX - 1);
         }
-        strcpy(at, value);
+        memcpy(at, value, strlen(value) + 1);
         return 0;
     case KIND_NUMBER:
         return set_number((uint64_t *)(void *)at, o, where, value, err);
@@ -180,10 +180,9 @@ static int set_option(struct vxc_config *config, const struct option *o, const c
 
 static void environment_name(const struct option *o, char name[64])
 {
-    size_t i;
+    size_t i = sizeof "VERTX_CLUSTER_" - 1;
 
-    strcpy(name, "VERTX_CLUSTER_");
-    i = strlen(name);
+    memcpy(name, "VERTX_CLUSTER_", i);
     for (const char *c = o->name; *c != '\0'; c++) {
         name[i++] = *c == '-' ? '_' : (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
     }
