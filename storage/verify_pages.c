@@ -104,7 +104,7 @@ static int read_page_size(const uint8_t *page, const char *path, uint64_t *page_
     uint64_t size = vxc_load_u32(page + META_TREES_AT);
 
     if (vxc_load_u32(page + META_AT) != LMDB_MAGIC && vxc_load_u64(page) != 0) {
-        return vxc_error_set(err, VXC_EFOREIGN, "%s: not an LMDB file", path);
+        return vxc_error_set(err, VXC_EFOREIGN, "%s: offset 0: not an LMDB file", path);
     }
     if (size < PAGE_SIZE_MIN || size > PAGE_SIZE_MAX || (size & (size - 1)) != 0) {
         return vxc_error_set(err, VXC_ECORRUPT, "%s: offset 0: damaged meta page", path);

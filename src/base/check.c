@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { STACK_DEPTH_MAX = 48, FATAL_EXIT_STATUS = 70 };
+enum { STACK_DEPTH_MAX = 48, FATAL_EXIT_STATUS = 70, DAMAGE_EXIT_STATUS = 6 };
 
 _Noreturn void vxc_check_failed(const char *condition, const char *file, int line,
                                 const char *function)
@@ -20,16 +20,31 @@ _Noreturn void vxc_check_failed(const char *condition, const char *file, int lin
     abort();
 }
 
+/* No atexit handlers: nothing may be flushed or tidied after a failure of the disk. */
+static _Noreturn void end_process(int status, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static _Noreturn void end_process(int status, const char *format, va_list args)
+{
+    fputs("vxc: fatal: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    fflush(stderr);
+    _exit(status);
+}
+
 _Noreturn void vxc_fatal(const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    fputs("vxc: fatal: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    fflush(stderr);
-    va_end(args);
-    /* No atexit handlers: nothing may be flushed or tidied after a failure of the disk. */
-    _exit(FATAL_EXIT_STATUS);
+    end_process(FATAL_EXIT_STATUS, format, args);
+}
+
+_Noreturn void vxc_fatal_damage(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    end_process(DAMAGE_EXIT_STATUS, format, args);
 }

@@ -23,4 +23,7 @@ _Noreturn void vxc_check_failed(const char *condition, const char *file, int lin
  * error. Prints the text and aborts nothing twice; exit status 70 so that a supervisor restarts. */
 _Noreturn void vxc_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same for damage met in what this node has stored; exit status 6, for a restart will not help. */
+_Noreturn void vxc_fatal_damage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

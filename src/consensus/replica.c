@@ -257,7 +257,7 @@ static uint64_t last_stamp(struct vxc_replica *replica)
             continue;
         }
         if (vxc_log_get(log, i, &entry, &err) != 0) {
-            vxc_fatal("reading entry %" PRIu64 ": %s", i, err.text);
+            vxc_fatal_damage("reading entry %" PRIu64 ": %s", i, err.text);
         }
         if (vxc_entry_read_head(entry.payload, &head, &rest) == 0 && head.stamp_ms > stamp_ms) {
             stamp_ms = head.stamp_ms; /* an unreadable one stops the node when it is applied */
@@ -396,7 +396,7 @@ static void apply_command_entry(struct vxc_replica *replica, const struct vxc_lo
                        replica->applied_within, replica->options.apply_each ? commit_each : NULL,
                        replica, &err);
     if (rv != 0) {
-        vxc_fatal("applying: %s", err.text);
+        vxc_fatal_damage("applying: %s", err.text);
     }
     if (replica->applying_ours) {
         vxc_proposals_done(&replica->proposals);
@@ -427,7 +427,7 @@ static void apply_entry(struct vxc_replica *replica, const struct vxc_log_entry 
         break;
     }
     if (vxc_table_error(replica->options.table, &err) != 0) {
-        vxc_fatal("applying entry %" PRIu64 ": %s", entry->index, err.text);
+        vxc_fatal_damage("applying entry %" PRIu64 ": %s", entry->index, err.text);
     }
     replica->applied_index = entry->index;
 }
@@ -462,7 +462,7 @@ static bool advance(struct vxc_replica *replica)
         struct vxc_log_entry entry;
 
         if (vxc_log_get(log, replica->applied_index + 1, &entry, &err) != 0) {
-            vxc_fatal("reading entry %" PRIu64 ": %s", replica->applied_index + 1, err.text);
+            vxc_fatal_damage("reading entry %" PRIu64 ": %s", replica->applied_index + 1, err.text);
         }
         bytes += entry.payload.size + VXC_LOG_BLOCK_SIZE;
         apply_entry(replica, &entry);
@@ -588,6 +588,16 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* A query of this turn may have met damage; it was answered with an error, and this is the end. */
+static void stop_on_damage(struct vxc_replica *replica)
+{
+    struct vxc_error err;
+
+    if (vxc_table_error(replica->options.table, &err) != 0) {
+        vxc_fatal_damage("reading the state: %s", err.text);
+    }
+}
+
 uint64_t vxc_replica_turn(struct vxc_replica *replica)
 {
     struct vxc_log *log = replica->options.log;
@@ -596,6 +606,7 @@ uint64_t vxc_replica_turn(struct vxc_replica *replica)
     uint64_t timeout_ms;
 
     vxc_check(!replica->applying);
+    stop_on_damage(replica);
     vxc_stamp_look(&replica->stamp, now_ns(replica));
     if (replica->no_space_until_ms != 0 && time_ms >= replica->no_space_until_ms) {
         replica->no_space_until_ms = 0;

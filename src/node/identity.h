@@ -3,7 +3,7 @@
  *   DIR/node       who this node is: magic, format, node id, CRC; written once
  *   DIR/lock       held by flock() for the life of the process; never left behind by a crash
  *   DIR/endpoint   host:port while the node listens
- *   DIR/clean      written by a clean stop, removed at start: the state need not be walked then
+ *   DIR/clean      written by a clean stop, removed at start: tells people how the last run ended
  *   DIR/log/ DIR/vote/ DIR/state/   see docs/format.md
  */
 #ifndef VXC_NODE_IDENTITY_H

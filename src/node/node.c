@@ -87,13 +87,13 @@ int vxc_node_create(const struct vxc_config *config, const struct vxc_logger *lo
     return 0;
 }
 
-/* The state is walked before it is believed, unless the last stop was clean. */
+/* The state is walked before it is believed: LMDB does not notice damage. */
 static int verify_state(struct vxc_node *n, const char *path, struct vxc_error *err)
 {
     struct vxc_verify_report report;
     int rv;
 
-    if (n->identity.fresh || n->identity.clean) {
+    if (n->identity.fresh) {
         return 0;
     }
     rv = vxc_verify_state(path, &report, err);

@@ -132,6 +132,10 @@ def check(function):
 
 
 def finish():
+    for node in _nodes:
+        found = [line for line in node.log_text().splitlines() if "Sanitizer" in line or "runtime error" in line]
+        if found:
+            say(False, "no sanitizer complains", "\n".join(found[:20]))
     sys.exit(1 if failures else 0)
 
 
@@ -182,6 +186,8 @@ def pump(connection, frames, window=4000, limit=100):
                 else:
                     more = False
                 out += b"".join(batch)
+            if not out and answered == asked:
+                break  # there were no frames
             wait = max(0, end - time.monotonic())
             readable, writable, _ = select.select([sock], [sock] if out else [], [], wait)
             if not readable and not writable:
