@@ -259,6 +259,13 @@ bool vxc_request_continue(struct vxc_request *r, const struct vxc_command *comma
     return rv == 0;
 }
 
+/* The session that extensions of this connection act for; the implicit one of a node that joined by
+ * kind 1 is not for them: it has neither sequences nor events. */
+static uint64_t session_of(const struct vxc_caller *caller)
+{
+    return caller->lease == NULL || caller->lease->legacy ? 0 : caller->lease->session;
+}
+
 /* ---- reads ---- */
 
 static void read_now(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *m)
@@ -292,7 +299,7 @@ static void read_now(struct vxc_caller *caller, uint32_t request_id, const struc
         return;
     }
     query.namespace_id = caller->namespace_id;
-    query.session = caller->lease == NULL ? 0 : caller->lease->session;
+    query.session = session_of(caller);
     vxc_fsm_query(g->options.fsm, &query, &result);
     vxc_reply_result(caller,
                      &(struct vxc_request){.kind = m->kind,
@@ -313,6 +320,9 @@ static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r)
     }
     if (r->state == VXC_REQUEST_REFUSED) {
         vxc_reply_error(caller, r->kind, r->request_id, r->code, r->text);
+        if (r->code == VXC_EVERSION) {
+            vxc_conn_cut(caller->conn, r->code, "no common protocol version", true);
+        }
         return;
     }
     /* it was decoded once before it was kept */
@@ -418,12 +428,12 @@ static void on_write(struct vxc_caller *caller, const struct vxc_frame *frame,
         rv = rv != 0 ? rv : vxc_request_keep(r, vxc_buffer_slice(&kinds));
         vxc_buffer_free(&kinds);
     }
-    if (rv == 0 && (frame->flags & VXC_FRAME_SEQUENCED) != 0 && caller->lease == NULL) {
+    if (rv == 0 && (frame->flags & VXC_FRAME_SEQUENCED) != 0 && session_of(caller) == 0) {
         rv = VXC_ESESSION;
         text = "a sequenced request needs a session on this connection";
     }
     if (rv == 0 && m->kind == VXC_KIND_LOCK_ACQUIRE &&
-        (caller->lease == NULL || frame->sequence == 0)) {
+        (session_of(caller) == 0 || frame->sequence == 0)) {
         rv = VXC_ESESSION;
         text = "a lock is owned by a session: open one and send a sequenced request";
     }
@@ -433,7 +443,7 @@ static void on_write(struct vxc_caller *caller, const struct vxc_frame *frame,
         return;
     }
     command.namespace_id = caller->namespace_id;
-    command.session = caller->lease == NULL ? 0 : caller->lease->session;
+    command.session = session_of(caller);
     command.sequence = frame->sequence;
     command.floor = frame->floor;
     if (m->kind == VXC_KIND_LOCK_ACQUIRE) {

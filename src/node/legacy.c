@@ -112,7 +112,7 @@ static void lock_command(struct vxc_request *r, const struct vxc_message *m)
     struct vxc_caller *caller = r->caller;
     struct vxc_command c = {.flags = VXC_COMMAND_LEGACY};
 
-    if (caller->lease == NULL) {
+    if (caller->lease == NULL || !caller->lease->legacy) {
         refuse(r, "locks are owned by nodes: send Join on this connection first");
         return;
     }

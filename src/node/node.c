@@ -34,6 +34,9 @@ static uint64_t on_turn(void *data)
                                         ? 0
                                         : vxc_replica_admission_percent(n->replica));
     vxc_listener_flush(n->listener);
+    if (!n->stopping && atomic_load(&n->stop_asked)) {
+        vxc_node_stop(n);
+    }
     if (n->stopping) {
         struct vxc_gateway_stats stats;
         vxc_gateway_stats(n->gateway, &stats);
@@ -270,6 +273,12 @@ void vxc_node_stop(struct vxc_node *n)
     vxc_loop_wake(n->loop);
     vxc_log_event(&n->logger, VXC_LOG_INFO, "stopping", "connections=%u",
                   vxc_listener_count(n->listener));
+}
+
+void vxc_node_ask_to_stop(struct vxc_node *n)
+{
+    atomic_store(&n->stop_asked, true);
+    vxc_loop_wake(n->loop);
 }
 
 static void on_stop_signal(void *data)

@@ -24,7 +24,8 @@ int vxc_node_start(struct vxc_node *node, struct vxc_error *err);
 
 /* Serves until vxc_node_stop(). SIGTERM and SIGINT stop gracefully when handle_signals was set. */
 void vxc_node_run(struct vxc_node *node);
-void vxc_node_stop(struct vxc_node *node); /* from a callback of the node's own thread */
+void vxc_node_stop(struct vxc_node *node);        /* from a callback of the node's own thread */
+void vxc_node_ask_to_stop(struct vxc_node *node); /* the same from any other thread */
 int vxc_node_handle_signals(struct vxc_node *node);
 
 void vxc_node_free(struct vxc_node *node); /* settles, syncs, closes; NULL is fine */

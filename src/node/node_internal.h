@@ -2,6 +2,8 @@
 #ifndef VXC_NODE_NODE_INTERNAL_H
 #define VXC_NODE_NODE_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "consensus/replica.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -33,6 +35,7 @@ struct vxc_node {
     uint64_t stop_deadline_ms; /* a graceful stop waits for requests until then; 0 = not stopping */
     bool started;
     bool stopping;
+    atomic_bool stop_asked; /* by another thread */
 };
 
 #endif

@@ -186,10 +186,10 @@ bool vxc_session_request(struct vxc_caller *caller, const struct vxc_frame *fram
     }
     if (m->kind == VXC_KIND_HELLO && (m->hello.version_min > VXC_PROTOCOL_VERSION ||
                                       m->hello.version_max < VXC_PROTOCOL_VERSION)) {
-        r->state = VXC_REQUEST_ANSWERED;
-        vxc_reply_error(caller, m->kind, frame->request_id, VXC_EVERSION,
-                        "this node speaks protocol version 1 only");
-        vxc_conn_cut(caller->conn, VXC_EVERSION, "no common protocol version", true);
+        r->state = VXC_REQUEST_REFUSED; /* in its turn; then the connection is cut */
+        r->code = VXC_EVERSION;
+        r->text = "this node speaks protocol version 1 only";
+        vxc_caller_block(caller);
         vxc_caller_drain(caller);
         return true;
     }

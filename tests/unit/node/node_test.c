@@ -1,0 +1,514 @@
+/* Whole nodes in this process, each on a thread of its own, asked over a real socket by the wire codec:
+ * requests in their order, leases, events, legacy nodes, stop and restart. */
+#include "node/node.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fsm/fsm.h"
+#include "wire/frame.h"
+#include "wire/message.h"
+
+struct server {
+    char root[64];
+    struct vxc_config config;
+    struct vxc_logger logger;
+    struct vxc_node *node;
+    pthread_t thread;
+    uint16_t port;
+};
+
+struct caller {
+    int fd;
+    uint32_t request_id;
+    uint64_t sequence;
+    struct vxc_buffer in; /* bytes read; the frame returned last is at its front */
+    size_t used;          /* bytes of that frame */
+    struct vxc_buffer out;
+    uint8_t flags; /* of the message returned last */
+};
+
+static void drop_line(void *data, enum vxc_log_level level, const char *line)
+{
+    (void)data;
+    (void)level;
+    (void)line;
+}
+
+/* ---- servers ---- */
+
+static void *run(void *data)
+{
+    struct server *s = data;
+    vxc_node_run(s->node);
+    return NULL;
+}
+
+static void start(struct server *s)
+{
+    struct vxc_error err = {0};
+
+    assert_int_equal(vxc_node_create(&s->config, &s->logger, &s->node, &err), 0);
+    if (vxc_node_start(s->node, &err) != 0) {
+        fail_msg("the node does not start: %s", err.text);
+    }
+    s->port = (uint16_t)atoi(strrchr(vxc_node_address(s->node), ':') + 1);
+    assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
+}
+
+static void stop(struct server *s)
+{
+    vxc_node_ask_to_stop(s->node);
+    assert_int_equal(pthread_join(s->thread, NULL), 0);
+    vxc_node_free(s->node);
+    s->node = NULL;
+}
+
+static void make(struct server *s)
+{
+    char path[80];
+    char *argv[] = {"vxcd", "--data", path, NULL};
+
+    memset(s, 0, sizeof *s);
+    strcpy(s->root, "/tmp/vxc-node-XXXXXX");
+    assert_non_null(mkdtemp(s->root));
+    (void)snprintf(path, sizeof path, "%s/d", s->root);
+    assert_int_equal(vxc_config_load(3, argv, &s->config, NULL), 0);
+    s->config.timeout_ms = 300;
+    s->config.ping_interval_ms = 50;
+    vxc_logger_init(&s->logger, VXC_LOG_ERROR);
+    s->logger.sink = drop_line;
+    start(s);
+}
+
+static void unmake(struct server *s)
+{
+    char command[128];
+
+    if (s->node != NULL) {
+        stop(s);
+    }
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", s->root);
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- callers ---- */
+
+static void dial(struct caller *c, const struct server *s)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(s->port)};
+    const struct timeval patience = {.tv_sec = 20};
+
+    memset(c, 0, sizeof *c);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    assert_int_equal(connect(c->fd, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+static void hang_up(struct caller *c)
+{
+    close(c->fd);
+    vxc_buffer_free(&c->in);
+    vxc_buffer_free(&c->out);
+}
+
+static uint32_t post(struct caller *c, const struct vxc_message *m, bool sequenced)
+{
+    size_t at;
+
+    vxc_buffer_clear(&c->out);
+    c->request_id++;
+    at = sequenced ? vxc_frame_begin_sequenced(&c->out, VXC_FRAME_REQUEST, m->kind, c->request_id,
+                                               ++c->sequence, 0)
+                   : vxc_frame_begin(&c->out, VXC_FRAME_REQUEST, m->kind, c->request_id);
+    assert_int_equal(vxc_message_encode(m, &c->out), 0);
+    assert_int_equal(vxc_frame_finish(&c->out, at), 0);
+    assert_int_equal(send(c->fd, c->out.data, c->out.size, MSG_NOSIGNAL), (ssize_t)c->out.size);
+    return c->request_id;
+}
+
+/* The next message; its slices live until the next call. False at the end of the stream. */
+static bool next(struct caller *c, struct vxc_message *m, uint32_t *request_id)
+{
+    struct vxc_frame frame;
+    uint32_t need;
+
+    if (c->used > 0) {
+        memmove(c->in.data, c->in.data + c->used, c->in.size - c->used);
+        c->in.size -= c->used;
+    }
+    c->used = 0;
+    while (vxc_frame_decode(vxc_buffer_slice(&c->in), VXC_FRAME_SIZE_MAX, &frame, &need) != 0) {
+        ssize_t got;
+
+        assert_int_equal(vxc_buffer_reserve(&c->in, 65536), 0);
+        got = recv(c->fd, c->in.data + c->in.size, 65536, 0);
+        if (got <= 0) {
+            return false;
+        }
+        c->in.size += (size_t)got;
+    }
+    c->used = frame.size;
+    c->flags = frame.flags;
+    *request_id = frame.request_id;
+    assert_int_equal(vxc_message_decode(frame.kind, frame.payload, m), 0);
+    return true;
+}
+
+static void expect(struct caller *c, uint32_t request_id, uint16_t kind, struct vxc_message *m)
+{
+    uint32_t id;
+
+    do {
+        assert_true(next(c, m, &id));
+    } while (id != request_id);
+    assert_int_equal(m->kind, kind);
+}
+
+static void ask(struct caller *c, const struct vxc_message *request, uint16_t kind,
+                struct vxc_message *reply)
+{
+    expect(c, post(c, request, false), kind, reply);
+}
+
+static struct vxc_message message(uint16_t kind)
+{
+    struct vxc_message m;
+
+    memset(&m, 0, sizeof m);
+    m.kind = kind;
+    return m;
+}
+
+static struct vxc_slice text(const char *s)
+{
+    return vxc_slice_of_string(s);
+}
+
+static void put(struct caller *c, const char *key, const char *value)
+{
+    struct vxc_message m = message(VXC_KIND_MAP_PUT);
+    struct vxc_message reply;
+
+    m.map_put.map = text("m");
+    m.map_put.key = text(key);
+    m.map_put.value = text(value);
+    ask(c, &m, VXC_KIND_VALUE_REPLY, &reply);
+}
+
+static bool holds(struct caller *c, const char *key, const char *value)
+{
+    struct vxc_message m = message(VXC_KIND_MAP_GET);
+    struct vxc_message reply;
+
+    m.map_get.map = text("m");
+    m.map_get.key = text(key);
+    ask(c, &m, VXC_KIND_VALUE_REPLY, &reply);
+    return reply.value_reply.value.present &&
+           vxc_slice_equal(reply.value_reply.value.bytes, text(value));
+}
+
+static void open_session(struct caller *c, uint32_t timeout_ms, struct vxc_message *reply)
+{
+    struct vxc_message m = message(VXC_KIND_SESSION_OPEN);
+
+    m.session_open.timeout_ms = timeout_ms;
+    m.session_open.name = text("test");
+    ask(c, &m, VXC_KIND_SESSION_REPLY, reply);
+}
+
+static bool acquire(struct caller *c, int64_t wait_ms, uint64_t *token)
+{
+    struct vxc_message m = message(VXC_KIND_LOCK_ACQUIRE);
+    struct vxc_message reply;
+
+    m.lock_acquire.lock = text("l");
+    m.lock_acquire.wait_ms = wait_ms;
+    expect(c, post(c, &m, true), VXC_KIND_LOCK_REPLY, &reply);
+    *token = reply.lock_reply.token;
+    return reply.lock_reply.acquired;
+}
+
+static void join(struct caller *c, const char *node_id)
+{
+    struct vxc_message m = message(VXC_KIND_JOIN);
+    struct vxc_message reply;
+
+    m.join.node_id = text(node_id);
+    ask(c, &m, VXC_KIND_JOIN_REPLY, &reply);
+    assert_int_equal(reply.join_reply.code, 0);
+}
+
+static void ping(struct caller *c)
+{
+    struct vxc_message m = message(VXC_KIND_PING);
+    struct vxc_message reply;
+
+    ask(c, &m, VXC_KIND_PONG, &reply);
+}
+
+static bool status_says(struct caller *c, const char *fragment)
+{
+    struct vxc_message m = message(VXC_KIND_STATUS);
+    struct vxc_message reply;
+    struct vxc_slice json;
+
+    ask(c, &m, VXC_KIND_VALUE_REPLY, &reply);
+    json = reply.value_reply.value.bytes;
+    return memmem(json.data, json.size, fragment, strlen(fragment)) != NULL;
+}
+
+/* ---- the tests ---- */
+
+static void what_was_acknowledged_is_there_after_a_restart(void **state)
+{
+    struct server s;
+    struct caller c;
+
+    (void)state;
+    make(&s);
+    dial(&c, &s);
+    put(&c, "k", "v");
+    hang_up(&c);
+    stop(&s);
+    start(&s);
+    dial(&c, &s);
+    assert_true(holds(&c, "k", "v"));
+    hang_up(&c);
+    unmake(&s);
+}
+
+static void two_nodes_in_one_process_keep_apart(void **state)
+{
+    struct server a;
+    struct server b;
+    struct caller ca;
+    struct caller cb;
+
+    (void)state;
+    make(&a);
+    make(&b);
+    dial(&ca, &a);
+    dial(&cb, &b);
+    put(&ca, "k", "a");
+    assert_false(holds(&cb, "k", "a"));
+    put(&cb, "k", "b");
+    assert_true(holds(&ca, "k", "a"));
+    hang_up(&ca);
+    hang_up(&cb);
+    unmake(&a);
+    unmake(&b);
+}
+
+static void a_silent_session_ends_and_its_lock_goes_to_the_next(void **state)
+{
+    struct server s;
+    struct caller silent;
+    struct caller waiting;
+    struct vxc_message m;
+    uint64_t first;
+    uint64_t none;
+    uint32_t id;
+
+    (void)state;
+    make(&s);
+    dial(&silent, &s);
+    dial(&waiting, &s);
+    open_session(&silent, 200, &m);
+    open_session(&waiting, 60000, &m);
+    assert_true(acquire(&silent, -1, &first));
+    assert_false(acquire(&waiting, -1, &none));
+    assert_true(next(&waiting, &m, &id)); /* nothing else comes before the grant */
+    assert_int_equal(m.kind, VXC_KIND_EVENT_LOCK);
+    assert_int_equal(m.event_lock.type, VXC_EVENT_LOCK_GRANTED);
+    assert_true(m.event_lock.token > first);
+    assert_true(next(&silent, &m, &id));
+    assert_int_equal(m.kind, VXC_KIND_EVENT_SESSION);
+    hang_up(&silent);
+    hang_up(&waiting);
+    unmake(&s);
+}
+
+static void frames_of_any_kind_keep_a_session_alive(void **state)
+{
+    struct server s;
+    struct caller c;
+    struct caller other;
+    struct vxc_message m;
+    uint64_t token;
+    uint64_t none;
+
+    (void)state;
+    make(&s);
+    dial(&c, &s);
+    dial(&other, &s);
+    open_session(&c, 200, &m);
+    assert_true(acquire(&c, -1, &token));
+    open_session(&other, 60000, &m);
+    for (int i = 0; i < 3; i++) { /* three times as long as its timeout, by the waits of another */
+        struct vxc_message reply;
+        uint32_t id;
+        bool over = false;
+
+        m = message(VXC_KIND_LOCK_ACQUIRE);
+        m.lock_acquire.lock = text("l");
+        m.lock_acquire.wait_ms = 200;
+        (void)post(&other, &m, true);
+        while (!over) {
+            ping(&c);
+            if (recv(other.fd, &id, 1, MSG_PEEK | MSG_DONTWAIT) == 1) {
+                assert_true(next(&other, &reply, &id));
+                over = reply.kind == VXC_KIND_EVENT_LOCK;
+                assert_true(!over || reply.event_lock.type == VXC_EVENT_LOCK_TIMEOUT);
+            }
+        }
+    }
+    assert_false(acquire(&other, 0, &none));
+    hang_up(&c);
+    hang_up(&other);
+    unmake(&s);
+}
+
+static void a_session_moves_to_the_connection_that_resumes_it(void **state)
+{
+    struct server s;
+    struct caller first;
+    struct caller second;
+    struct vxc_message opened;
+    struct vxc_message m = message(VXC_KIND_SESSION_RESUME);
+    struct vxc_message reply;
+    uint8_t secret[16];
+    uint64_t token;
+    uint32_t id;
+
+    (void)state;
+    make(&s);
+    dial(&first, &s);
+    dial(&second, &s);
+    open_session(&first, 60000, &opened);
+    m.session_resume.session = opened.session_reply.session;
+    memcpy(secret, opened.session_reply.secret.data, sizeof secret);
+    assert_true(acquire(&first, -1, &token));
+    secret[0] ^= 1;
+    m.session_resume.secret = vxc_slice(secret, sizeof secret);
+    ask(&second, &m, VXC_KIND_ERROR_REPLY, &reply);
+    assert_int_equal(reply.error_reply.code, VXC_ESECRET);
+    secret[0] ^= 1;
+    ask(&second, &m, VXC_KIND_SESSION_REPLY, &reply);
+    assert_true(reply.session_reply.resumed);
+    assert_false(next(&first, &reply, &id)); /* the first connection was closed */
+    m = message(VXC_KIND_LOCK_RELEASE);
+    m.lock_release.lock = text("l");
+    m.lock_release.token = token;
+    second.sequence = first.sequence;
+    expect(&second, post(&second, &m, true), VXC_KIND_TRUTH_REPLY, &reply);
+    assert_true(reply.truth_reply.truth);
+    hang_up(&first);
+    hang_up(&second);
+    unmake(&s);
+}
+
+static void a_legacy_node_is_one_node_on_two_connections(void **state)
+{
+    struct server s;
+    struct caller a;
+    struct caller b;
+    struct caller watcher;
+
+    (void)state;
+    make(&s);
+    dial(&a, &s);
+    dial(&b, &s);
+    dial(&watcher, &s);
+    join(&a, "node-1");
+    join(&b, "node-1");
+    assert_true(status_says(&watcher, "\"nodes\":{\"legacy\":1,\"managed\":0,\"active\":3}"));
+    hang_up(&a);
+    ping(&b); /* one of them is enough to live on */
+    assert_true(status_says(&watcher, "\"legacy\":1"));
+    hang_up(&b);
+    while (!status_says(&watcher, "\"legacy\":0")) {
+        ping(&watcher); /* TIMEOUT + PING_INTERVAL after the last was heard */
+    }
+    hang_up(&watcher);
+    unmake(&s);
+}
+
+static void replies_keep_the_order_of_requests(void **state)
+{
+    enum { PAIRS = 200 };
+    struct server s;
+    struct caller c;
+    struct vxc_message write = message(VXC_KIND_COUNTER_ADD);
+    struct vxc_message read = message(VXC_KIND_COUNTER_GET);
+    uint32_t id;
+
+    (void)state;
+    make(&s);
+    dial(&c, &s);
+    write.counter_add.counter = read.counter_get.counter = text("c");
+    write.counter_add.delta = 1;
+    for (int i = 0; i < PAIRS; i++) {
+        (void)post(&c, &write, false);
+        (void)post(&c, &read, false);
+    }
+    for (uint32_t i = 1; i <= 2 * PAIRS; i++) {
+        struct vxc_message reply;
+
+        assert_true(next(&c, &reply, &id));
+        assert_int_equal(id, i);
+        assert_int_equal(reply.kind, VXC_KIND_NUMBER_REPLY);
+        assert_int_equal(reply.number_reply.number, (i + 1) / 2);
+    }
+    hang_up(&c);
+    unmake(&s);
+}
+
+static void a_busy_port_and_a_foreign_directory_are_refused(void **state)
+{
+    struct server s;
+    struct vxc_config other;
+    struct vxc_node *node;
+    struct vxc_error err = {0};
+
+    (void)state;
+    make(&s);
+    other = s.config;
+    (void)snprintf(other.data, sizeof other.data, "%s/e", s.root);
+    other.port = s.port;
+    assert_int_equal(vxc_node_create(&other, &s.logger, &node, &err), 0);
+    assert_int_equal(vxc_node_start(node, &err), VXC_EADDRINUSE);
+    vxc_node_free(node);
+    other.port = 0;
+    other.node_id = 9;
+    assert_int_equal(vxc_node_create(&other, &s.logger, &node, &err), 0);
+    assert_int_equal(vxc_node_start(node, &err), VXC_EFOREIGN);
+    vxc_node_free(node);
+    unmake(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_acknowledged_is_there_after_a_restart),
+        cmocka_unit_test(two_nodes_in_one_process_keep_apart),
+        cmocka_unit_test(a_silent_session_ends_and_its_lock_goes_to_the_next),
+        cmocka_unit_test(frames_of_any_kind_keep_a_session_alive),
+        cmocka_unit_test(a_session_moves_to_the_connection_that_resumes_it),
+        cmocka_unit_test(a_legacy_node_is_one_node_on_two_connections),
+        cmocka_unit_test(replies_keep_the_order_of_requests),
+        cmocka_unit_test(a_busy_port_and_a_foreign_directory_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
