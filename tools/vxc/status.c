@@ -25,6 +25,21 @@ static void show_member(struct vxc_cli *cli, const char *name, const json_t *val
     vxc_out_end_row(&cli->out);
 }
 
+/* A group of members, one line each: "log.segments". */
+static void show_group(struct vxc_cli *cli, const char *group, json_t *members)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(members, name, value)
+    {
+        char path[128];
+
+        (void)snprintf(path, sizeof path, "%s.%s", group, name);
+        show_member(cli, path, value);
+    }
+}
+
 static uint64_t number_of(const json_t *object, const char *name)
 {
     const json_t *value = json_object_get(object, name);
@@ -66,8 +81,10 @@ static int show_friendly(struct vxc_cli *cli, struct vxc_bytes text)
     vxc_out_begin(&cli->out, columns);
     json_object_foreach(status, name, value)
     {
-        if (strcmp(name, "bounds") != 0 || cli->out.mode != VXC_OUT_TABLE) {
+        if (cli->out.mode != VXC_OUT_TABLE || !json_is_object(value)) {
             show_member(cli, name, value);
+        } else if (strcmp(name, "bounds") != 0) {
+            show_group(cli, name, value);
         }
     }
     vxc_out_end(&cli->out);
