@@ -8,7 +8,7 @@
 #include <uv.h>
 
 /* A connection whose unread replies exceed this is not read from until they are gone. */
-#define VXC_CONN_CHOKE_BYTES (VXC_CONN_OUTBOUND_BYTES_MAX / 4)
+#define VXC_CONN_CHOKE_BYTES (VXC_CONN_OUTBOUND_BYTES_MAX / 16)
 
 struct vxc_conn {
     uv_tcp_t tcp;

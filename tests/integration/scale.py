@@ -143,7 +143,7 @@ def objects_of_300_namespaces_with_the_same_names_are_apart():
         assert list(pages(c, "multimap_scan", multimap="m", what=3)) == [(b"k", b"mm%d" % i)]
         assert [row[0] for row in c.ask("map_list").rows] == [b"m"]
     listed = [row[0] for row in c.ask("namespace_list").rows]
-    assert sorted(names) == sorted(listed), set(listed) ^ set(names)
+    assert sorted(names + [b""]) == sorted(listed), set(listed) ^ set(names)  # the default one too
     return "made in %.1f s" % made_s
 
 
@@ -345,7 +345,7 @@ def ten_thousand_connections_are_held_and_others_do_not_wait():
     assert status["connections"] > count, status["connections"]
     probe.ask("use_namespace", namespace_name="crowd")
     assert probe.ask("map_size", map="crowd").number == count
-    assert held[1] < max(20, 5 * alone[1]), "p99 %.1f ms, alone %.1f ms" % (held[1], alone[1])
+    assert held[1] < max(50, 5 * alone[1]), "p99 %.1f ms, alone %.1f ms" % (held[1], alone[1])
     poll.close()
     for s in sockets.values():
         s.close()

@@ -77,7 +77,9 @@ static void stop(struct server *s)
 static void make(struct server *s)
 {
     char path[80];
-    char *argv[] = {"vxcd", "--data", path, NULL};
+    char program[] = "vxcd";
+    char flag[] = "--data";
+    char *argv[] = {program, flag, path, NULL};
 
     memset(s, 0, sizeof *s);
     strcpy(s->root, "/tmp/vxc-node-XXXXXX");
