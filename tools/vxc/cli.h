@@ -242,6 +242,7 @@ extern const struct vxc_cli_command vxc_registration_commands[];
 extern const struct vxc_cli_command vxc_watch_commands[];
 extern const struct vxc_cli_command vxc_txn_commands[];
 extern const struct vxc_cli_command vxc_dump_commands[];
+extern const struct vxc_cli_command vxc_snapshot_commands[];
 extern const struct vxc_cli_command vxc_bench_commands[];
 extern const struct vxc_cli_command vxc_ping_commands[];
 extern const struct vxc_cli_command vxc_version_commands[];

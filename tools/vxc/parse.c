@@ -30,6 +30,7 @@ const struct vxc_family vxc_families[] = {
     {"watch", "changes as they happen", vxc_watch_commands},
     {"txn", "several operations, all or none", vxc_txn_commands},
     {"dump", "the whole state, or the log, decoded", vxc_dump_commands},
+    {"snapshot", "files that hold a whole state", vxc_snapshot_commands},
     {"bench", "measure a server", vxc_bench_commands},
     {"ping", "is a server there?", vxc_ping_commands},
     {"version", "versions of program and server", vxc_version_commands},

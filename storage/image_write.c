@@ -1,0 +1,451 @@
+/* Saving. In order: TARGET.part made and locked → LMDB copies itself to TARGET.part.copy → index,
+ * term and counts are read from the copy, its name is removed → header, chunks, trailer into
+ * TARGET.part → flush → read back → rename → flush of the folder. */
+#include "storage/image.h"
+
+#include "base/check.h"
+#include "storage/disk.h"
+#include "storage/image_read.h"
+#include "storage/store_internal.h"
+#include "storage/verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct writer {
+    struct vxc_store *store; /* borrowed */
+    const char *path;        /* borrowed */
+    const struct vxc_image_progress *progress;
+    char *part;      /* TARGET.part */
+    char *copy;      /* TARGET.part.copy */
+    bool part_named; /* these two still have their names, which are ours to remove */
+    bool copy_named;
+    int part_fd;
+    int copy_fd;
+    uint64_t copy_size;
+    struct vxc_image_info info; /* what goes into the file */
+    EVP_MD_CTX *sha;
+    uint8_t *raw;
+    uint8_t *stored;
+};
+
+static int failed(struct vxc_error *err, const char *doing, const char *path)
+{
+    /* A file size limit is to the user what a full disk is. */
+    int code = errno == EFBIG ? VXC_ENOSPC : vxc_error_from_errno(errno);
+
+    return vxc_error_set(err, code, "%s: %s: %s", path, doing, strerror(errno));
+}
+
+/* ---- files ---- */
+
+/* True when the descriptor is what the name means: another save may just have published it. */
+static bool is_named(int fd, const char *path)
+{
+    struct stat mine;
+    struct stat named;
+
+    return fstat(fd, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino &&
+           mine.st_dev == named.st_dev;
+}
+
+static int open_part(struct writer *w, struct vxc_error *err)
+{
+    struct stat status;
+
+    if (stat(w->path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        return vxc_error_set(err, VXC_EINVAL, "%s: there is something that is no file", w->path);
+    }
+    w->part_fd = open(w->part, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (w->part_fd < 0) {
+        return failed(err, "create", w->part);
+    }
+    if (flock(w->part_fd, LOCK_EX | LOCK_NB) != 0 || !is_named(w->part_fd, w->part)) {
+        (void)close(w->part_fd); /* another's: not ours to empty or remove */
+        w->part_fd = -1;
+        return vxc_error_set(err, VXC_ELOCKED, "%s: another save writes it at this moment",
+                             w->part);
+    }
+    w->part_named = true;
+    return ftruncate(w->part_fd, 0) == 0 ? 0 : failed(err, "empty", w->part);
+}
+
+static int open_copy(struct writer *w, struct vxc_error *err)
+{
+    (void)unlink(w->copy); /* left by a save that was killed; else absent */
+    w->copy_fd = open(w->copy, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (w->copy_fd < 0) {
+        return failed(err, "create", w->copy);
+    }
+    w->copy_named = true;
+    return 0;
+}
+
+static void drop_copy_name(struct writer *w)
+{
+    if (w->copy_named) {
+        (void)unlink(w->copy); /* a name that stays is removed by the next save */
+        w->copy_named = false;
+    }
+}
+
+/* ---- the copy ---- */
+
+static int copy_state(struct writer *w, struct vxc_error *err)
+{
+    struct stat status;
+    MDB_envinfo env;
+    MDB_stat page;
+    uint64_t expected;
+    int rv;
+    int rc;
+
+    (void)mdb_env_info(w->store->env, &env); /* neither can fail on an open environment */
+    (void)mdb_env_stat(w->store->env, &page);
+    expected = (uint64_t)(env.me_last_pgno + 1) * page.ms_psize;
+    rv = vxc_image_tell(w->progress, VXC_IMAGE_COPYING, 0, expected, err);
+    if (rv != 0) {
+        return rv;
+    }
+    rc = mdb_env_copyfd2(w->store->env, w->copy_fd, MDB_CP_COMPACT);
+    if (rc > 0) {
+        errno = rc;
+        return failed(err, "copy the state", w->copy);
+    }
+    if (rc != 0) {
+        return vxc_store_fail(w->store, err, rc, "copy the state");
+    }
+    if (fstat(w->copy_fd, &status) != 0) {
+        return failed(err, "look at", w->copy);
+    }
+    w->copy_size = (uint64_t)status.st_size;
+    return vxc_image_tell(w->progress, VXC_IMAGE_COPYING, expected, expected, err);
+}
+
+static int read_row(MDB_txn *txn, MDB_dbi dbi, const char *name, struct vxc_slice *body,
+                    struct vxc_error *err)
+{
+    struct vxc_slice key = vxc_slice_of_string(name);
+    MDB_val k = {key.size, (void *)(uintptr_t)key.data};
+    MDB_val v;
+
+    if (mdb_get(txn, dbi, &k, &v) != 0) {
+        return vxc_error_set(err, VXC_ECORRUPT, "the row %s of meta is missing", name);
+    }
+    return vxc_store_row_decode(VXC_DB_META, key, v, body, err);
+}
+
+static int read_meta(struct writer *w, MDB_txn *txn, MDB_dbi dbi, struct vxc_error *err)
+{
+    struct vxc_image_info *info = &w->info;
+    struct vxc_store_meta meta = {0};
+    struct vxc_store_sums sums;
+    struct vxc_slice body;
+    int rv = read_row(txn, dbi, VXC_STORE_KEY_COMMIT, &body, err);
+
+    rv = rv != 0 ? rv : vxc_store_commit_decode(body, &meta, &sums, err);
+    rv = rv != 0 ? rv : read_row(txn, dbi, VXC_STORE_KEY_CONFIGURATION, &body, err);
+    if (rv != 0) {
+        return rv;
+    }
+    if (body.size > VXC_IMAGE_CONFIGURATION_MAX) {
+        return vxc_error_set(err, VXC_ECORRUPT, "a configuration of %zu bytes", body.size);
+    }
+    info->applied_index = meta.applied_index;
+    info->applied_term = meta.applied_term;
+    info->applied_position = meta.applied_position;
+    info->cluster_time_ms = meta.cluster_time_ms;
+    info->digest = sums.total;
+    info->configuration_index = meta.configuration_index;
+    info->configuration_size = (uint32_t)body.size;
+    if (body.size > 0) {
+        memcpy(info->configuration, body.data, body.size);
+    }
+    return 0;
+}
+
+static int read_databases(struct writer *w, MDB_txn *txn, struct vxc_error *err)
+{
+    int rv = 0;
+
+    for (int db = 0; rv == 0 && db < VXC_DB_COUNT; db++) {
+        const char *name = vxc_database_name((enum vxc_database)db);
+        MDB_stat stat;
+        MDB_dbi dbi;
+        int rc = mdb_dbi_open(txn, name, 0, &dbi);
+
+        if (rc == MDB_NOTFOUND) {
+            continue; /* the state is older than this database */
+        }
+        rc = rc != 0 ? rc : mdb_stat(txn, dbi, &stat);
+        if (rc != 0) {
+            return vxc_error_set(err, VXC_ECORRUPT, "%s: %s", name, mdb_strerror(rc));
+        }
+        w->info.databases[db].rows = stat.ms_entries;
+        w->info.databases[db].bytes =
+            (uint64_t)(stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) *
+            stat.ms_psize;
+        if (db == VXC_DB_META) {
+            rv = read_meta(w, txn, dbi, err);
+        }
+    }
+    return rv;
+}
+
+/* What the header and trailer say is read from the copy itself: nothing can come in between. */
+static int describe_copy(struct writer *w, struct vxc_error *err)
+{
+    MDB_env *env;
+    MDB_txn *txn = NULL;
+    int rv = 0;
+    int rc = mdb_env_create(&env);
+
+    if (rc != 0) {
+        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    (void)mdb_env_set_maxdbs(env, VXC_LMDB_DATABASES_MAX); /* fails only once open */
+    rc = mdb_env_open(env, w->copy, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0600);
+    rc = rc != 0 ? rc : mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0) {
+        rv = vxc_error_set(err, VXC_EIO, "%s: read the copy: %s", w->copy, mdb_strerror(rc));
+    } else {
+        rv = read_databases(w, txn, err);
+        mdb_txn_abort(txn);
+        rv = rv != 0 ? vxc_error_prefix(err, "%s", w->copy) : 0;
+    }
+    mdb_env_close(env);
+    return rv;
+}
+
+/* ---- the file ---- */
+
+/* Adds bytes to the file and to its SHA-256. */
+static int put(struct writer *w, const void *bytes, size_t size, struct vxc_error *err)
+{
+    if (EVP_DigestUpdate(w->sha, bytes, size) != 1) {
+        return vxc_error_set(err, VXC_ENOMEM, "SHA-256 failed");
+    }
+    if (vxc_disk_write(w->part_fd, w->info.file_bytes, bytes, size) != 0) {
+        return failed(err, "write", w->part);
+    }
+    w->info.file_bytes += size;
+    return 0;
+}
+
+static int put_header(struct writer *w, struct vxc_error *err)
+{
+    struct vxc_buffer bytes = {0};
+    int rv = vxc_image_header_encode(&w->info, &bytes);
+
+    rv = rv != 0 ? vxc_error_set(err, rv, "out of memory") : put(w, bytes.data, bytes.size, err);
+    vxc_buffer_free(&bytes);
+    return rv;
+}
+
+static int put_chunk(struct writer *w, uint32_t raw_size, struct vxc_error *err)
+{
+    struct vxc_image_chunk chunk = {.number = (uint32_t)w->info.chunks, .raw_size = raw_size};
+    uint8_t *stored = w->stored + VXC_IMAGE_CHUNK_HEAD_SIZE;
+
+    chunk.packed = vxc_image_pack(w->info.compression, w->raw, raw_size, stored,
+                                  vxc_image_stored_size_max(&w->info), &chunk.stored_size);
+    if (!chunk.packed) {
+        chunk.stored_size = raw_size;
+        memcpy(stored, w->raw, raw_size);
+    }
+    vxc_image_chunk_encode(&chunk, stored, w->stored);
+    w->info.chunks++;
+    w->info.raw_bytes += raw_size;
+    return put(w, w->stored, VXC_IMAGE_CHUNK_HEAD_SIZE + chunk.stored_size, err);
+}
+
+static int put_chunks(struct writer *w, struct vxc_error *err)
+{
+    int rv = 0;
+
+    while (rv == 0 && w->info.raw_bytes < w->copy_size) {
+        uint64_t left = w->copy_size - w->info.raw_bytes;
+        uint32_t size = left < w->info.chunk_size ? (uint32_t)left : w->info.chunk_size;
+
+        if (w->info.chunks > UINT32_MAX) {
+            return vxc_error_set(err, VXC_ETOOBIG, "%s: too large for an image", w->path);
+        }
+        if (vxc_disk_read(w->copy_fd, w->info.raw_bytes, w->raw, size) != 0) {
+            return failed(err, "read", w->copy);
+        }
+        rv = put_chunk(w, size, err);
+        rv = rv != 0 ? rv
+                     : vxc_image_tell(w->progress, VXC_IMAGE_WRITING, w->info.raw_bytes,
+                                      w->copy_size, err);
+    }
+    return rv;
+}
+
+static int put_trailer(struct writer *w, struct vxc_error *err)
+{
+    struct vxc_buffer bytes = {0};
+    uint64_t at = w->info.file_bytes;
+    int rv = vxc_image_trailer_begin(&w->info, &bytes);
+
+    if (rv == 0 && (EVP_DigestUpdate(w->sha, bytes.data, bytes.size) != 1 ||
+                    EVP_DigestFinal_ex(w->sha, w->info.sha256, NULL) != 1)) {
+        rv = VXC_ENOMEM;
+    }
+    rv = rv != 0 ? rv : vxc_image_trailer_seal(w->info.sha256, &bytes);
+    if (rv != 0) {
+        (void)vxc_error_set(err, rv, "out of memory");
+    } else if (vxc_disk_write(w->part_fd, at, bytes.data, bytes.size) != 0) {
+        rv = failed(err, "write", w->part);
+    } else {
+        w->info.file_bytes = at + bytes.size;
+    }
+    vxc_buffer_free(&bytes);
+    return rv;
+}
+
+static int write_part(struct writer *w, struct vxc_error *err)
+{
+    int rv;
+
+    w->raw = malloc(w->info.chunk_size);
+    w->stored = malloc(VXC_IMAGE_CHUNK_HEAD_SIZE + vxc_image_stored_size_max(&w->info));
+    w->sha = EVP_MD_CTX_new();
+    if (w->raw == NULL || w->stored == NULL || w->sha == NULL ||
+        EVP_DigestInit_ex(w->sha, EVP_sha256(), NULL) != 1) {
+        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    rv = put_header(w, err);
+    rv = rv != 0 ? rv : put_chunks(w, err);
+    rv = rv != 0 ? rv : put_trailer(w, err);
+    if (rv == 0 && fsync(w->part_fd) != 0) {
+        rv = failed(err, "flush", w->part);
+    }
+    return rv;
+}
+
+/* Reads the flushed file from its beginning, before it gets its name. */
+static int check_part(struct writer *w, struct vxc_image_info *info, struct vxc_error *err)
+{
+    int rv = vxc_image_inspect(w->part, w->progress, info, err);
+
+    if (rv == 0 && (info->file_bytes != w->info.file_bytes || info->chunks != w->info.chunks ||
+                    memcmp(info->sha256, w->info.sha256, sizeof info->sha256) != 0)) {
+        rv = vxc_error_set(err, VXC_ECORRUPT, "%s: reads otherwise than it was written", w->part);
+    }
+    return rv;
+}
+
+static int publish(struct writer *w, struct vxc_error *err)
+{
+    const char *slash = strrchr(w->path, '/');
+    char *parent = slash == NULL      ? strdup(".")
+                   : slash == w->path ? strdup("/")
+                                      : strndup(w->path, (size_t)(slash - w->path));
+    int folder = -1;
+    int rv = 0;
+
+    if (parent == NULL) {
+        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    if (vxc_disk_open_folder(parent, false, &folder) != 0) {
+        rv = failed(err, "open", parent);
+    } else if (rename(w->part, w->path) != 0) {
+        rv = failed(err, "rename", w->part);
+    } else {
+        w->part_named = false;
+        if (vxc_disk_sync_folder(folder) != 0) { /* whole, but perhaps not after a power cut */
+            rv = failed(err, "flush", parent);
+        }
+    }
+    if (folder >= 0) {
+        (void)close(folder); /* only read from */
+    }
+    free(parent);
+    return rv;
+}
+
+/* ---- all of it ---- */
+
+static int save(struct writer *w, struct vxc_image_info *info, struct vxc_error *err)
+{
+    int rv = open_part(w, err);
+
+    rv = rv != 0 ? rv : open_copy(w, err);
+    rv = rv != 0 ? rv : copy_state(w, err);
+    rv = rv != 0 ? rv : describe_copy(w, err);
+    drop_copy_name(w);
+    rv = rv != 0 ? rv : write_part(w, err);
+    if (w->copy_fd >= 0) {
+        (void)close(w->copy_fd); /* a scratch file: its room is free from here on */
+    }
+    rv = rv != 0 ? rv : check_part(w, info, err);
+    rv = rv != 0 ? rv : publish(w, err);
+    if (w->part_named) {
+        (void)unlink(w->part); /* one that stays is overwritten by the next save */
+    }
+    if (w->part_fd >= 0) {
+        (void)close(w->part_fd); /* flushed, or of no use */
+    }
+    return rv;
+}
+
+int vxc_image_write(struct vxc_store *store, const char *path,
+                    const struct vxc_image_write_options *options,
+                    const struct vxc_image_progress *progress, struct vxc_image_info *info,
+                    struct vxc_error *err)
+{
+    struct writer w = {
+        .store = store, .path = path, .progress = progress, .part_fd = -1, .copy_fd = -1};
+    struct vxc_image_info written;
+    int rv;
+
+    vxc_check((unsigned)options->compression < VXC_IMAGE_COMPRESSIONS);
+    w.info.version = VXC_IMAGE_VERSION;
+    w.info.compression = options->compression;
+    w.info.chunk_size = options->chunk_size == 0 ? VXC_IMAGE_CHUNK_SIZE : options->chunk_size;
+    vxc_check(w.info.chunk_size >= VXC_IMAGE_CHUNK_SIZE_MIN);
+    vxc_check(w.info.chunk_size <= VXC_IMAGE_CHUNK_SIZE_MAX);
+    memcpy(w.info.cluster_id, options->cluster_id, sizeof w.info.cluster_id);
+    w.info.node_id = options->node_id;
+    w.info.saved_at_us = options->saved_at_us;
+    if (asprintf(&w.part, "%s.part", path) < 0) {
+        w.part = NULL;
+    }
+    if (w.part == NULL || asprintf(&w.copy, "%s.copy", w.part) < 0) {
+        w.copy = NULL;
+    }
+    rv = w.copy == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory") : save(&w, &written, err);
+    if (rv == 0 && info != NULL) {
+        *info = written;
+    }
+    EVP_MD_CTX_free(w.sha);
+    free(w.stored);
+    free(w.raw);
+    free(w.copy);
+    free(w.part);
+    return rv;
+}
+
+int vxc_image_write_folder(const char *state_path, const char *path,
+                           const struct vxc_image_write_options *options,
+                           const struct vxc_image_progress *progress, struct vxc_image_info *info,
+                           struct vxc_error *err)
+{
+    const struct vxc_store_options read_only = {.read_only = true};
+    struct vxc_verify_report report;
+    struct vxc_store *store;
+    int rv = vxc_verify_state(state_path, &report, err);
+
+    rv = rv != 0 ? rv : vxc_store_open(state_path, &read_only, &store, err);
+    if (rv == 0) {
+        rv = vxc_image_write(store, path, options, progress, info, err);
+        vxc_store_close(store);
+    }
+    return rv;
+}
