@@ -163,13 +163,17 @@ static void fill_reply(uint16_t reply, const struct vxc_result *result, struct v
 int vxc_reply_transaction(const struct vxc_request *r, const struct vxc_result *result,
                           struct vxc_buffer *scratch, struct vxc_message *m)
 {
-    uint16_t then_count = vxc_load_u16(r->payload);
-    const uint8_t *kinds = r->payload + 2 + (result->found ? 0 : 2 * (size_t)then_count);
+    size_t then_count = vxc_load_u16(r->payload);
+    size_t else_count = (r->payload_size - 2) / 2 - then_count;
+    const uint8_t *kinds = r->payload + 2 + (result->found ? 0 : 2 * then_count);
     struct vxc_buffer payload = {0};
     struct vxc_list list;
     struct vxc_slice encoded;
     int rv = vxc_list_read_items(result->value, &list);
 
+    if (rv == 0 && list.count != (result->found ? then_count : else_count)) {
+        return VXC_ESEQUENCE; /* the reply kept for this sequence was to another request */
+    }
     vxc_buffer_clear(scratch);
     m->kind = VXC_KIND_TRANSACTION_REPLY;
     m->transaction_reply.index = result->index;

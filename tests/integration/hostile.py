@@ -234,7 +234,7 @@ def two_thousand_connections_of_garbage_are_shown_out():
                     s.shutdown(socket.SHUT_WR)
                     ends(s)
                     s.close()
-    assert probe.worst < 1, probe.figures()
+    assert probe.worst < 2, probe.figures()
     assert probe.grown < 64, probe.figures()
     until(lambda: node.status()["connections"] == 1, 10, "connections are left")
     assert fingerprint()[0] == before[0]
@@ -250,9 +250,9 @@ def replies_that_nobody_reads_stay_bounded():
     one = request("map_get", 1, map="flood", key="k")
     with Probe() as probe:
         sockets = []
-        for _ in range(60):
+        for _ in range(160):
             s = raw(receive_buffer=4096)
-            s.settimeout(0.5)
+            s.settimeout(0.1)
             try:
                 for _ in range(20):
                     s.sendall(one * 1000)
@@ -263,7 +263,7 @@ def replies_that_nobody_reads_stay_bounded():
     for s in sockets:
         reset(s)
     assert probe.grown < 512 + 128, probe.figures()
-    assert probe.worst < 1, probe.figures()
+    assert probe.worst < 2, probe.figures()
     return probe.figures()
 
 
@@ -280,7 +280,7 @@ def reads_that_wait_behind_a_write_are_not_all_answered_at_once():
         time.sleep(1)
     reset(s)
     assert probe.grown < 200, probe.figures()
-    assert probe.worst < 1, probe.figures()
+    assert probe.worst < 2, probe.figures()
     patient = node.connect()  # one who does read gets them all
     wanted = [request("map_put", 1, map="flood", key="other", value="v")] + [
         request("map_get", i, map="flood", key="k") for i in range(2, 402)]
@@ -304,7 +304,7 @@ def a_flood_of_writes_without_reading_is_held_back():
             pass
     reset(s)
     assert probe.grown < 200, probe.figures()
-    assert probe.worst < 1, probe.figures()
+    assert probe.worst < 2, probe.figures()
     return "%d requests taken, %s" % (sent, probe.figures())
 
 
@@ -355,7 +355,7 @@ def unfinished_frames_of_many_connections_stay_bounded():
     for s in sockets:
         reset(s)
     assert probe.grown < 512 + 128, probe.figures()
-    assert probe.worst < 1, probe.figures()
+    assert probe.worst < 2, probe.figures()
     until(lambda: node.status()["connections"] == 1, 10, "connections are left")
     return probe.figures()
 
@@ -403,7 +403,7 @@ def a_storm_of_connections_is_accepted_and_forgotten():
                 s.close()
     seconds = time.monotonic() - started
     until(lambda: node.status()["connections"] == 1, 10, "connections are left")
-    assert probe.worst < 1 and probe.grown < 64, probe.figures()
+    assert probe.worst < 2 and probe.grown < 64, probe.figures()
     return "%d/s, %s" % (4000 / seconds, probe.figures())
 
 
@@ -561,6 +561,30 @@ def a_full_window_of_replies_is_busy_until_the_floor_rises():
     c.send(request("counter_add", 1, 4096, 4096, counter="window", delta=1))
     assert c.answer(1).code == -16
     c.ask("session_close")
+
+
+@check
+def a_sequence_that_comes_again_with_another_request_harms_nobody():
+    c = node.connect("misused")
+    c.open_session()
+    get, add = ("map_get", dict(map="m", key="k")), ("counter_add", dict(counter="c", delta=1))
+    value = struct.pack("<I", 3) + struct.pack("<I", 2) * 20  # looks like a list
+    c.ask("map_put", map="m", key="k", value=value)
+    requests = [("transaction", dict(compares=[], then_operations=[get] * n, else_operations=[])) for n in (0, 1, 9)]
+    requests += [add, ("map_put", dict(map="m", key="k", value=value, want_old=True)),
+                 ("lock_acquire", dict(lock="L", wait_ms=0)), ("set_add", dict(set="s", value="v")),
+                 ("node_join", dict(node_id="n", info="i")), ("registration_add", dict(address="a", node_id="n")),
+                 ("watch_add", dict(kind=1, name="m"))]
+    sequence = 0
+    for first in requests:
+        for second in requests:
+            sequence += 1
+            for name, fields in (first, second, first):
+                c.send(request(name, sequence, sequence, sequence - 1, **fields))
+            assert len([c.answer(sequence) for _ in range(3)]) == 3
+    assert c.ask("ping").kind_name == "pong" and node.alive()
+    c.ask("session_close")
+    return "%d pairs" % sequence
 
 
 # ---- events over broken connections ----

@@ -227,6 +227,8 @@ class Writer(threading.Thread):
         for sequence in list(self.outstanding):
             self.send(sequence)
             self.retried += 1
+            if self.rng.random() < 0.3:
+                self.send(sequence)  # and once more: a client cannot know
 
     def granted(self, token):
         with fences_guard:
@@ -250,7 +252,7 @@ class Writer(threading.Thread):
             self.plain_maybe.clear()
             return
         if message.request_id not in self.outstanding:
-            return  # an acquire that its grant event has answered already
+            return  # an acquire that its grant event has answered already, or sent twice
         name, _, expect, counter = self.outstanding.pop(message.request_id)
         assert message.kind_name not in ("error_reply", "legacy_error"), (name, message)
         self.answered, self.counter_answered = self.answered + 1, counter
