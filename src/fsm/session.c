@@ -205,7 +205,8 @@ int vxc_session_admit(struct vxc_fsm *fsm, const struct vxc_command *command,
         return VXC_ESESSION;
     }
     floor = session->replies.floor;
-    rv = vxc_reply_window_admit(&session->replies, command->sequence, command->floor, result);
+    rv = vxc_reply_window_admit(&session->replies, command->sequence, command->floor, command->op,
+                                result);
     if (session->replies.floor != floor) {
         vxc_session_replies_dirty(fsm, session);
     }
@@ -220,7 +221,8 @@ void vxc_session_remember(struct vxc_fsm *fsm, const struct vxc_command *command
     if (session == NULL) {
         return; /* it was this very command that ended it */
     }
-    vxc_reply_window_remember(&session->replies, command->sequence, fsm->index, result);
+    vxc_reply_window_remember(&session->replies, command->sequence, fsm->index, command->op,
+                              result);
     vxc_session_replies_dirty(fsm, session);
 }
 

@@ -30,6 +30,7 @@ struct vxc_reply_slot {
     int32_t code;
     uint32_t value_size;
     uint32_t next_size;
+    uint16_t op; /* of the command that this answers */
     uint8_t flags;
     union {
         uint8_t small[SLOT_SMALL_SIZE]; /* value, then cursor */
@@ -175,7 +176,7 @@ static void forget(struct vxc_reply_window *window, uint64_t floor)
 }
 
 /* Adds at the end, or for a sequence that overtook others moves those above it up by one. */
-static void insert(struct vxc_reply_window *window, uint64_t sequence,
+static void insert(struct vxc_reply_window *window, uint64_t sequence, uint16_t op,
                    const struct vxc_result *result)
 {
     uint32_t position;
@@ -188,6 +189,7 @@ static void insert(struct vxc_reply_window *window, uint64_t sequence,
         *slot_at(window, i) = *slot_at(window, i - 1);
     }
     slot_write(slot_at(window, position), sequence, result);
+    slot_at(window, position)->op = op;
     window->bytes += slot_weight(slot_at(window, position));
     window->count++;
 }
@@ -204,7 +206,7 @@ void vxc_reply_window_deinit(struct vxc_reply_window *window)
 }
 
 int vxc_reply_window_admit(struct vxc_reply_window *window, uint64_t sequence, uint64_t floor,
-                           struct vxc_result *result)
+                           uint16_t op, struct vxc_result *result)
 {
     forget(window, floor);
     if (sequence <= window->floor) {
@@ -212,6 +214,9 @@ int vxc_reply_window_admit(struct vxc_reply_window *window, uint64_t sequence, u
     }
     if (!is_above_all(window, sequence)) {
         const struct vxc_reply_slot *slot = find(window, sequence);
+        if (slot != NULL && slot->op != op) {
+            return VXC_ESEQUENCE;
+        }
         if (slot != NULL) {
             slot_read(slot, result);
             result->replayed = true;
@@ -225,12 +230,12 @@ int vxc_reply_window_admit(struct vxc_reply_window *window, uint64_t sequence, u
 }
 
 void vxc_reply_window_remember(struct vxc_reply_window *window, uint64_t sequence, uint64_t index,
-                               const struct vxc_result *result)
+                               uint16_t op, const struct vxc_result *result)
 {
     vxc_check(sequence > window->floor);
     vxc_check(window->count < VXC_SESSION_REPLIES_MAX);
     vxc_check(is_above_all(window, sequence) || find(window, sequence) == NULL);
-    insert(window, sequence, result);
+    insert(window, sequence, op, result);
     window->heard_index = index;
 }
 
@@ -268,6 +273,7 @@ void vxc_reply_window_encode(struct vxc_reply_window *window, struct vxc_buffer 
 
         slot_read(slot, &result);
         vxc_must(vxc_buffer_put_u64(out, slot->sequence));
+        vxc_must(vxc_buffer_put_u16(out, slot->op));
         at = out->size;
         vxc_must(vxc_buffer_put_u32(out, 0));
         vxc_must(vxc_result_encode(&result, out));
@@ -282,6 +288,7 @@ static int decode_items(struct vxc_reader *reader, uint32_t count, struct vxc_re
 {
     for (uint32_t i = 0; i < count; i++) {
         uint64_t sequence = vxc_reader_u64(reader);
+        uint16_t op = vxc_reader_u16(reader);
         struct vxc_slice bytes = vxc_reader_bytes(reader);
         struct vxc_result result;
 
@@ -289,7 +296,7 @@ static int decode_items(struct vxc_reader *reader, uint32_t count, struct vxc_re
             !is_above_all(window, sequence) || vxc_result_decode(bytes, &result) != 0) {
             return VXC_ECORRUPT;
         }
-        insert(window, sequence, &result);
+        insert(window, sequence, op, &result);
     }
     return vxc_reader_at_end(reader) ? 0 : VXC_ECORRUPT;
 }

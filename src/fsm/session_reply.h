@@ -37,13 +37,14 @@ void vxc_reply_window_deinit(struct vxc_reply_window *window);
 
 /* Before a command is carried out; also forgets what `floor` allows. 0 = new, carry it out;
  * 1 = *result is the cached one, its slices borrowed until the window changes;
- * VXC_ESEQUENCE = at or below the floor; VXC_EBUSY = the window is full. */
+ * VXC_ESEQUENCE = at or below the floor, or kept for another operation than `op`; VXC_EBUSY = the
+ * window is full. */
 int vxc_reply_window_admit(struct vxc_reply_window *window, uint64_t sequence, uint64_t floor,
-                           struct vxc_result *result);
+                           uint16_t op, struct vxc_result *result);
 
 /* After an admitted command was carried out at `index`. Copies the result. */
 void vxc_reply_window_remember(struct vxc_reply_window *window, uint64_t sequence, uint64_t index,
-                               const struct vxc_result *result);
+                               uint16_t op, const struct vxc_result *result);
 
 /* Replaces a result; false when that sequence is not kept (any more). */
 bool vxc_reply_window_amend(struct vxc_reply_window *window, uint64_t sequence,
@@ -52,8 +53,8 @@ bool vxc_reply_window_amend(struct vxc_reply_window *window, uint64_t sequence,
 /* Nothing to say: such a window has no row. */
 bool vxc_reply_window_is_blank(const struct vxc_reply_window *window);
 
-/* Row body: floor u64 | heard index u64 | count u32 | count × (sequence u64 | result, u32 length +
- * vxc_result_encode()). Encoding also gives back slots of a burst long past. */
+/* Row body: floor u64 | heard index u64 | count u32 | count × (sequence u64 | op u16 | result, u32
+ * length + vxc_result_encode()). Encoding also gives back slots of a burst long past. */
 void vxc_reply_window_encode(struct vxc_reply_window *window, struct vxc_buffer *out);
 int vxc_reply_window_decode(struct vxc_slice body, struct vxc_reply_window *window);
 

@@ -14,6 +14,10 @@ import wire  # noqa: E402
 from daemon import Node, check, finish, lock_info, percentile, pump, request, until  # noqa: E402
 
 GRANTED, EXPIRED = 40, 50
+# Others are served while somebody floods. Not a figure to be proud of (that is told in the ok line), but one
+# that a busy machine does not reach and a starved client does: before the bounds it was 14 s.
+OTHERS_WAIT_S = 5
+
 MIB = 1 << 20
 seed = int(os.environ.get("VXC_SEED", "0")) or random.SystemRandom().getrandbits(32)
 rng = random.Random(seed)

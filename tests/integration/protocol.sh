@@ -5,4 +5,4 @@
 # strangers are shown out, and what was acknowledged is there after kill -9.
 # shellcheck source=../lib/node.sh
 . "$(dirname "$0")/../lib/node.sh"
-exec python3 "$(dirname "$0")/protocol.py" "$VXC_BIN/vxcd" "$work"
+python3 "$(dirname "$0")/protocol.py" "$VXC_BIN/vxcd" "$work"

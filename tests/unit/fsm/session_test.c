@@ -164,9 +164,28 @@ static void failures_are_remembered_like_results(void **state)
     assert_non_null(h->f.result.text);
 }
 
+static void a_sequence_that_comes_again_for_another_operation_is_refused(void **state)
+{
+    struct harness *h = *state;
+    uint64_t session = open_session(h, "c");
+    struct vxc_command add = {.op = VXC_OP_COUNTER_ADD, .sequence = 1, .name = text("c"), .a = 5};
+    struct vxc_command put = {.op = VXC_OP_MAP_PUT,
+                              .sequence = 1,
+                              .name = text("m"),
+                              .key = text("k"),
+                              .value = text("v")};
+
+    assert_int_equal(run_as(h, session, add)->number, 5);
+    assert_int_equal(run_as(h, session, put)->code, VXC_ESEQUENCE);
+    harness_restart(h);
+    assert_int_equal(run_as(h, session, put)->code, VXC_ESEQUENCE);
+    assert_int_equal(run_as(h, session, add)->number, 5);
+    assert_true(h->f.result.replayed);
+}
+
 static void window_agrees_with_a_naive_one(void **state)
 {
-    enum { SEQUENCES = 400 };
+    enum { SEQUENCES = 400, OP = VXC_OP_COUNTER_ADD };
     static const uint8_t bytes[300];
     struct vxc_reply_window window = {0};
     struct vxc_result kept[SEQUENCES + 1] = {0};
@@ -181,7 +200,7 @@ static void window_agrees_with_a_naive_one(void **state)
         uint64_t sequence = 1 + (uint64_t)rand() % SEQUENCES;
         uint64_t raised = rand() % 200 == 0 ? (floor + 3) % SEQUENCES : 0;
         struct vxc_result result = {0};
-        int rv = vxc_reply_window_admit(&window, sequence, raised, &result);
+        int rv = vxc_reply_window_admit(&window, sequence, raised, OP, &result);
 
         floor = raised > floor ? raised : floor;
         if (sequence <= floor) {
@@ -202,7 +221,7 @@ static void window_agrees_with_a_naive_one(void **state)
             .next = vxc_slice(bytes, (size_t)rand() % 20),
         };
         if (rv == 0) {
-            vxc_reply_window_remember(&window, sequence, (uint64_t)step + 1, &result);
+            vxc_reply_window_remember(&window, sequence, (uint64_t)step + 1, OP, &result);
         } else if (rand() % 4 == 0) {
             assert_true(vxc_reply_window_amend(&window, sequence, &result));
         } else {
@@ -227,14 +246,15 @@ static void window_agrees_with_a_naive_one(void **state)
 
 static void a_damaged_window_row_is_refused(void **state)
 {
+    enum { OP = VXC_OP_COUNTER_ADD };
     struct vxc_reply_window window = {0};
     struct vxc_reply_window read = {0};
     struct vxc_buffer row = {0};
     struct vxc_result result = {.number = 7, .value = text("value")};
 
     (void)state;
-    vxc_reply_window_remember(&window, 3, 10, &result);
-    vxc_reply_window_remember(&window, 4, 11, &result);
+    vxc_reply_window_remember(&window, 3, 10, OP, &result);
+    vxc_reply_window_remember(&window, 4, 11, OP, &result);
     vxc_reply_window_encode(&window, &row);
     for (size_t size = 0; size < row.size; size++) {
         assert_int_equal(vxc_reply_window_decode(vxc_slice(row.data, size), &read), VXC_ECORRUPT);
@@ -554,6 +574,7 @@ int main(void)
         test(a_full_window_is_busy_before_anything_is_done),
         test(large_results_fill_the_window_by_their_bytes),
         test(failures_are_remembered_like_results),
+        test(a_sequence_that_comes_again_for_another_operation_is_refused),
         cmocka_unit_test(window_agrees_with_a_naive_one),
         cmocka_unit_test(a_damaged_window_row_is_refused),
         test(the_gate_costs_little),
