@@ -238,7 +238,7 @@ def two_thousand_connections_of_garbage_are_shown_out():
                     s.shutdown(socket.SHUT_WR)
                     ends(s)
                     s.close()
-    assert probe.worst < 2, probe.figures()
+    assert probe.worst < OTHERS_WAIT_S, probe.figures()
     assert probe.grown < 64, probe.figures()
     until(lambda: node.status()["connections"] == 1, 10, "connections are left")
     assert fingerprint()[0] == before[0]
@@ -267,7 +267,7 @@ def replies_that_nobody_reads_stay_bounded():
     for s in sockets:
         reset(s)
     assert probe.grown < 512 + 128, probe.figures()
-    assert probe.worst < 2, probe.figures()
+    assert probe.worst < OTHERS_WAIT_S, probe.figures()
     return probe.figures()
 
 
@@ -284,7 +284,7 @@ def reads_that_wait_behind_a_write_are_not_all_answered_at_once():
         time.sleep(1)
     reset(s)
     assert probe.grown < 200, probe.figures()
-    assert probe.worst < 2, probe.figures()
+    assert probe.worst < OTHERS_WAIT_S, probe.figures()
     patient = node.connect()  # one who does read gets them all
     wanted = [request("map_put", 1, map="flood", key="other", value="v")] + [
         request("map_get", i, map="flood", key="k") for i in range(2, 402)]
@@ -308,7 +308,7 @@ def a_flood_of_writes_without_reading_is_held_back():
             pass
     reset(s)
     assert probe.grown < 200, probe.figures()
-    assert probe.worst < 2, probe.figures()
+    assert probe.worst < OTHERS_WAIT_S, probe.figures()
     return "%d requests taken, %s" % (sent, probe.figures())
 
 
@@ -359,7 +359,7 @@ def unfinished_frames_of_many_connections_stay_bounded():
     for s in sockets:
         reset(s)
     assert probe.grown < 512 + 128, probe.figures()
-    assert probe.worst < 2, probe.figures()
+    assert probe.worst < OTHERS_WAIT_S, probe.figures()
     until(lambda: node.status()["connections"] == 1, 10, "connections are left")
     return probe.figures()
 
@@ -407,7 +407,7 @@ def a_storm_of_connections_is_accepted_and_forgotten():
                 s.close()
     seconds = time.monotonic() - started
     until(lambda: node.status()["connections"] == 1, 10, "connections are left")
-    assert probe.worst < 2 and probe.grown < 64, probe.figures()
+    assert probe.worst < OTHERS_WAIT_S and probe.grown < 64, probe.figures()
     return "%d/s, %s" % (4000 / seconds, probe.figures())
 
 
