@@ -589,15 +589,18 @@ static void a_snapshot_holds_what_was_acknowledged(void **state)
     dial(&c, &s);
     for (int i = 0; i < 20; i++) {
         char key[16];
+        uint8_t sha256[VXC_IMAGE_SHA256_SIZE];
         uint64_t id;
 
         (void)snprintf(key, sizeof key, "key %d", i);
         put(&c, key, "value");
         id = make_snapshot(&c, &info);
+        assert_int_equal(info.snapshot_info.sha256.size, sizeof sha256);
+        memcpy(sha256, info.snapshot_info.sha256.data, sizeof sha256);
         fetch_snapshot(&c, id, info.snapshot_info.file_bytes, path);
         assert_int_equal(vxc_image_verify(path, s.root, NULL, &image, &err), 0);
         assert_int_equal(image.applied_index, info.snapshot_info.index);
-        assert_memory_equal(image.sha256, info.snapshot_info.sha256.data, sizeof image.sha256);
+        assert_memory_equal(image.sha256, sha256, sizeof sha256);
         assert_int_equal(image.databases[VXC_DB_MAPS].rows, 1 + i + 1); /* a header and rows */
         ask_snapshot(&c, VXC_KIND_SNAPSHOT_END, id, &info);
         assert_true(info.truth_reply.truth);
