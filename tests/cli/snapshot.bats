@@ -172,9 +172,9 @@ flip() { # FILE OFFSET
     load_pid=$!
     cli_wait_until 5 test -e s.snap.part
     kill -INT "$load_pid"
-    kill -CONT "$(cli_node)"
-    wait "$load_pid" || status=$?
+    wait "$load_pid" || status=$? # without a word from the node
     load_pid=''
+    kill -CONT "$(cli_node)"
     [ "$status" -eq 130 ]
     grep -q interrupted errors
     nothing_is_left s.snap

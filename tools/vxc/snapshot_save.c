@@ -20,9 +20,19 @@
 #include <unistd.h>
 
 enum {
+    SIGNAL_MS = 50,           /* between looks for a signal, while nothing else happens */
     LOOK_MS = 20,             /* between questions whether it is ready */
     READ_SIZE = 256 * 1024,   /* so that the node's turns stay short for others */
     READS_UNDER_WAY_MAX = 16, /* below the 4 MiB at which a connection is choked */
+};
+
+struct save;
+
+/* One read under way. */
+struct piece {
+    struct save *save; /* NULL: free */
+    uint64_t offset;
+    uint32_t size;
 };
 
 struct save {
@@ -31,25 +41,16 @@ struct save {
     const char *path;
     char *part;
     int fd;
-    bool named;  /* the part has its name, which is ours to remove */
-    uint64_t id; /* 0: the node has not answered yet */
-    uint64_t index;
-    uint64_t file_bytes;
+    bool named;                       /* the part has its name, which is ours to remove */
+    bool answered;                    /* the question about the image under way */
+    struct vxc_snapshot_record image; /* as the node said last; its sha256 is the next: */
     uint8_t sha256[VXC_IMAGE_SHA256_SIZE];
+    struct piece pieces[READS_UNDER_WAY_MAX];
     uint64_t asked; /* bytes of the file asked for */
     uint64_t taken; /* and written */
     int code;
     bool local; /* it is our disk that failed */
-    bool told;  /* the failure was said */
-    int status;
     struct vxc_error err;
-};
-
-/* One read under way. */
-struct piece {
-    struct save *save; /* NULL: free */
-    uint64_t offset;
-    uint32_t size;
 };
 
 /* ---- the file ---- */
@@ -109,7 +110,7 @@ static int check_part(struct save *s)
         return failed(s, "flush", s->part);
     }
     rv = vxc_image_inspect(s->part, &s->bar.hooks, &info, &s->err);
-    if (rv == 0 && (info.file_bytes != s->file_bytes ||
+    if (rv == 0 && (info.file_bytes != s->image.file_bytes ||
                     memcmp(info.sha256, s->sha256, sizeof info.sha256) != 0)) {
         rv = vxc_error_set(&s->err, VXC_ECORRUPT, "%s: is not what the node has", s->part);
     }
@@ -157,72 +158,71 @@ static void close_part(struct save *s)
 
 /* ---- the node ---- */
 
-/* Asks, and says what went wrong. Snapshots belong to a connection, so "not found" is its loss. */
-static int ask(struct save *s, const struct vxc_request *request, struct vxc_reply *reply)
+static int show_progress(struct save *s, enum vxc_image_step step, uint64_t done, uint64_t total)
 {
-    int rv = vxc_cli_client(s->cli);
-
-    if (rv != 0) {
-        s->told = true;
-        s->status = rv;
-        return s->code = VXC_EINVAL;
-    }
-    s->code = vxc_client_call(s->cli->client, request, reply);
-    if (s->code != 0) {
-        (void)vxc_error_set(&s->err, s->code, "%s", reply->message);
+    if (s->code == 0 && !s->bar.hooks.on_progress(s->bar.hooks.data, step, done, total)) {
+        s->code = vxc_error_set(&s->err, VXC_ECANCELED, "interrupted");
     }
     return s->code;
 }
 
-static int read_record(struct save *s, const struct vxc_reply *reply,
-                       struct vxc_snapshot_record *record)
+static void on_image(void *data, const struct vxc_reply *reply)
 {
-    if (vxc_snapshot_record_read(reply->value, record) != 0 ||
-        (record->ready && record->sha256.size != sizeof s->sha256)) {
-        return s->code = vxc_error_set(&s->err, VXC_EPROTO, "the node's answer is no snapshot");
+    struct save *s = data;
+    struct vxc_snapshot_record *image = &s->image;
+
+    s->answered = true;
+    if (s->code != 0) {
+        return; /* the first failure counts */
     }
-    return 0;
+    if (reply->code != 0) {
+        s->code = vxc_error_set(&s->err, reply->code, "%s", reply->message);
+    } else if (vxc_snapshot_record_read(reply->value, image) != 0 ||
+               (image->ready && image->sha256.size != sizeof s->sha256)) {
+        s->code = vxc_error_set(&s->err, VXC_EPROTO, "the node's answer is no snapshot");
+    } else if (image->ready) {
+        memcpy(s->sha256, image->sha256.data, sizeof s->sha256);
+    }
 }
 
-static int show_progress(struct save *s, enum vxc_image_step step, uint64_t done, uint64_t total)
+/* The steps of the node, as far as it said. */
+static int show_image(struct save *s)
 {
-    if (!s->bar.hooks.on_progress(s->bar.hooks.data, step, done, total)) {
-        return s->code = vxc_error_set(&s->err, VXC_ECANCELED, "interrupted");
+    const struct vxc_snapshot_record *image = &s->image;
+
+    return show_progress(
+        s, image->step < VXC_IMAGE_CHECKING ? (enum vxc_image_step)image->step : VXC_IMAGE_CHECKING,
+        image->done < image->total ? image->done : image->total, image->total);
+}
+
+/* Asks, and waits so that a signal is noticed meanwhile. */
+static int ask_image(struct save *s, const struct vxc_request *request)
+{
+    int rv = vxc_client_submit(s->cli->client, request, s, on_image);
+
+    s->answered = rv != 0;
+    if (rv != 0) {
+        s->code = vxc_error_set(&s->err, rv, "%s", vxc_client_message(s->cli->client));
     }
-    return 0;
+    while (s->code == 0 && !s->answered) {
+        (void)vxc_client_wait(s->cli->client, SIGNAL_MS);
+        (void)show_image(s);
+    }
+    return s->code;
 }
 
 /* Asks until the node has the file. */
 static int await_image(struct save *s, enum vxc_image_compression compression)
 {
     struct vxc_request request = vxc_request(VXC_CALL_SNAPSHOT_BEGIN);
-    struct vxc_snapshot_record record = {0};
-    struct vxc_reply reply;
 
     request.what = (int)compression;
-    for (;;) {
-        if (ask(s, &request, &reply) != 0 || read_record(s, &reply, &record) != 0) {
-            return s->code;
-        }
-        s->id = record.id;
-        if (record.ready) {
-            break;
-        }
-        if (show_progress(s,
-                          record.step < VXC_IMAGE_CHECKING ? (enum vxc_image_step)record.step
-                                                           : VXC_IMAGE_CHECKING,
-                          record.done < record.total ? record.done : record.total,
-                          record.total) != 0) {
-            return s->code;
-        }
+    while (ask_image(s, &request) == 0 && !s->image.ready) {
         (void)poll(NULL, 0, LOOK_MS);
         request = vxc_request(VXC_CALL_SNAPSHOT_GET);
-        request.id = record.id;
+        request.id = s->image.id;
     }
-    s->index = record.index;
-    s->file_bytes = record.file_bytes;
-    memcpy(s->sha256, record.sha256.data, sizeof s->sha256);
-    return 0;
+    return s->code;
 }
 
 static void on_piece(void *data, const struct vxc_reply *reply)
@@ -249,12 +249,12 @@ static void on_piece(void *data, const struct vxc_reply *reply)
 static int ask_piece(struct save *s, struct piece *piece)
 {
     struct vxc_request request = vxc_request(VXC_CALL_SNAPSHOT_READ);
-    uint64_t left = s->file_bytes - s->asked;
+    uint64_t left = s->image.file_bytes - s->asked;
     int rv;
 
     *piece = (struct piece){
         .save = s, .offset = s->asked, .size = left < READ_SIZE ? (uint32_t)left : READ_SIZE};
-    request.id = s->id;
+    request.id = s->image.id;
     request.number = (int64_t)piece->offset;
     request.limit_bytes = piece->size;
     rv = vxc_client_submit(s->cli->client, &request, piece, on_piece);
@@ -268,23 +268,18 @@ static int ask_piece(struct save *s, struct piece *piece)
 
 static int fetch(struct save *s)
 {
-    struct piece pieces[READS_UNDER_WAY_MAX] = {{0}};
+    const uint64_t size = s->image.file_bytes;
 
-    while (s->code == 0 && s->taken < s->file_bytes) {
-        for (size_t i = 0; i < READS_UNDER_WAY_MAX && s->asked < s->file_bytes; i++) {
-            if (pieces[i].save == NULL && ask_piece(s, &pieces[i]) != 0) {
-                break;
+    while (s->code == 0 && s->taken < size) {
+        for (size_t i = 0; s->code == 0 && i < READS_UNDER_WAY_MAX && s->asked < size; i++) {
+            if (s->pieces[i].save == NULL) {
+                (void)ask_piece(s, &s->pieces[i]);
             }
         }
         if (s->code == 0) {
-            (void)vxc_client_wait(s->cli->client, 1000);
+            (void)vxc_client_wait(s->cli->client, SIGNAL_MS);
         }
-        if (s->code == 0) {
-            (void)show_progress(s, VXC_IMAGE_FETCHING, s->taken, s->file_bytes);
-        }
-    }
-    while (vxc_client_pending(s->cli->client) > 0) { /* their callbacks need the pieces */
-        (void)vxc_client_wait(s->cli->client, 1000);
+        (void)show_progress(s, VXC_IMAGE_FETCHING, s->taken, size);
     }
     return s->code;
 }
@@ -295,19 +290,14 @@ static void give_back(struct save *s)
     struct vxc_request request = vxc_request(VXC_CALL_SNAPSHOT_END);
     struct vxc_reply reply;
 
-    request.id = s->id;
-    if (s->id != 0) {
-        (void)vxc_client_call(s->cli->client, &request, &reply);
-    }
+    request.id = s->image.id;
+    (void)vxc_client_call(s->cli->client, &request, &reply);
 }
 
 /* ---- all of it ---- */
 
 static int fail(struct save *s)
 {
-    if (s->told) {
-        return s->status;
-    }
     if (s->local || s->code == VXC_ECANCELED) {
         return vxc_snapshot_fail(s->cli, &s->bar, s->code, &s->err);
     }
@@ -332,7 +322,8 @@ int vxc_run_snapshot_save(struct vxc_cli *cli)
         return vxc_cli_fail(cli, VXC_EXIT_USAGE, "--compression \"%s\": expected lz4, zlib or none",
                             word);
     }
-    rc = vxc_progress_begin(cli, &s.bar);
+    rc = vxc_cli_client(cli);
+    rc = rc != 0 ? rc : vxc_progress_begin(cli, &s.bar);
     if (rc != 0) {
         return rc;
     }
@@ -343,10 +334,14 @@ int vxc_run_snapshot_save(struct vxc_cli *cli)
     }
     close_part(&s);
     vxc_progress_end(&s.bar);
-    if (s.code != 0) {
-        return fail(&s);
+    if (s.code == 0) {
+        give_back(&s);
+        vxc_cli_say(cli, "%s: %" PRIu64 " bytes, index %" PRIu64, s.path, s.image.file_bytes,
+                    s.image.index);
+        return VXC_EXIT_DONE;
     }
-    give_back(&s);
-    vxc_cli_say(cli, "%s: %" PRIu64 " bytes, index %" PRIu64, s.path, s.file_bytes, s.index);
-    return VXC_EXIT_DONE;
+    rc = fail(&s);
+    vxc_client_free(cli->client); /* what is under way points to s */
+    cli->client = NULL;
+    return rc;
 }
