@@ -3,6 +3,7 @@
 #include "node/node.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -156,7 +157,9 @@ static bool next(struct caller *c, struct vxc_message *m, uint32_t *request_id)
         ssize_t got;
 
         assert_int_equal(vxc_buffer_reserve(&c->in, 65536), 0);
-        got = recv(c->fd, c->in.data + c->in.size, 65536, 0);
+        do {
+            got = recv(c->fd, c->in.data + c->in.size, 65536, 0);
+        } while (got < 0 && errno == EINTR); /* io_uring of a node in this process can do that */
         if (got <= 0) {
             return false;
         }
