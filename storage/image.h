@@ -82,6 +82,7 @@ enum vxc_image_step {
     VXC_IMAGE_CHECKING,   /* reading an image */
     VXC_IMAGE_EXTRACTING, /* reading an image and writing the state */
     VXC_IMAGE_WALKING,    /* all rows of an extracted state */
+    VXC_IMAGE_FETCHING,   /* an image from a node; not done here */
 };
 
 /* Bytes done of a total, from time to time and at the end of each step; called on the caller's
@@ -99,6 +100,8 @@ struct vxc_image_write_options {
     uint64_t node_id;
     uint64_t saved_at_us;
     uint32_t chunk_size; /* 0 = VXC_IMAGE_CHUNK_SIZE; small in tests */
+    bool passing;        /* nobody needs the file after a crash: it is not flushed, which would
+                            only hold up the flushes of a log on the same disk */
 };
 
 /* Saves the last commit of an open store as the file `path`; one that is there is replaced. May be

@@ -26,6 +26,7 @@ struct writer {
     char *copy;      /* TARGET.part.copy */
     bool part_named; /* these two still have their names, which are ours to remove */
     bool copy_named;
+    bool passing; /* no flushes */
     int part_fd;
     int copy_fd;
     uint64_t copy_size;
@@ -323,7 +324,7 @@ static int write_part(struct writer *w, struct vxc_error *err)
     rv = put_header(w, err);
     rv = rv != 0 ? rv : put_chunks(w, err);
     rv = rv != 0 ? rv : put_trailer(w, err);
-    if (rv == 0 && fsync(w->part_fd) != 0) {
+    if (rv == 0 && !w->passing && fsync(w->part_fd) != 0) {
         rv = failed(err, "flush", w->part);
     }
     return rv;
@@ -359,7 +360,8 @@ static int publish(struct writer *w, struct vxc_error *err)
         rv = failed(err, "rename", w->part);
     } else {
         w->part_named = false;
-        if (vxc_disk_sync_folder(folder) != 0) { /* whole, but perhaps not after a power cut */
+        if (!w->passing &&
+            vxc_disk_sync_folder(folder) != 0) { /* whole, but perhaps not after a power cut */
             rv = failed(err, "flush", parent);
         }
     }
@@ -406,6 +408,7 @@ int vxc_image_write(struct vxc_store *store, const char *path,
     int rv;
 
     vxc_check((unsigned)options->compression < VXC_IMAGE_COMPRESSIONS);
+    w.passing = options->passing;
     w.info.version = VXC_IMAGE_VERSION;
     w.info.compression = options->compression;
     w.info.chunk_size = options->chunk_size == 0 ? VXC_IMAGE_CHUNK_SIZE : options->chunk_size;

@@ -177,7 +177,11 @@ enum vxc_operation {
     VXC_CALL_TRANSACTION = 240,   /* compares, then_calls, else_calls → found: compares held,
                                      replies by vxc_reply_next() */
     VXC_CALL_STATUS = 250,        /* → value: a JSON object */
-    VXC_CALL_DUMP = 251           /* cursor limit_rows → rows of (database, JSON line) */
+    VXC_CALL_DUMP = 251,          /* cursor limit_rows → rows of (database, JSON line) */
+    VXC_CALL_SNAPSHOT_BEGIN = 260, /* what: vxc_snapshot_compression → value: vxc_snapshot_record */
+    VXC_CALL_SNAPSHOT_GET = 262,   /* id → value: vxc_snapshot_record */
+    VXC_CALL_SNAPSHOT_READ = 263, /* id, number: offset, limit_bytes → value: bytes of the file */
+    VXC_CALL_SNAPSHOT_END = 264   /* id → found: there was one */
 };
 
 enum vxc_request_flags {
@@ -186,6 +190,12 @@ enum vxc_request_flags {
 };
 
 enum vxc_rows_what { VXC_ROWS_KEYS = 1, VXC_ROWS_VALUES = 2, VXC_ROWS_ENTRIES = 3 };
+
+enum vxc_snapshot_compression {
+    VXC_SNAPSHOT_PLAIN = 0,
+    VXC_SNAPSHOT_LZ4 = 1,
+    VXC_SNAPSHOT_ZLIB = 2
+};
 
 enum vxc_watched {
     VXC_WATCHED_MAP = 1, /* name, or name and key */
@@ -307,6 +317,18 @@ struct vxc_waiter_record {
     int64_t wait_ms;   /* -1 = for ever */
 };
 
+/* A snapshot that the node makes or has made. It belongs to the connection that began it: once that
+ * breaks, its id is unknown. */
+struct vxc_snapshot_record {
+    uint64_t id;
+    bool ready;           /* then all below "ready" counts, else step, done and total */
+    int step;             /* 0 copying, 1 writing, 2 checking */
+    uint64_t done, total; /* bytes of the step */
+    uint64_t index, term; /* ready: of the state */
+    uint64_t file_bytes;
+    struct vxc_bytes sha256; /* as the file's trailer has it */
+};
+
 struct vxc_registration_record {
     uint64_t seq;
     struct vxc_bytes data;
@@ -316,6 +338,7 @@ struct vxc_registration_record {
 int vxc_session_record_read(struct vxc_bytes bytes, struct vxc_session_record *record);
 int vxc_lock_record_read(struct vxc_bytes bytes, struct vxc_lock_record *record);
 int vxc_waiter_record_read(struct vxc_bytes bytes, struct vxc_waiter_record *record);
+int vxc_snapshot_record_read(struct vxc_bytes bytes, struct vxc_snapshot_record *record);
 int vxc_registration_record_read(struct vxc_bytes bytes, struct vxc_registration_record *record);
 
 /* ---- notices: what the server says unasked ---- */

@@ -83,6 +83,10 @@
 #define VXC_NODE_HELD_BYTES_MAX                                                                    \
     (512ull * VXC_MIB) /* unfinished frames + unread replies of all; then the stuck are cut */
 
+/* ---- snapshots ---- */
+#define VXC_SNAPSHOT_READ_SIZE_MAX (1u * VXC_MIB) /* bytes per request: a turn stays short */
+#define VXC_SNAPSHOT_IDLE_MS       60000u /* nobody asked for it so long: its room is given back */
+
 /* ---- options of the daemon ---- */
 #define VXC_TIMEOUT_MS_DEFAULT          20000u /* VERTX_CLUSTER_TIMEOUT */
 #define VXC_PING_INTERVAL_MS_DEFAULT    20000u /* VERTX_CLUSTER_PING_INTERVAL */

@@ -241,6 +241,25 @@ int vxc_session_record_read(struct vxc_bytes bytes, struct vxc_session_record *r
     return VXC_OK;
 }
 
+int vxc_snapshot_record_read(struct vxc_bytes bytes, struct vxc_snapshot_record *record)
+{
+    struct vxc_message m;
+    if (read_record(VXC_KIND_SNAPSHOT_INFO, bytes, &m) != VXC_OK) {
+        return VXC_EPROTO;
+    }
+    const struct vxc_msg_snapshot_info *s = &m.snapshot_info;
+    *record = (struct vxc_snapshot_record){.id = s->id,
+                                           .ready = s->ready,
+                                           .step = s->step,
+                                           .done = s->done,
+                                           .total = s->total,
+                                           .index = s->index,
+                                           .term = s->term,
+                                           .file_bytes = s->file_bytes,
+                                           .sha256 = vxc_bytes_of(s->sha256)};
+    return VXC_OK;
+}
+
 int vxc_lock_record_read(struct vxc_bytes bytes, struct vxc_lock_record *record)
 {
     struct vxc_message m;

@@ -39,6 +39,10 @@ SAME(WATCH_REMOVE)
 SAME(TRANSACTION)
 SAME(STATUS)
 SAME(DUMP)
+SAME(SNAPSHOT_BEGIN)
+SAME(SNAPSHOT_GET)
+SAME(SNAPSHOT_READ)
+SAME(SNAPSHOT_END)
 #undef SAME
 
 bool vxc_operation_is_read(int operation)
@@ -74,6 +78,11 @@ bool vxc_operation_is_read(int operation)
     case VXC_CALL_NODE_LIST:
     case VXC_CALL_STATUS:
     case VXC_CALL_DUMP:
+    /* these change nothing that outlives the connection */
+    case VXC_CALL_SNAPSHOT_BEGIN:
+    case VXC_CALL_SNAPSHOT_GET:
+    case VXC_CALL_SNAPSHOT_READ:
+    case VXC_CALL_SNAPSHOT_END:
         return true;
     default:
         return false;
@@ -383,6 +392,19 @@ static bool fill_other(const struct vxc_request *r, struct vxc_message *m)
             (struct vxc_msg_namespace_list){.cursor = optional(r->cursor), .limit = r->limit_rows};
         return true;
     case VXC_CALL_STATUS:
+        return true;
+    case VXC_CALL_SNAPSHOT_BEGIN:
+        m->snapshot_begin = (struct vxc_msg_snapshot_begin){.compression = (uint8_t)r->what};
+        return true;
+    case VXC_CALL_SNAPSHOT_GET:
+        m->snapshot_get = (struct vxc_msg_snapshot_get){.id = r->id};
+        return true;
+    case VXC_CALL_SNAPSHOT_READ:
+        m->snapshot_read = (struct vxc_msg_snapshot_read){
+            .id = r->id, .offset = (uint64_t)r->number, .size = r->limit_bytes};
+        return true;
+    case VXC_CALL_SNAPSHOT_END:
+        m->snapshot_end = (struct vxc_msg_snapshot_end){.id = r->id};
         return true;
     default:
         return false;

@@ -82,6 +82,11 @@ void vxc_freeze_logged(struct vxc_freeze *freeze, uint64_t bytes)
     freeze->unsynced_log_bytes += bytes;
 }
 
+void vxc_freeze_want(struct vxc_freeze *freeze, uint64_t index)
+{
+    freeze->wanted = freeze->committed.index >= index ? 0 : index;
+}
+
 /* ---- commits ---- */
 
 static void start_commit(struct vxc_freeze *freeze)
@@ -100,6 +105,7 @@ static void start_commit(struct vxc_freeze *freeze)
                   .configuration = meta.configuration,
               });
     freeze->applied_ms = 0;
+    freeze->wanted = freeze->wanted <= meta.applied_index ? 0 : freeze->wanted;
     vxc_table_freeze(freeze->table, &meta);
     vxc_freeze_collect(freeze); /* a synchronous store is done already */
 }
@@ -192,7 +198,7 @@ uint64_t vxc_freeze_turn(struct vxc_freeze *freeze, uint64_t now_ms)
     }
     vxc_table_stats(freeze->table, &table);
     age = now_ms > freeze->applied_ms ? now_ms - freeze->applied_ms : 0;
-    if (is_large(&table) || age >= age_most(&table)) {
+    if (is_large(&table) || age >= age_most(&table) || freeze->wanted != 0) {
         start_commit(freeze);
         maybe_sync(freeze);
         return VXC_FREEZE_LOOK_MS;

@@ -42,6 +42,7 @@ struct vxc_freeze {
     struct vxc_buffer configuration; /* newest committed one that is applied */
     uint64_t configuration_index;
     uint64_t applied_ms; /* when the oldest entry not yet frozen was applied; 0 = none */
+    uint64_t wanted;     /* somebody waits for a commit of this entry; 0 = nobody does */
 
     /* what the store has */
     struct vxc_log_base frozen;          /* in the running commit */
@@ -71,6 +72,8 @@ void vxc_freeze_logged(struct vxc_freeze *freeze, uint64_t bytes);
 
 /* ---- work ---- */
 
+/* Makes a commit of this entry, which is applied, due with the next turn that no commit runs in. */
+void vxc_freeze_want(struct vxc_freeze *freeze, uint64_t index);
 /* Starts what is due; returns ms until it wants to be called again. */
 uint64_t vxc_freeze_turn(struct vxc_freeze *freeze, uint64_t now_ms);
 /* Starts a commit if there is as much as the size rule wants (between entries of a long replay). */

@@ -716,6 +716,20 @@ int vxc_replica_start(const struct vxc_replica_options *options, struct vxc_repl
     return 0;
 }
 
+uint64_t vxc_replica_ask_commit(struct vxc_replica *replica)
+{
+    vxc_freeze_want(&replica->freeze, replica->applied_index);
+    return replica->applied_index;
+}
+
+int vxc_replica_asked_commit(const struct vxc_replica *replica, uint64_t index)
+{
+    if (replica->freeze.committed.index >= index) {
+        return 0;
+    }
+    return replica->freeze.no_space ? VXC_ENOSPC : VXC_EBUSY;
+}
+
 void vxc_replica_settle(struct vxc_replica *replica)
 {
     (void)vxc_freeze_settle(&replica->freeze); /* without space the rows stay in log and memory */

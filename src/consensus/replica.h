@@ -113,6 +113,12 @@ struct vxc_replica_status {
 };
 void vxc_replica_status(struct vxc_replica *replica, struct vxc_replica_status *status);
 
+/* Makes a commit to LMDB due of all that is applied now, which is all that was acknowledged;
+ * returns the index. It is begun in one of the next turns, at the end of an entry. */
+uint64_t vxc_replica_ask_commit(struct vxc_replica *replica);
+/* Is it there? 0, VXC_EBUSY (not yet), VXC_ENOSPC (not before there is room; it is tried again). */
+int vxc_replica_asked_commit(const struct vxc_replica *replica, uint64_t index);
+
 /* Commits everything applied to LMDB now and waits for it (clean stop, snapshot, tests). */
 void vxc_replica_settle(struct vxc_replica *replica);
 

@@ -381,6 +381,10 @@ static bool is_read(const struct vxc_message *m)
     case VXC_KIND_NODE_LIST:
     case VXC_KIND_STATUS:
     case VXC_KIND_DUMP:
+    case VXC_KIND_SNAPSHOT_BEGIN: /* a file beside the state: nothing for the log */
+    case VXC_KIND_SNAPSHOT_GET:
+    case VXC_KIND_SNAPSHOT_READ:
+    case VXC_KIND_SNAPSHOT_END:
         return true;
     default:
         return false;
@@ -546,6 +550,7 @@ void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const cha
     log_close(g, caller, code, reason);
     g->stats.active_connections--;
     vxc_lease_detach(caller);
+    vxc_snapshots_forget(g->options.snapshots, caller);
     stop_deferring(caller);
     caller->conn = NULL;
     /* only what the log holds must be waited for */

@@ -24,6 +24,7 @@
 #include "consensus/replica.h"
 #include "fsm/fsm.h"
 #include "net/conn.h"
+#include "node/snapshot.h"
 #include "wire/message.h"
 
 #include <stdbool.h>
@@ -41,6 +42,7 @@ struct vxc_gateway_options {
     uint32_t timeout_ms;       /* VERTX_CLUSTER_TIMEOUT: default session timeout */
     uint32_t ping_interval_ms; /* added for legacy nodes, who ping at their own pace */
     void *data;
+    struct vxc_snapshots *snapshots; /* borrowed */
     /* Appends the status JSON. */
     void (*status)(void *data, struct vxc_buffer *out);
 };

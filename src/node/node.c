@@ -29,6 +29,7 @@ static uint64_t on_turn(void *data)
         return UINT64_MAX;
     }
     wait_ms = vxc_gateway_turn(n->gateway);
+    wait_ms = least(wait_ms, vxc_snapshots_turn(n->snapshots, n->replica));
     wait_ms = least(wait_ms, vxc_replica_turn(n->replica));
     vxc_listener_admit(n->listener, n->stopping || vxc_gateway_full(n->gateway)
                                         ? 0
@@ -109,6 +110,17 @@ static int verify_state(struct vxc_node *n, const char *path, struct vxc_error *
     return rv;
 }
 
+static int open_snapshots(struct vxc_node *n, struct vxc_error *err)
+{
+    struct vxc_snapshots_options options = {
+        .store = n->store, .clock = n->clock, .logger = &n->logger, .node_id = n->config.node_id};
+    char path[1200];
+
+    vxc_identity_path(&n->identity, "snapshots", path);
+    options.folder = path;
+    return vxc_snapshots_create(&options, &n->snapshots, err);
+}
+
 static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_error *err)
 {
     struct vxc_log_options log_options = {.node_id = n->config.node_id};
@@ -144,7 +156,7 @@ static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_er
     if (rv == 0) {
         rv = vxc_fsm_create(n->table, &n->fsm, err);
     }
-    return rv;
+    return rv != 0 ? rv : open_snapshots(n, err);
 }
 
 static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct vxc_error *err)
@@ -159,6 +171,7 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .ping_interval_ms = (uint32_t)n->config.ping_interval_ms,
         .data = n,
         .status = give_status,
+        .snapshots = n->snapshots,
     };
     struct vxc_replica_options options = {
         .node_id = n->config.node_id,
@@ -349,6 +362,7 @@ void vxc_node_free(struct vxc_node *n)
         vxc_identity_remove_endpoint(&n->identity);
     }
     vxc_gateway_free(n->gateway);
+    vxc_snapshots_free(n->snapshots); /* its thread reads the store */
     vxc_fsm_free(n->fsm);
     vxc_table_free(n->table);
     vxc_store_close(n->store);

@@ -11,6 +11,7 @@
 #include "node/gateway.h"
 #include "node/identity.h"
 #include "node/node.h"
+#include "node/snapshot.h"
 #include "storage/verify.h"
 
 struct vxc_node {
@@ -25,6 +26,7 @@ struct vxc_node {
     struct vxc_table *table;
     struct vxc_fsm *fsm;
     struct vxc_replica *replica;
+    struct vxc_snapshots *snapshots;
     struct vxc_gateway *gateway;
     struct vxc_listener *listener;
     char address[160];

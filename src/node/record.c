@@ -310,6 +310,88 @@ static void answer_node(struct vxc_caller *caller, uint32_t request_id, const st
     vxc_reply_message(caller, request_id, 0, &reply);
 }
 
+/* ---- snapshots ---- */
+
+static void answer_value(struct vxc_caller *caller, uint32_t request_id, struct vxc_slice value)
+{
+    struct vxc_message reply = vxc_message_of(VXC_KIND_VALUE_REPLY);
+
+    reply.value_reply.index = vxc_fsm_applied_index(caller->gateway->options.fsm);
+    reply.value_reply.value.present = true;
+    reply.value_reply.value.bytes = value;
+    vxc_reply_message(caller, request_id, 0, &reply);
+}
+
+static int put_snapshot(const struct vxc_snapshot_view *view, struct vxc_buffer *out)
+{
+    struct vxc_message m = vxc_message_of(VXC_KIND_SNAPSHOT_INFO);
+    struct vxc_msg_snapshot_info *info = &m.snapshot_info;
+
+    info->id = view->id;
+    info->ready = view->image != NULL;
+    info->step = view->step;
+    info->done = view->done;
+    info->total = view->total;
+    if (view->image != NULL) {
+        info->index = view->image->applied_index;
+        info->term = view->image->applied_term;
+        info->file_bytes = view->image->file_bytes;
+        info->sha256 = vxc_slice(view->image->sha256, sizeof view->image->sha256);
+    }
+    vxc_buffer_clear(out);
+    return vxc_message_encode(&m, out);
+}
+
+/* All that is acknowledged is applied, so what is applied now is what the image has to hold. */
+static int begin_snapshot(struct vxc_caller *caller, uint8_t compression, uint64_t *id,
+                          struct vxc_error *err)
+{
+    struct vxc_gateway *g = caller->gateway;
+    int rv = vxc_snapshots_begin(g->options.snapshots, caller, compression,
+                                 vxc_fsm_cluster_id(g->options.fsm), id, err);
+
+    if (rv == 0) {
+        vxc_snapshots_await(g->options.snapshots, vxc_replica_ask_commit(g->options.replica));
+    }
+    return rv;
+}
+
+static void answer_snapshot(struct vxc_caller *caller, uint32_t request_id,
+                            const struct vxc_message *m)
+{
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_snapshot_view view;
+    struct vxc_error err = {0};
+    uint64_t id = m->snapshot_get.id;
+    int rv = 0;
+
+    if (m->kind == VXC_KIND_SNAPSHOT_BEGIN) {
+        rv = begin_snapshot(caller, m->snapshot_begin.compression, &id, &err);
+    }
+    if (m->kind == VXC_KIND_SNAPSHOT_READ) {
+        rv = vxc_snapshots_read(g->options.snapshots, caller, m->snapshot_read.id,
+                                m->snapshot_read.offset, m->snapshot_read.size, &g->scratch, &err);
+    } else {
+        rv = rv != 0 ? rv : vxc_snapshots_look(g->options.snapshots, caller, id, &view, &err);
+        rv = rv != 0 ? rv : put_snapshot(&view, &g->scratch);
+    }
+    if (rv != 0) {
+        vxc_reply_error(caller, m->kind, request_id, rv, err.text[0] != '\0' ? err.text : NULL);
+        return;
+    }
+    answer_value(caller, request_id, vxc_buffer_slice(&g->scratch));
+}
+
+static void answer_snapshot_end(struct vxc_caller *caller, uint32_t request_id, uint64_t id)
+{
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_message reply = vxc_message_of(VXC_KIND_TRUTH_REPLY);
+
+    reply.truth_reply.index = vxc_fsm_applied_index(g->options.fsm);
+    reply.truth_reply.truth = vxc_snapshots_end(g->options.snapshots, caller, id);
+    vxc_reply_message(caller, request_id, 0, &reply);
+}
+
 bool vxc_reply_local(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *m)
 {
     switch (m->kind) {
@@ -331,6 +413,14 @@ bool vxc_reply_local(struct vxc_caller *caller, uint32_t request_id, const struc
     case VXC_KIND_SESSION_GET:
     case VXC_KIND_LOCK_GET:
         answer_record(caller, request_id, m);
+        return true;
+    case VXC_KIND_SNAPSHOT_BEGIN:
+    case VXC_KIND_SNAPSHOT_GET:
+    case VXC_KIND_SNAPSHOT_READ:
+        answer_snapshot(caller, request_id, m);
+        return true;
+    case VXC_KIND_SNAPSHOT_END:
+        answer_snapshot_end(caller, request_id, m->snapshot_end.id);
         return true;
     case VXC_KIND_NODE_GET:
         answer_node(caller, request_id, m);

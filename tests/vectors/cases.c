@@ -279,6 +279,13 @@ static const struct vector all_vectors[] = {
     RECORD("compare_counter", COMPARE, compare, .target = 180, .operator= 3, .name = S("c"), .key = S(""), .expected = S(""), .number = 10),
     REQUEST("status", STATUS, status),
     REQUEST("dump", DUMP, dump, .cursor = NONE, .limit = 1000),
+    /* ---- snapshots ---- */
+    REQUEST("snapshot_begin", SNAPSHOT_BEGIN, snapshot_begin, .compression = 1),
+    RECORD("snapshot_info", SNAPSHOT_INFO, snapshot_info, .id = 3, .ready = true, .step = 2, .done = 4096, .total = 4096, .index = 1000, .term = 2, .file_bytes = 4500, .sha256 = S(ID_16 ID_16)),
+    RECORD("snapshot_info_copying", SNAPSHOT_INFO, snapshot_info, .id = 3, .step = 0, .done = 1, .total = 4096),
+    REQUEST("snapshot_get", SNAPSHOT_GET, snapshot_get, .id = 3),
+    REQUEST("snapshot_read", SNAPSHOT_READ, snapshot_read, .id = 3, .offset = 1048576, .size = 262144),
+    REQUEST("snapshot_end", SNAPSHOT_END, snapshot_end, .id = 3),
 };
 
 #define LEGACY_GET_UK "\5\0\0\0users\1\0\0\0k"

@@ -57,7 +57,8 @@ enum vxc_exit {
     X(ACKED, "acked", 0, "FILE", false, "append each key here when it is acknowledged")            \
     X(PIPELINE, "pipeline", 0, "N", false, "requests under way at the same time")                  \
     X(COUNT, "count", 0, "N", false, "stop after N")                                               \
-    X(DATA, "data", 0, "DIR", false, "read this data directory, without a server")                 \
+    X(DATA, "data", 0, "DIR", false,                                                               \
+      "read this data directory, without a server; restore: make it")                              \
     X(LOG, "log", 0, NULL, false, "show the log's commands instead of the state")                  \
     X(WAIT, "wait", 0, "TIME", false, "wait at most so long for the lock; default: for ever")      \
     X(NO_WAIT, "no-wait", 0, NULL, false, "do not wait for the lock: exit 4 when it is held")      \
@@ -68,7 +69,10 @@ enum vxc_exit {
     X(CONNECTIONS, "connections", 0, "N", false, "connections; default 1")                         \
     X(SECONDS, "seconds", 0, "S", false, "run for so long; default 5")                             \
     X(KEYS, "keys", 0, "N", false, "different keys; default 100000")                               \
-    X(VALUE_SIZE, "value-size", 0, "BYTES", false, "size of each value; default 64")
+    X(VALUE_SIZE, "value-size", 0, "BYTES", false, "size of each value; default 64")               \
+    X(COMPRESSION, "compression", 0, "NAME", false, "lz4, zlib or none; default lz4")              \
+    X(NODE_ID, "node-id", 0, "ID", false,                                                          \
+      "of the restored node; default VERTX_CLUSTER_NODE_ID, else 1")
 
 enum vxc_option_id {
 #define X(ID, name, letter, argument, global, help) VXC_OPTION_##ID,

@@ -1,4 +1,5 @@
-/* snapshot: files that hold a whole state, looked at and unpacked without a server. */
+/* snapshot: files that hold a whole state, looked at and unpacked without a server. Saving, which
+ * needs one, and restoring have files of their own. */
 #include "base/error.h"
 
 #include "fsm/fsm.h"
@@ -247,6 +248,13 @@ static int run_export(struct vxc_cli *cli)
 }
 
 const struct vxc_cli_command vxc_snapshot_commands[] = {
+    {.name = "save",
+     .arguments = "FILE",
+     .help = "save the state of the running node; it holds all that was acknowledged before",
+     .args_min = 1,
+     .args_max = 1,
+     .options = VXC_OPTION_BIT(COMPRESSION),
+     .run = vxc_run_snapshot_save},
     {.name = "verify",
      .arguments = "FILE",
      .help = "check every byte and every row; exit 6 on damage, 2 for a newer version",
@@ -266,11 +274,11 @@ const struct vxc_cli_command vxc_snapshot_commands[] = {
      .args_max = 2,
      .run = run_extract},
     {.name = "restore",
-     .arguments = "FILE --data DIR",
+     .arguments = "FILE --data DIR [--node-id ID]",
      .help = "make the data directory of a new cluster; exit 7 unless DIR is absent or empty",
      .args_min = 1,
      .args_max = 1,
-     .options = VXC_OPTION_BIT(DATA),
+     .options = VXC_OPTION_BIT(DATA) | VXC_OPTION_BIT(NODE_ID),
      .run = vxc_run_snapshot_restore},
     {.name = "diff",
      .arguments = "FILE FILE",

@@ -28,4 +28,8 @@ void vxc_snapshot_take_name(json_t *to, const json_t *header);
 
 int vxc_run_snapshot_restore(struct vxc_cli *cli);
 
+/* ---- save (snapshot_save.c) ---- */
+
+int vxc_run_snapshot_save(struct vxc_cli *cli);
+
 #endif

@@ -42,11 +42,14 @@ static int identify(void *data, const char *folder, struct vxc_error *err)
     return rc;
 }
 
-/* As vxcd does: VERTX_CLUSTER_NODE_ID, else 1. */
+/* As vxcd does: --node-id, else VERTX_CLUSTER_NODE_ID, else 1. */
 static int node_id(struct vxc_cli *cli, uint64_t *id)
 {
     const char *text = getenv("VERTX_CLUSTER_NODE_ID");
 
+    if (vxc_cli_has(cli, VXC_OPTION_NODE_ID)) {
+        return vxc_cli_count(cli, VXC_OPTION_NODE_ID, 1, UINT32_MAX, 1, id);
+    }
     *id = 1;
     if (text != NULL && *text != '\0' &&
         (vxc_text_u64(text, id) != VXC_OK || *id == 0 || *id > UINT32_MAX)) {

@@ -76,6 +76,10 @@ static const int operations[] = {
     VXC_CALL_TRANSACTION,
     VXC_CALL_STATUS,
     VXC_CALL_DUMP,
+    VXC_CALL_SNAPSHOT_BEGIN,
+    VXC_CALL_SNAPSHOT_GET,
+    VXC_CALL_SNAPSHOT_READ,
+    VXC_CALL_SNAPSHOT_END,
 };
 
 #define OPERATIONS_COUNT (sizeof operations / sizeof operations[0])

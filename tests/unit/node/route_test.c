@@ -19,6 +19,10 @@ static bool has_no_operation(uint16_t kind)
     case VXC_KIND_SESSION_RESUME:
     case VXC_KIND_SESSION_GET:
     case VXC_KIND_STATUS:
+    case VXC_KIND_SNAPSHOT_BEGIN:
+    case VXC_KIND_SNAPSHOT_GET:
+    case VXC_KIND_SNAPSHOT_READ:
+    case VXC_KIND_SNAPSHOT_END:
         return true;
     default:
         return false;

@@ -1,0 +1,72 @@
+/* Snapshots of a running node: the image file that somebody is fetching, one at a time.
+ *
+ * begin → the replica is asked for a commit of all that is applied, await() says which → once LMDB
+ * has it, an image of its own thread is written into DATA/snapshots (storage/image.h), while the
+ * node goes on → the finished file is opened and its name removed: it is gone when it is closed,
+ * whatever happens → read in pieces → end.
+ *
+ * It belongs to the connection that began it and goes with that, also while it is being made; or
+ * when it was not asked for in VXC_SNAPSHOT_IDLE_MS. What a node that was killed left in the
+ * folder is removed at the next start.
+ *
+ * Loop thread only; the thread that writes is private. NULL instead of snapshots is an error
+ * VXC_EUNSUPPORTED, and nothing to forget or free.
+ */
+#ifndef VXC_NODE_SNAPSHOT_H
+#define VXC_NODE_SNAPSHOT_H
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/logger.h"
+#include "consensus/replica.h"
+#include "storage/image.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vxc_snapshots;
+
+struct vxc_snapshots_options {
+    const char *folder;      /* made when it is needed; copied */
+    struct vxc_store *store; /* borrowed */
+    const struct vxc_clock *clock;
+    const struct vxc_logger *logger;
+    uint64_t node_id;
+};
+
+/* Empties the folder. VXC_ENOMEM, VXC_EIO. */
+int vxc_snapshots_create(const struct vxc_snapshots_options *options, struct vxc_snapshots **out,
+                         struct vxc_error *err);
+/* Ends a thread that still writes and waits for it; before the store is closed. */
+void vxc_snapshots_free(struct vxc_snapshots *snapshots);
+
+/* VXC_EBUSY: there is one; VXC_EINVAL: no such compression. `owner` is only compared. */
+int vxc_snapshots_begin(struct vxc_snapshots *snapshots, const void *owner, uint8_t compression,
+                        const uint8_t *cluster_id, uint64_t *id, struct vxc_error *err);
+/* The one just begun has to hold this entry. */
+void vxc_snapshots_await(struct vxc_snapshots *snapshots, uint64_t index);
+/* Part of each turn; returns ms until it wants the next. */
+uint64_t vxc_snapshots_turn(struct vxc_snapshots *snapshots, struct vxc_replica *replica);
+
+struct vxc_snapshot_view {
+    uint64_t id;
+    uint8_t step; /* enum vxc_image_step */
+    uint64_t done, total;
+    const struct vxc_image_info *image; /* NULL until it is ready */
+};
+/* VXC_ENOTFOUND: the owner has no such snapshot; or why it could not be made, and then it is gone.
+ */
+int vxc_snapshots_look(struct vxc_snapshots *snapshots, const void *owner, uint64_t id,
+                       struct vxc_snapshot_view *view, struct vxc_error *err);
+/* Bytes from `offset` into `out`, which is emptied first; fewer at the end of the file. VXC_EBUSY
+ * until it is ready, VXC_EINVAL, VXC_ENOTFOUND, VXC_EIO. */
+int vxc_snapshots_read(struct vxc_snapshots *snapshots, const void *owner, uint64_t id,
+                       uint64_t offset, uint32_t size, struct vxc_buffer *out,
+                       struct vxc_error *err);
+/* True when the owner had it. */
+bool vxc_snapshots_end(struct vxc_snapshots *snapshots, const void *owner, uint64_t id);
+/* The owner is gone. */
+void vxc_snapshots_forget(struct vxc_snapshots *snapshots, const void *owner);
+
+#endif
