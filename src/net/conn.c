@@ -56,8 +56,13 @@ uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn)
 static void count_held(struct vxc_conn *conn)
 {
     struct vxc_listener *l = conn->listener;
-    uint64_t held =
-        conn->closing ? 0 : conn->pending.size - conn->pending_at + vxc_conn_outbound_bytes(conn);
+    uint64_t held = 0;
+
+    if (!conn->closing) { /* what was allocated counts: a buffer has room for twice what it holds */
+        held += conn->pending.size > conn->pending_at ? conn->pending.capacity : 0;
+        held += conn->out.size > 0 ? conn->out.capacity : 0;
+        held += conn->writing ? conn->sending.capacity : 0;
+    }
 
     l->held_bytes = l->held_bytes - conn->held_bytes + held;
     conn->held_bytes = held;

@@ -5,6 +5,7 @@
 #include "node/config.h"
 #include "node/node.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -46,6 +47,15 @@ static void print_line(void *data, const char *text)
     fflush(stdout);
 }
 
+/* Large buffers go back to the system when they are freed. Without a fixed threshold glibc raises it
+ * to what was freed last, keeps them in its heap, and the heap in pieces. */
+static void bound_the_heap(void)
+{
+    enum { OWN_MAPPING_BYTES = 1024 * 1024 };
+
+    (void)mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES); /* otherwise it only takes more memory */
+}
+
 /* Room for VXC_CONNECTIONS_MAX descriptors where the system allows it. */
 static void raise_descriptor_limit(void)
 {
@@ -78,6 +88,7 @@ int main(int argc, char **argv)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
+    bound_the_heap();
     vxc_logger_init(&logger, config.log_level);
     rv = vxc_node_create(&config, &logger, &node, &err);
     if (rv == 0) {
