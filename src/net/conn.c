@@ -25,11 +25,6 @@ const char *vxc_conn_address(const struct vxc_conn *conn)
     return conn->address;
 }
 
-uint64_t vxc_conn_last_heard_ms(const struct vxc_conn *conn)
-{
-    return conn->heard_ms;
-}
-
 struct vxc_buffer *vxc_conn_out(struct vxc_conn *conn)
 {
     return conn->closing ? NULL : &conn->out;
@@ -396,7 +391,6 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
                        count == UV_EOF ? "the other side closed" : uv_strerror((int)count));
         return;
     }
-    conn->heard_ms = vxc_loop_now_ms(l->loop);
     if ((uint8_t *)buf->base == l->scratch + kept) {
         struct vxc_slice all = vxc_slice(l->scratch, kept + (size_t)count);
         size_t used;
@@ -561,7 +555,7 @@ int vxc_conn_start(struct vxc_listener *l)
         return 0;
     }
     conn->id = ++l->next_id;
-    conn->opened_ms = conn->heard_ms = conn->waiting_since_ms = vxc_loop_now_ms(l->loop);
+    conn->waiting_since_ms = vxc_loop_now_ms(l->loop);
     (void)uv_tcp_nodelay(&conn->tcp, 1); /* a slower connection is still a connection */
     (void)uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_SECONDS);
     name_address(conn);

@@ -38,7 +38,6 @@ void *vxc_conn_user(const struct vxc_conn *conn);
 uint32_t vxc_conn_id(const struct vxc_conn *conn); /* ≥ 1, unique since start */
 /* "127.0.0.1:51234", for people. */
 const char *vxc_conn_address(const struct vxc_conn *conn);
-uint64_t vxc_conn_last_heard_ms(const struct vxc_conn *conn); /* loop clock, of the last bytes */
 
 /* Where replies are appended; whole frames only. Mark with vxc_conn_touch() after appending. NULL
  * when the connection is being closed and nothing more will leave. */

@@ -18,8 +18,6 @@ struct vxc_conn {
     uint32_t id;
     char address[64];
 
-    uint64_t opened_ms;
-    uint64_t heard_ms;
     uint64_t waiting_since_ms; /* an unfinished frame or no frame at all; 0 = nothing is awaited */
     uint64_t writing_since_ms;
     bool paused;  /* by the owner */

@@ -4,7 +4,8 @@
  * proposed for expiry. All leases begin anew when a primary takes over, a gap of the loop over a
  * second (a stopped process, a long stall) is added to every lease, sockets are read before
  * anything is judged, and who is not read at present (flow control) is not judged: expiry may be
- * late, never early. Legacy nodes get PING_INTERVAL on top, for they ping at their own pace.
+ * late, never early. Sessions of legacy nodes are opened with PING_INTERVAL on top, for they ping
+ * at their own pace.
  */
 #include "base/check.h"
 #include "node/gateway_internal.h"
@@ -106,12 +107,6 @@ void vxc_leases_free(struct vxc_gateway *g)
     }
 }
 
-static uint64_t allowance_ms(const struct vxc_gateway *g, const struct vxc_lease *lease)
-{
-    (void)g;
-    return lease->timeout_ms;
-}
-
 /* A connection of the session is not read from at present, so its silence says nothing. */
 static bool is_held_back(const struct vxc_lease *lease)
 {
@@ -133,7 +128,7 @@ static uint64_t judge(struct vxc_gateway *g, uint64_t now_ms)
     HASH_ITER(by_session, g->leases, lease, other)
     {
         uint64_t silent_ms = now_ms > lease->heard_ms ? now_ms - lease->heard_ms : 0;
-        uint64_t allowed_ms = allowance_ms(g, lease);
+        uint64_t allowed_ms = lease->timeout_ms;
 
         if (lease->expiring) {
             continue;

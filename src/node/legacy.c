@@ -79,11 +79,6 @@ static void refuse(struct vxc_request *r, const char *text)
     r->text = text;
 }
 
-static void join_node(struct vxc_slice node_id, uint64_t session, struct vxc_command *c)
-{
-    *c = (struct vxc_command){.op = VXC_OP_NODE_JOIN, .session = session, .key = node_id};
-}
-
 static void join(struct vxc_request *r, struct vxc_slice node_id)
 {
     struct vxc_gateway *g = r->caller->gateway;
@@ -220,7 +215,8 @@ static bool joined(struct vxc_request *r, const struct vxc_result *result)
 
     if (r->stage == 0) {
         struct vxc_lease *lease = vxc_lease_find(g, result->token);
-        struct vxc_command c;
+        struct vxc_command c = {.op = VXC_OP_NODE_JOIN,
+                                .key = vxc_slice(r->payload, r->payload_size)};
 
         if (lease == NULL) {
             vxc_reply_error(caller, r->kind, r->request_id, VXC_ENOMEM, NULL);
@@ -228,7 +224,7 @@ static bool joined(struct vxc_request *r, const struct vxc_result *result)
         }
         vxc_lease_attach(lease, caller);
         r->stage = 1;
-        join_node(vxc_slice(r->payload, r->payload_size), lease->session, &c);
+        c.session = lease->session;
         return vxc_request_continue(r, &c);
     } else {
         struct vxc_message m = vxc_message_of(VXC_KIND_JOIN_REPLY);
@@ -297,7 +293,6 @@ struct whole {
     bool pairs;
     struct vxc_buffer cursor;
     uint32_t count;
-    int code;
 };
 
 static int read_whole(struct vxc_caller *caller, struct whole *w, struct vxc_buffer *out)
