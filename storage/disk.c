@@ -2,12 +2,12 @@
 
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,7 +110,7 @@ int vxc_disk_zero(int fd, uint64_t from, uint64_t to)
         rv = vxc_disk_write(fd, from, zeros, size);
         from += size;
     }
-    free(zeros);
+    vxc_disk_memory_free(zeros);
     return rv;
 }
 
@@ -151,7 +151,12 @@ bool vxc_disk_is_zero(const void *data, size_t size)
 
 void *vxc_disk_memory(size_t size)
 {
-    return aligned_alloc(VXC_LOG_BLOCK_SIZE, (size_t)vxc_disk_round_up(size));
+    return vxc_aligned_malloc(VXC_LOG_BLOCK_SIZE, (size_t)vxc_disk_round_up(size));
+}
+
+void vxc_disk_memory_free(void *memory)
+{
+    vxc_aligned_free(memory);
 }
 
 uint64_t vxc_disk_round_up(uint64_t size)

@@ -36,8 +36,9 @@ uint64_t vxc_disk_next_hole(int fd, uint64_t from, uint64_t size);
 
 bool vxc_disk_is_zero(const void *data, size_t size);
 
-/* Memory aligned to a block, for descriptors of vxc_disk_open_block; free() gives it back. */
+/* Memory aligned to a block, for descriptors of vxc_disk_open_block. */
 void *vxc_disk_memory(size_t size);
+void vxc_disk_memory_free(void *memory);
 
 /* `size` rounded up to whole blocks. */
 uint64_t vxc_disk_round_up(uint64_t size);

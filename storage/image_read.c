@@ -1,9 +1,10 @@
 #include "storage/image_read.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,7 +63,7 @@ static int read_header(struct vxc_image_reader *r, struct vxc_error *err)
     if (rv != 0) {
         return rv;
     }
-    bytes = malloc(size);
+    bytes = vxc_malloc(size);
     if (bytes == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
@@ -70,14 +71,14 @@ static int read_header(struct vxc_image_reader *r, struct vxc_error *err)
     rv = take(r, bytes + sizeof prefix, size - sizeof prefix, err);
     rv = rv != 0 ? rv : vxc_image_header_decode(bytes, size, &r->info, err);
     rv = rv != 0 ? rv : hash(r, bytes, size, err);
-    free(bytes);
+    vxc_free(bytes);
     return rv;
 }
 
 static int make_room(struct vxc_image_reader *r, struct vxc_error *err)
 {
-    r->stored = malloc(vxc_image_stored_size_max(&r->info));
-    r->raw = malloc(r->info.chunk_size);
+    r->stored = vxc_malloc(vxc_image_stored_size_max(&r->info));
+    r->raw = vxc_malloc(r->info.chunk_size);
     return r->stored == NULL || r->raw == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory")
                                                : 0;
 }
@@ -126,8 +127,8 @@ void vxc_image_reader_close(struct vxc_image_reader *reader)
         (void)close(reader->fd); /* only read from */
     }
     EVP_MD_CTX_free(reader->sha);
-    free(reader->stored);
-    free(reader->raw);
+    vxc_free(reader->stored);
+    vxc_free(reader->raw);
     *reader = (struct vxc_image_reader){.fd = -1};
 }
 
@@ -189,7 +190,7 @@ static int check_end(struct vxc_image_reader *r, const uint8_t *bytes, uint32_t 
 static int read_trailer(struct vxc_image_reader *r, const uint8_t *mark, struct vxc_error *err)
 {
     const uint64_t at = r->offset - 4;
-    uint8_t *bytes = malloc(VXC_IMAGE_TRAILER_SIZE_MAX);
+    uint8_t *bytes = vxc_malloc(VXC_IMAGE_TRAILER_SIZE_MAX);
     uint32_t size;
     int rv;
 
@@ -203,7 +204,7 @@ static int read_trailer(struct vxc_image_reader *r, const uint8_t *mark, struct 
         rv = take(r, bytes + VXC_IMAGE_TRAILER_HEAD_SIZE, size - VXC_IMAGE_TRAILER_HEAD_SIZE, err);
     }
     rv = rv != 0 ? rv : check_end(r, bytes, size, at, err);
-    free(bytes);
+    vxc_free(bytes);
     return rv;
 }
 

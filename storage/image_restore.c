@@ -7,6 +7,7 @@
 #include "storage/image.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 #include "storage/image_internal.h"
 #include "storage/log.h"
@@ -15,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,9 +39,7 @@ struct restore {
 /* NULL without memory. */
 static char *path_of(const struct restore *r, const char *name)
 {
-    char *path;
-
-    return asprintf(&path, "%s/%s", r->folder, name) < 0 ? NULL : path;
+    return vxc_format("%s/%s", r->folder, name);
 }
 
 static int failed(struct vxc_error *err, const char *doing, const char *path)
@@ -196,10 +194,10 @@ static int make_all(struct restore *r, struct vxc_error *err)
     if (rv != 0 && r->made) {
         (void)rmdir(r->folder); /* as it was */
     }
-    free(p.state);
-    free(p.log);
-    free(p.vote);
-    free(p.identity);
+    vxc_free(p.state);
+    vxc_free(p.log);
+    vxc_free(p.vote);
+    vxc_free(p.identity);
     return rv;
 }
 

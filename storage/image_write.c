@@ -4,6 +4,7 @@
 #include "storage/image.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 #include "storage/image_read.h"
 #include "storage/store_internal.h"
@@ -12,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -314,8 +314,8 @@ static int write_part(struct writer *w, struct vxc_error *err)
 {
     int rv;
 
-    w->raw = malloc(w->info.chunk_size);
-    w->stored = malloc(VXC_IMAGE_CHUNK_HEAD_SIZE + vxc_image_stored_size_max(&w->info));
+    w->raw = vxc_malloc(w->info.chunk_size);
+    w->stored = vxc_malloc(VXC_IMAGE_CHUNK_HEAD_SIZE + vxc_image_stored_size_max(&w->info));
     w->sha = EVP_MD_CTX_new();
     if (w->raw == NULL || w->stored == NULL || w->sha == NULL ||
         EVP_DigestInit_ex(w->sha, EVP_sha256(), NULL) != 1) {
@@ -345,9 +345,9 @@ static int check_part(struct writer *w, struct vxc_image_info *info, struct vxc_
 static int publish(struct writer *w, struct vxc_error *err)
 {
     const char *slash = strrchr(w->path, '/');
-    char *parent = slash == NULL      ? strdup(".")
-                   : slash == w->path ? strdup("/")
-                                      : strndup(w->path, (size_t)(slash - w->path));
+    char *parent = slash == NULL      ? vxc_strdup(".")
+                   : slash == w->path ? vxc_strdup("/")
+                                      : vxc_strndup(w->path, (size_t)(slash - w->path));
     int folder = -1;
     int rv = 0;
 
@@ -368,7 +368,7 @@ static int publish(struct writer *w, struct vxc_error *err)
     if (folder >= 0) {
         (void)close(folder); /* only read from */
     }
-    free(parent);
+    vxc_free(parent);
     return rv;
 }
 
@@ -417,21 +417,17 @@ int vxc_image_write(struct vxc_store *store, const char *path,
     memcpy(w.info.cluster_id, options->cluster_id, sizeof w.info.cluster_id);
     w.info.node_id = options->node_id;
     w.info.saved_at_us = options->saved_at_us;
-    if (asprintf(&w.part, "%s.part", path) < 0) {
-        w.part = NULL;
-    }
-    if (w.part == NULL || asprintf(&w.copy, "%s.copy", w.part) < 0) {
-        w.copy = NULL;
-    }
+    w.part = vxc_format("%s.part", path);
+    w.copy = w.part == NULL ? NULL : vxc_format("%s.copy", w.part);
     rv = w.copy == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory") : save(&w, &written, err);
     if (rv == 0 && info != NULL) {
         *info = written;
     }
     EVP_MD_CTX_free(w.sha);
-    free(w.stored);
-    free(w.raw);
-    free(w.copy);
-    free(w.part);
+    vxc_free(w.stored);
+    vxc_free(w.raw);
+    vxc_free(w.copy);
+    vxc_free(w.part);
     return rv;
 }
 

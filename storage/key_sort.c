@@ -1,6 +1,7 @@
 #include "key_sort.h"
 
-#include <stdlib.h>
+#include "base/memory.h"
+
 #include <string.h>
 
 enum {
@@ -253,10 +254,10 @@ static void sort_range(struct range r, struct vxc_key_sort_item *spare)
 
 void vxc_key_sort(struct vxc_key_sort_item *items, size_t count)
 {
-    struct vxc_key_sort_item *spare = count < RADIX_MIN ? NULL : malloc(count * sizeof *spare);
+    struct vxc_key_sort_item *spare = count < RADIX_MIN ? NULL : vxc_malloc(count * sizeof *spare);
     struct range r = {items, count, 0};
 
     load_words(&r);
     sort_range(r, spare); /* without spare memory it only takes longer */
-    free(spare);
+    vxc_free(spare);
 }

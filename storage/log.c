@@ -2,13 +2,13 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 #include "storage/log_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,7 +63,7 @@ void log_base_store(struct vxc_log *log)
 static int base_adopt(struct vxc_log *log, const struct vxc_log_base *base)
 {
     size_t size = base->configuration.size;
-    uint8_t *configuration = malloc(size == 0 ? 1 : size);
+    uint8_t *configuration = vxc_malloc(size == 0 ? 1 : size);
 
     if (configuration == NULL) {
         return VXC_ENOMEM;
@@ -71,7 +71,7 @@ static int base_adopt(struct vxc_log *log, const struct vxc_log_base *base)
     if (size != 0) {
         memcpy(configuration, base->configuration.data, size);
     }
-    free(log->configuration);
+    vxc_free(log->configuration);
     log->configuration = configuration;
     log->base = *base;
     log->base.configuration = vxc_slice(configuration, size);
@@ -171,7 +171,7 @@ static int base_open(struct vxc_log *log, const struct vxc_log_options *options,
 
 static struct vxc_log *log_create(const char *path, const struct vxc_log_options *options)
 {
-    struct vxc_log *log = calloc(1, sizeof *log);
+    struct vxc_log *log = vxc_calloc(1, sizeof *log);
 
     if (log == NULL) {
         return NULL;
@@ -190,10 +190,10 @@ static struct vxc_log *log_create(const char *path, const struct vxc_log_options
     if (log->unit_target > log->segment_size / LOG_UNITS_PER_SEGMENT_MIN) {
         log->unit_target = (size_t)(log->segment_size / LOG_UNITS_PER_SEGMENT_MIN);
     }
-    log->path = strdup(path);
+    log->path = vxc_strdup(path);
     if (log->path == NULL || pthread_mutex_init(&log->base_mutex, NULL) != 0) {
-        free(log->path);
-        free(log);
+        vxc_free(log->path);
+        vxc_free(log);
         return NULL;
     }
     return log;
@@ -214,9 +214,9 @@ static void log_free(struct vxc_log *log)
         (void)close(log->folder); /* opened for reading */
     }
     (void)pthread_mutex_destroy(&log->base_mutex);
-    free(log->configuration);
-    free(log->path);
-    free(log);
+    vxc_free(log->configuration);
+    vxc_free(log->path);
+    vxc_free(log);
 }
 
 /* After recovery of a log that will be written to. */

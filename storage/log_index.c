@@ -1,8 +1,8 @@
 #include "log_index.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { CAPACITY_FIRST = 16 };
@@ -16,7 +16,7 @@ static int grow(void **items, size_t count, size_t *capacity, size_t item_size)
     if (count < *capacity) {
         return 0;
     }
-    grown = realloc(*items, more * item_size);
+    grown = vxc_realloc(*items, more * item_size);
     if (grown == NULL) {
         return VXC_ENOMEM;
     }
@@ -27,8 +27,8 @@ static int grow(void **items, size_t count, size_t *capacity, size_t item_size)
 
 void vxc_log_index_deinit(struct vxc_log_index *ix)
 {
-    free(ix->runs);
-    free(ix->places);
+    vxc_free(ix->runs);
+    vxc_free(ix->places);
     memset(ix, 0, sizeof *ix);
 }
 

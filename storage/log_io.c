@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <liburing.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -80,12 +80,12 @@ static void ring_free(struct vxc_log_device *device)
 
     io_uring_queue_exit(&ring->uring);
     (void)close(device->event_fd); /* carries no data */
-    free(ring);
+    vxc_free(ring);
 }
 
 static int ring_create(struct vxc_log_device **device)
 {
-    struct ring *ring = calloc(1, sizeof *ring);
+    struct ring *ring = vxc_calloc(1, sizeof *ring);
     struct io_uring_probe *probe;
 
     if (ring == NULL) {
@@ -121,7 +121,7 @@ close_event:
 exit_queue:
     io_uring_queue_exit(&ring->uring);
 free_ring:
-    free(ring);
+    vxc_free(ring);
     return VXC_EUNSUPPORTED;
 }
 
@@ -243,12 +243,12 @@ static void threaded_free(struct vxc_log_device *device)
     (void)pthread_cond_destroy(&t->work);
     (void)pthread_mutex_destroy(&t->mutex);
     (void)close(device->event_fd); /* carries no data */
-    free(t);
+    vxc_free(t);
 }
 
 static int threaded_create(struct vxc_log_device **device)
 {
-    struct threaded *t = calloc(1, sizeof *t);
+    struct threaded *t = vxc_calloc(1, sizeof *t);
 
     if (t == NULL) {
         return VXC_ENOMEM;
@@ -283,7 +283,7 @@ destroy_mutex:
 close_event:
     (void)close(t->device.event_fd);
 free_threaded:
-    free(t);
+    vxc_free(t);
     return VXC_ENOMEM;
 }
 

@@ -1,8 +1,9 @@
 #include "log_keeper.h"
 
+#include "base/memory.h"
+
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 
 struct job_list {
@@ -72,7 +73,7 @@ static void *keeper_run(void *data)
 
 struct vxc_log_keeper *vxc_log_keeper_create(int event_fd)
 {
-    struct vxc_log_keeper *keeper = calloc(1, sizeof *keeper);
+    struct vxc_log_keeper *keeper = vxc_calloc(1, sizeof *keeper);
 
     if (keeper == NULL) {
         return NULL;
@@ -96,7 +97,7 @@ destroy_cond:
 destroy_mutex:
     (void)pthread_mutex_destroy(&keeper->mutex);
 free_keeper:
-    free(keeper);
+    vxc_free(keeper);
     return NULL;
 }
 
@@ -143,5 +144,5 @@ void vxc_log_keeper_free(struct vxc_log_keeper *keeper)
     vxc_log_keeper_collect(keeper);
     (void)pthread_cond_destroy(&keeper->work);
     (void)pthread_mutex_destroy(&keeper->mutex);
-    free(keeper);
+    vxc_free(keeper);
 }

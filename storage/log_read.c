@@ -36,7 +36,7 @@ static void close_segment(struct log_reader *r)
 void log_read_deinit(struct vxc_log *log)
 {
     close_segment(&log->reader);
-    free(log->reader.window);
+    vxc_disk_memory_free(log->reader.window);
     log->reader.window = NULL;
 }
 
@@ -83,7 +83,7 @@ static int fill(struct vxc_log *log, const struct log_segment *segment, uint64_t
         wanted = (size_t)(segment->size - offset);
     }
     if (wanted > r->capacity || (r->capacity > LOG_READ_KEEP && wanted <= LOG_READ_KEEP)) {
-        free(r->window);
+        vxc_disk_memory_free(r->window);
         r->capacity = wanted > LOG_READ_WINDOW ? wanted : LOG_READ_WINDOW;
         r->window = vxc_disk_memory(r->capacity);
         r->window_size = 0;

@@ -13,6 +13,7 @@
 #include "log_internal.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 
 #include <dirent.h>
@@ -86,7 +87,7 @@ static int note_file(struct scan *s, const char *name)
     }
     if (s->file_count == s->file_capacity) {
         size_t more = s->file_capacity == 0 ? 16 : s->file_capacity * 2;
-        struct found *files = realloc(s->files, more * sizeof *files);
+        struct found *files = vxc_realloc(s->files, more * sizeof *files);
         if (files == NULL) {
             return VXC_ENOMEM;
         }
@@ -172,7 +173,7 @@ static int fill(struct scan *s, const struct log_segment *segment, uint64_t offs
     vxc_check(size <= wanted);
     s->window_size = 0;
     if (wanted > s->capacity) {
-        free(s->window);
+        vxc_disk_memory_free(s->window);
         s->capacity = (size_t)wanted;
         s->window = vxc_disk_memory(s->capacity);
         if (s->window == NULL) {
@@ -603,7 +604,7 @@ static int cut(struct scan *s)
     int rv;
 
     if (header_bad) { /* the last segment never came to be */
-        free(log->segments[--log->segment_count]);
+        vxc_free(log->segments[--log->segment_count]);
         if (log->segment_count > 0) {
             struct log_segment *last = log_segment_current(log);
             s->hole_offset = last->offset;
@@ -719,7 +720,7 @@ int log_recover(struct vxc_log *log, struct vxc_error *err)
     if (s.fd >= 0) {
         (void)close(s.fd); /* opened for reading */
     }
-    free(s.window);
-    free(s.files);
+    vxc_disk_memory_free(s.window);
+    vxc_free(s.files);
     return rv;
 }

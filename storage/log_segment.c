@@ -13,12 +13,12 @@
 #include "log_internal.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -77,7 +77,7 @@ static int zero_what_is_not(int fd, uint64_t size)
         }
         at = vxc_disk_next_data(fd, at + part, size);
     }
-    free(bytes);
+    vxc_disk_memory_free(bytes);
     return rv;
 }
 
@@ -256,7 +256,7 @@ static int activate(struct log_segment *segment, const char **step)
     vxc_log_segment_encode(&segment->header, block);
     *step = "write";
     rv = vxc_disk_write(segment->fd, 0, block, VXC_LOG_BLOCK_SIZE);
-    free(block);
+    vxc_disk_memory_free(block);
     if (rv != 0) {
         return rv;
     }
@@ -318,14 +318,15 @@ struct log_segment *log_segment_add(struct vxc_log *log)
 
     if (log->segment_count == log->segment_capacity) {
         size_t more = log->segment_capacity == 0 ? 16 : log->segment_capacity * 2;
-        struct log_segment **segments = realloc(log->segments, more * sizeof(struct log_segment *));
+        struct log_segment **segments =
+            vxc_realloc(log->segments, more * sizeof(struct log_segment *));
         if (segments == NULL) {
             return NULL;
         }
         log->segments = segments;
         log->segment_capacity = more;
     }
-    segment = calloc(1, sizeof *segment);
+    segment = vxc_calloc(1, sizeof *segment);
     if (segment != NULL) {
         segment->log = log;
         segment->fd = -1;
@@ -472,7 +473,7 @@ static void unlink_done(struct vxc_log_job *job)
 
     log->jobs--;
     log->retry_us = 0; /* there may be space now */
-    free(segment);
+    vxc_free(segment);
 }
 
 void log_segment_drop(struct vxc_log *log, size_t count)
@@ -496,9 +497,9 @@ void log_segment_deinit(struct vxc_log *log)
         if (log->segments[i]->fd >= 0) {
             (void)close(log->segments[i]->fd); /* all in it is durable, or was never promised */
         }
-        free(log->segments[i]);
+        vxc_free(log->segments[i]);
     }
-    free(log->segments);
+    vxc_free(log->segments);
     log->segments = NULL;
     log->segment_count = 0;
     if (log->spare.state == SPARE_READY) {

@@ -2,9 +2,9 @@
 #include "log_internal.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { RING_SIZE_FIRST = 64, OFFSETS_FIRST = 32 };
@@ -34,14 +34,14 @@ static struct log_unit *unit_take(struct vxc_log *log, size_t capacity)
         log->pool_bytes -= unit->capacity;
         return unit;
     }
-    unit = calloc(1, sizeof *unit);
+    unit = vxc_calloc(1, sizeof *unit);
     if (unit == NULL) {
         return NULL;
     }
     unit->capacity = (size_t)LOG_UNIT_CAPACITY_MIN << class;
     unit->data = vxc_disk_memory(unit->capacity);
     if (unit->data == NULL) {
-        free(unit);
+        vxc_free(unit);
         return NULL;
     }
     return unit;
@@ -49,9 +49,9 @@ static struct log_unit *unit_take(struct vxc_log *log, size_t capacity)
 
 static void unit_free(struct log_unit *unit)
 {
-    free(unit->data);
-    free(unit->offsets);
-    free(unit);
+    vxc_disk_memory_free(unit->data);
+    vxc_free(unit->offsets);
+    vxc_free(unit);
 }
 
 static void unit_give_back(struct vxc_log *log, struct log_unit *unit)
@@ -78,14 +78,14 @@ static int ring_reserve(struct vxc_log *log)
     if (log->units_end - log->units_begin < size) {
         return 0;
     }
-    units = calloc(more, sizeof *units);
+    units = vxc_calloc(more, sizeof *units);
     if (units == NULL) {
         return VXC_ENOMEM;
     }
     for (uint64_t i = log->units_begin; i < log->units_end; i++) {
         units[i & (more - 1)] = log->units[i & log->unit_mask];
     }
-    free(log->units);
+    vxc_free(log->units);
     log->units = units;
     log->unit_mask = more - 1;
     return 0;
@@ -128,7 +128,7 @@ int log_unit_reserve(const struct vxc_log *log, struct log_unit *unit, uint32_t 
             (unit->count == 0 || unit->size + size <= log->unit_target);
     if (*fits && unit->count == unit->offsets_capacity) {
         uint32_t more = unit->offsets_capacity == 0 ? OFFSETS_FIRST : unit->offsets_capacity * 2;
-        uint32_t *offsets = realloc(unit->offsets, more * sizeof *offsets);
+        uint32_t *offsets = vxc_realloc(unit->offsets, more * sizeof *offsets);
         if (offsets == NULL) {
             return VXC_ENOMEM;
         }
@@ -210,6 +210,6 @@ void log_unit_deinit(struct vxc_log *log)
             unit_free(unit);
         }
     }
-    free(log->units);
+    vxc_free(log->units);
     log->units = NULL;
 }

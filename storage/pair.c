@@ -1,12 +1,12 @@
 #include "pair.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,7 +56,7 @@ static int copy_load(struct vxc_pair *pair, int i, int folder, bool read_only,
                                  pair->name[i], (long long)st.st_size, pair->size);
         return 0;
     }
-    copy->bytes = malloc(pair->size);
+    copy->bytes = vxc_malloc(pair->size);
     if (copy->bytes == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "%s: out of memory", pair->name[i]);
     }
@@ -175,8 +175,8 @@ int vxc_pair_open(struct vxc_pair *pair, int folder, const char *name, void *byt
     } else {
         vxc_pair_close(pair);
     }
-    free(copies[0].bytes);
-    free(copies[1].bytes);
+    vxc_free(copies[0].bytes);
+    vxc_free(copies[1].bytes);
     return rv;
 }
 

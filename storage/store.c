@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "storage/verify.h"
 #include "storage/verify_pages.h"
 
@@ -161,16 +162,16 @@ static int sync_folder(const char *path, struct vxc_error *err)
 static int sync_parent(const char *path, struct vxc_error *err)
 {
     const char *slash = strrchr(path, '/');
-    char *parent = slash == NULL   ? strdup(".")
-                   : slash == path ? strdup("/")
-                                   : strndup(path, (size_t)(slash - path));
+    char *parent = slash == NULL   ? vxc_strdup(".")
+                   : slash == path ? vxc_strdup("/")
+                                   : vxc_strndup(path, (size_t)(slash - path));
     int rv;
 
     if (parent == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     rv = sync_folder(parent, err);
-    free(parent);
+    vxc_free(parent);
     return rv;
 }
 
@@ -217,10 +218,10 @@ static int bear(struct vxc_store *store, const char *path, struct vxc_error *err
  */
 static int create_state(struct vxc_store *store, struct vxc_error *err)
 {
-    char *fresh = NULL;
+    char *fresh = vxc_format("%s.new", store->path);
     int rv;
 
-    if (asprintf(&fresh, "%s.new", store->path) < 0) {
+    if (fresh == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     remove_folder(fresh);
@@ -233,7 +234,7 @@ static int create_state(struct vxc_store *store, struct vxc_error *err)
     } else {
         rv = sync_parent(store->path, err);
     }
-    free(fresh);
+    vxc_free(fresh);
     return rv;
 }
 
@@ -250,11 +251,11 @@ static int check_file(struct vxc_store *store, struct vxc_error *err)
 {
     struct vxc_verify_report report;
     struct vxc_pages_meta meta;
-    char *file = NULL;
+    char *file = vxc_format("%s/data.mdb", store->path);
     int fd;
     int rv;
 
-    if (asprintf(&file, "%s/data.mdb", store->path) < 0) {
+    if (file == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     fd = open(file, (store->options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
@@ -270,7 +271,7 @@ static int check_file(struct vxc_store *store, struct vxc_error *err)
             rv = extend_file(file, &meta, err);
         }
     }
-    free(file);
+    vxc_free(file);
     return rv;
 }
 
@@ -360,13 +361,13 @@ static char *copy_path(const char *path)
     while (size > 1 && path[size - 1] == '/') {
         size--;
     }
-    return strndup(path, size);
+    return vxc_strndup(path, size);
 }
 
 int vxc_store_open(const char *path, const struct vxc_store_options *options,
                    struct vxc_store **store, struct vxc_error *err)
 {
-    struct vxc_store *s = calloc(1, sizeof *s);
+    struct vxc_store *s = vxc_calloc(1, sizeof *s);
     int rv;
 
     if (s == NULL) {
@@ -378,7 +379,7 @@ int vxc_store_open(const char *path, const struct vxc_store_options *options,
     }
     rv = init_sync(s, err);
     if (rv != 0) {
-        free(s);
+        vxc_free(s);
         return rv;
     }
     s->path = copy_path(path);
@@ -404,8 +405,8 @@ void vxc_store_close(struct vxc_store *store)
     (void)pthread_cond_destroy(&store->done);
     (void)pthread_mutex_destroy(&store->mutex);
     (void)close(store->event_fd);
-    free(store->path);
-    free(store);
+    vxc_free(store->path);
+    vxc_free(store);
 }
 
 /* ---- inspection ---- */

@@ -1,8 +1,7 @@
 #include "store_internal.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
+#include "base/memory.h"
 #include "storage/key_sort.h"
 
 /* One LMDB transaction under way. The cursor walks the databases in the order of the sorted
@@ -453,7 +452,7 @@ static void make_order(struct vxc_store_job *job)
     size_t starts[VXC_DB_COUNT + 1] = {0};
     size_t fills[VXC_DB_COUNT];
 
-    job->order = malloc((job->count + 1) * sizeof *job->order);
+    job->order = vxc_malloc((job->count + 1) * sizeof *job->order);
     if (job->order == NULL) {
         vxc_fatal("out of memory for a commit of %zu rows", job->count);
     }
@@ -488,7 +487,7 @@ int vxc_store_commit_job(struct vxc_store *store, struct vxc_store_job *job)
     int rc;
 
     if (job->fill != NULL && job->changes == NULL) {
-        job->changes = malloc((job->count + 1) * sizeof *job->changes);
+        job->changes = vxc_malloc((job->count + 1) * sizeof *job->changes);
         if (job->changes == NULL) {
             vxc_fatal("out of memory for a commit of %zu rows", job->count);
         }

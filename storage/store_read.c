@@ -1,8 +1,7 @@
 #include "store_internal.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
+#include "base/memory.h"
 
 struct vxc_store_cursor {
     struct vxc_store_cursor *next; /* in the store's list of idle cursors */
@@ -93,7 +92,7 @@ static struct vxc_store_cursor *take_cursor(struct vxc_store *store, enum vxc_da
         *link = cursor->next;
         return cursor;
     }
-    cursor = calloc(1, sizeof *cursor);
+    cursor = vxc_calloc(1, sizeof *cursor);
     if (cursor != NULL) {
         cursor->store = store;
         cursor->db = db;
@@ -185,7 +184,7 @@ void vxc_store_free_cursors(struct vxc_store *store)
         if (cursor->cursor != NULL) {
             mdb_cursor_close(cursor->cursor);
         }
-        free(cursor);
+        vxc_free(cursor);
     }
 }
 

@@ -1,7 +1,6 @@
 #include "store_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "storage/key_sort.h"
 
 enum {
@@ -63,10 +63,10 @@ static void signal_done(struct vxc_store *store)
 
 static void free_job(struct vxc_store_job *job)
 {
-    free(job->order);
+    vxc_free(job->order);
     job->order = NULL;
     if (job->fill != NULL) {
-        free(job->changes);
+        vxc_free(job->changes);
     }
     job->changes = NULL;
 }

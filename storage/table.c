@@ -1,6 +1,6 @@
 #include "table_internal.h"
 
-#include <stdlib.h>
+#include "base/memory.h"
 
 enum {
     SETTLE_PER_TURN = 2048, /* thawing rows settled at the end of a turn */
@@ -16,7 +16,7 @@ enum {
 
 int vxc_table_create(struct vxc_store *store, uint64_t clean_bytes_max, struct vxc_table **table)
 {
-    struct vxc_table *t = calloc(1, sizeof *t);
+    struct vxc_table *t = vxc_calloc(1, sizeof *t);
 
     if (t == NULL) {
         return VXC_ENOMEM;
@@ -62,7 +62,7 @@ void vxc_table_free(struct vxc_table *table)
     vxc_batch_free(table->dirty);
     vxc_row_hash_deinit(&table->hash);
     vxc_table_scans_free(table);
-    free(table);
+    vxc_free(table);
 }
 
 /* ---- errors of the store ---- */
@@ -311,7 +311,7 @@ void vxc_table_put(struct vxc_table *table, enum vxc_database db, struct vxc_sli
     row->deleted = 0;
     row->marks |= VXC_ROW_REFERENCED;
     check_header(row);
-    free(outside);
+    vxc_free(outside);
     if (graveyard != NULL) {
         vxc_row_free(graveyard);
     }
@@ -332,7 +332,7 @@ void vxc_table_del(struct vxc_table *table, enum vxc_database db, struct vxc_sli
     row = row_for_write(table, row, db, key, hash, 0, &graveyard, &outside);
     row->value_size = 0;
     row->deleted = 1;
-    free(outside);
+    vxc_free(outside);
     if (graveyard != NULL) {
         vxc_row_free(graveyard);
     }

@@ -1,6 +1,6 @@
 #include "table_internal.h"
 
-#include <stdlib.h>
+#include "base/memory.h"
 
 #include "storage/key_sort.h"
 
@@ -54,7 +54,7 @@ static void *allocate(struct vxc_batch *batch, size_t size)
     if (chunk == NULL || chunk->size - chunk->used < size) {
         size_t chunk_size = chunk == NULL ? CHUNK_SIZE_FIRST : CHUNK_SIZE;
 
-        chunk = malloc(sizeof *chunk + chunk_size);
+        chunk = vxc_malloc(sizeof *chunk + chunk_size);
         if (chunk == NULL) {
             out_of_memory();
         }
@@ -72,7 +72,7 @@ static void *allocate(struct vxc_batch *batch, size_t size)
 
 struct vxc_batch *vxc_batch_create(uint32_t epoch)
 {
-    struct vxc_batch *batch = calloc(1, sizeof *batch);
+    struct vxc_batch *batch = vxc_calloc(1, sizeof *batch);
 
     if (batch == NULL) {
         out_of_memory();
@@ -87,10 +87,10 @@ void vxc_batch_drop_views(struct vxc_batch *batch)
     while (batch->chunks != NULL) {
         struct vxc_view_chunk *next = batch->chunks->next;
 
-        free(batch->chunks);
+        vxc_free(batch->chunks);
         batch->chunks = next;
     }
-    free(batch->groups);
+    vxc_free(batch->groups);
     batch->groups = NULL;
     batch->group_buckets = 0;
     batch->group_count = 0;
@@ -103,8 +103,8 @@ void vxc_batch_free(struct vxc_batch *batch)
 {
     if (batch != NULL) {
         vxc_batch_drop_views(batch);
-        free(batch->rows);
-        free(batch);
+        vxc_free(batch->rows);
+        vxc_free(batch);
     }
 }
 
@@ -126,7 +126,7 @@ static void grow_groups(struct vxc_batch *batch)
     struct vxc_view_group **old = batch->groups;
     size_t old_buckets = batch->group_buckets;
 
-    batch->groups = calloc(buckets, sizeof(struct vxc_view_group *));
+    batch->groups = vxc_calloc(buckets, sizeof(struct vxc_view_group *));
     if (batch->groups == NULL) {
         out_of_memory();
     }
@@ -143,7 +143,7 @@ static void grow_groups(struct vxc_batch *batch)
             group = next;
         }
     }
-    free(old);
+    vxc_free(old);
 }
 
 static bool is_group(const struct vxc_view_group *group, enum vxc_database db, const uint8_t *key)
@@ -223,7 +223,7 @@ void vxc_batch_add(struct vxc_batch *batch, struct vxc_row *row)
 
     if (batch->count == batch->capacity) {
         size_t capacity = batch->capacity == 0 ? ROWS_FIRST : batch->capacity * 2;
-        struct vxc_row **rows = realloc(batch->rows, capacity * sizeof(struct vxc_row *));
+        struct vxc_row **rows = vxc_realloc(batch->rows, capacity * sizeof(struct vxc_row *));
 
         if (rows == NULL) {
             out_of_memory();
@@ -335,7 +335,7 @@ static void insert_many(struct vxc_batch *batch, struct vxc_view *view, struct v
     if (count == 0) {
         return;
     }
-    items = malloc(count * sizeof *items);
+    items = vxc_malloc(count * sizeof *items);
     if (items == NULL) {
         out_of_memory();
     }
@@ -360,7 +360,7 @@ static void insert_many(struct vxc_batch *batch, struct vxc_view *view, struct v
             insert_row(batch, view, rows[items[i].index]);
         }
     }
-    free(items);
+    vxc_free(items);
 }
 
 static void copy_pending(const struct vxc_view *view, struct vxc_row **rows)
@@ -392,14 +392,14 @@ static void take_in(struct vxc_batch *batch, struct vxc_view *view)
         memset(view->tower, 0, size);
     }
     if (view->pending_count >= BULK_MIN) {
-        struct vxc_row **rows = malloc(view->pending_count * sizeof(struct vxc_row *));
+        struct vxc_row **rows = vxc_malloc(view->pending_count * sizeof(struct vxc_row *));
 
         if (rows == NULL) {
             out_of_memory();
         }
         copy_pending(view, rows);
         insert_many(batch, view, rows, view->pending_count);
-        free(rows);
+        vxc_free(rows);
     } else {
         for (const struct vxc_view_pending *p = view->pending; p != NULL; p = p->next) {
             for (uint32_t i = 0; i < p->count; i++) {
@@ -414,7 +414,7 @@ static void take_in(struct vxc_batch *batch, struct vxc_view *view)
 static void take_in_whole(struct vxc_batch *batch, enum vxc_database db)
 {
     struct vxc_view *view = &batch->views[db];
-    struct vxc_row **rows = malloc((batch->count + 1) * sizeof(struct vxc_row *));
+    struct vxc_row **rows = vxc_malloc((batch->count + 1) * sizeof(struct vxc_row *));
     size_t count = 0;
 
     if (rows == NULL) {
@@ -428,7 +428,7 @@ static void take_in_whole(struct vxc_batch *batch, enum vxc_database db)
     batch->view_taken[db] = batch->count;
     take_in(batch, view); /* nothing is pending; makes the tower */
     insert_many(batch, view, rows, count);
-    free(rows);
+    vxc_free(rows);
 }
 
 struct vxc_view_node *vxc_batch_seek(struct vxc_batch *batch, enum vxc_database db,

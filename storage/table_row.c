@@ -1,7 +1,8 @@
 #include "table_internal.h"
 
+#include "base/memory.h"
+
 #include <stddef.h>
-#include <stdlib.h>
 #include <sys/random.h>
 
 #define XXH_INLINE_ALL
@@ -59,7 +60,7 @@ struct vxc_row *vxc_row_create(enum vxc_database db, struct vxc_slice key, uint3
 
     vxc_check(key.size > 0 && key.size <= VXC_ROW_KEY_SIZE_MAX);
     vxc_check(value_size <= UINT32_MAX / 2);
-    row = malloc(size);
+    row = vxc_malloc(size);
     if (row == NULL) {
         out_of_memory();
     }
@@ -80,9 +81,9 @@ struct vxc_row *vxc_row_create(enum vxc_database db, struct vxc_slice key, uint3
 void vxc_row_free(struct vxc_row *row)
 {
     if (row->outside) {
-        free(outside_of(row));
+        vxc_free(outside_of(row));
     }
-    free(row);
+    vxc_free(row);
 }
 
 static size_t capacity_of(const struct vxc_row *row)
@@ -105,7 +106,7 @@ bool vxc_row_wastes(const struct vxc_row *row, size_t value_size)
 void vxc_row_grow(struct vxc_row *row, size_t value_size, struct vxc_row_outside **old)
 {
     size_t size = round_size(sizeof(struct vxc_row_outside) + value_size);
-    struct vxc_row_outside *outside = malloc(size);
+    struct vxc_row_outside *outside = vxc_malloc(size);
 
     if (outside == NULL) {
         out_of_memory();
@@ -132,7 +133,7 @@ static void add_segment(struct vxc_row_hash *hash, size_t index)
 {
     if (index >= hash->segments_capacity) {
         size_t capacity = hash->segments_capacity == 0 ? 64 : hash->segments_capacity * 2;
-        struct vxc_row ***segments = realloc(hash->segments, capacity * sizeof *segments);
+        struct vxc_row ***segments = vxc_realloc(hash->segments, capacity * sizeof *segments);
 
         if (segments == NULL) {
             out_of_memory();
@@ -140,7 +141,7 @@ static void add_segment(struct vxc_row_hash *hash, size_t index)
         hash->segments = segments;
         hash->segments_capacity = capacity;
     }
-    hash->segments[index] = calloc(VXC_HASH_SEGMENT_BUCKETS, sizeof *hash->segments[index]);
+    hash->segments[index] = vxc_calloc(VXC_HASH_SEGMENT_BUCKETS, sizeof *hash->segments[index]);
     if (hash->segments[index] == NULL) {
         out_of_memory();
     }
@@ -174,9 +175,9 @@ void vxc_row_hash_deinit(struct vxc_row_hash *hash)
         }
     }
     for (size_t i = 0; i * VXC_HASH_SEGMENT_BUCKETS < hash->bucket_count; i++) {
-        free(hash->segments[i]);
+        vxc_free(hash->segments[i]);
     }
-    free(hash->segments);
+    vxc_free(hash->segments);
 }
 
 uint32_t vxc_row_hash_of(const struct vxc_row_hash *hash, enum vxc_database db,

@@ -1,6 +1,6 @@
 #include "table_internal.h"
 
-#include <stdlib.h>
+#include "base/memory.h"
 
 /* A scan merges three ordered sources: the dirty rows, the frozen rows, the store. On equal keys
  * the newest wins, in that order. A source is moved on only when the next row is asked for, so that
@@ -116,7 +116,7 @@ static void remember_gap(struct vxc_table *table, enum vxc_database db,
         return;
     }
     if (gaps->gaps == NULL) {
-        gaps->gaps = calloc(VXC_TABLE_GAPS, sizeof *gaps->gaps);
+        gaps->gaps = vxc_calloc(VXC_TABLE_GAPS, sizeof *gaps->gaps);
         if (gaps->gaps == NULL) {
             return; /* only speed is lost */
         }
@@ -191,7 +191,7 @@ static struct vxc_table_scan *take_scan(struct vxc_table *table)
         table->idle_scans = scan->next_idle;
         return scan;
     }
-    scan = calloc(1, sizeof *scan);
+    scan = vxc_calloc(1, sizeof *scan);
     if (scan == NULL) {
         vxc_fatal("out of memory for a scan");
     }
@@ -261,10 +261,10 @@ void vxc_table_scans_free(struct vxc_table *table)
 
         table->idle_scans = scan->next_idle;
         vxc_buffer_free(&scan->copy);
-        free(scan);
+        vxc_free(scan);
     }
     for (int db = 0; db < VXC_DB_COUNT; db++) {
-        free(table->gaps[db].gaps);
+        vxc_free(table->gaps[db].gaps);
     }
 }
 

@@ -1,5 +1,7 @@
 #include "verify.h"
 
+#include "base/memory.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -344,7 +346,8 @@ int vxc_verify_state(const char *path, struct vxc_verify_report *report, struct 
     if (rv != 0) {
         return rv;
     }
-    if (asprintf(&file, "%s/data.mdb", path) < 0) {
+    file = vxc_format("%s/data.mdb", path);
+    if (file == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     fd = open(file, O_RDONLY | O_CLOEXEC);
@@ -354,7 +357,7 @@ int vxc_verify_state(const char *path, struct vxc_verify_report *report, struct 
         rv = verify_in_child(fd, file, report, err);
         (void)close(fd);
     }
-    free(file);
+    vxc_free(file);
     return rv;
 }
 
@@ -393,7 +396,8 @@ int vxc_verify_presence(const char *path, struct vxc_error *err)
     if (empty) {
         return vxc_error_set(err, VXC_ENOTFOUND, "%s: there is no state", path);
     }
-    if (asprintf(&file, "%s/data.mdb", path) < 0) {
+    file = vxc_format("%s/data.mdb", path);
+    if (file == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     if (lstat(file, &info) != 0) {
@@ -403,6 +407,6 @@ int vxc_verify_presence(const char *path, struct vxc_error *err)
     } else if (!S_ISREG(info.st_mode)) {
         rv = vxc_error_set(err, VXC_ECORRUPT, "%s: not a regular file", file);
     }
-    free(file);
+    vxc_free(file);
     return rv;
 }

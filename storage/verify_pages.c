@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/memory.h"
 
 /* LMDB 0.9, 64-bit, little-endian:
  *   page   number u64, pad u16, flags u16, lower u16, upper u16 (or u32 pages of an overflow run)
@@ -419,7 +419,7 @@ static int visit_database(struct walk *w, const uint8_t *node, struct vxc_slice 
     if (tree.flags != 0) {
         return damaged(w, number, "a database with unknown flags");
     }
-    inner = calloc(1, sizeof *inner);
+    inner = vxc_calloc(1, sizeof *inner);
     if (inner == NULL) {
         return vxc_error_set(w->err, VXC_ENOMEM, "out of memory");
     }
@@ -427,7 +427,7 @@ static int visit_database(struct walk *w, const uint8_t *node, struct vxc_slice 
     inner->tree = &tree;
     inner->name = key;
     rv = walk_tree(w, inner, number);
-    free(inner);
+    vxc_free(inner);
     return rv;
 }
 
@@ -623,9 +623,9 @@ int vxc_pages_walk(int fd, const char *path, const struct vxc_pages_meta *meta, 
     }
     (void)madvise(map, meta->file_size, MADV_WILLNEED); /* advice only */
     w.map = map;
-    w.marks = calloc(meta->last_page / 8 + 1, 1);
+    w.marks = vxc_calloc(meta->last_page / 8 + 1, 1);
     rv = w.marks == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory") : walk_all(&w);
-    free(w.marks);
+    vxc_free(w.marks);
     (void)munmap(map, meta->file_size);
     return rv;
 }

@@ -3,12 +3,12 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/crc.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 #include "storage/pair.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -123,7 +123,7 @@ int vxc_vote_open(const char *path, int create, uint64_t node_id, struct vxc_vot
                   struct vxc_vote *vote, struct vxc_error *err)
 {
     uint8_t bytes[VOTE_SIZE];
-    struct vxc_vote_file *f = calloc(1, sizeof *f);
+    struct vxc_vote_file *f = vxc_calloc(1, sizeof *f);
     int folder;
     int rv;
 
@@ -155,7 +155,7 @@ int vxc_vote_open(const char *path, int create, uint64_t node_id, struct vxc_vot
     return 0;
 
 free_file:
-    free(f);
+    vxc_free(f);
     return rv;
 }
 
@@ -201,6 +201,6 @@ void vxc_vote_close(struct vxc_vote_file *file)
 {
     if (file != NULL) {
         vxc_pair_close(&file->pair);
-        free(file);
+        vxc_free(file);
     }
 }

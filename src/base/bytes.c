@@ -1,8 +1,8 @@
 #include "bytes.h"
 
-#include "error.h"
+#include "base/memory.h"
 
-#include <stdlib.h>
+#include "error.h"
 
 enum { BUFFER_SIZE_FIRST = 256 };
 
@@ -24,7 +24,7 @@ void vxc_buffer_init(struct vxc_buffer *b)
 
 void vxc_buffer_free(struct vxc_buffer *b)
 {
-    free(b->data);
+    vxc_free(b->data);
     vxc_buffer_init(b);
 }
 
@@ -42,7 +42,7 @@ int vxc_buffer_reserve(struct vxc_buffer *b, size_t more)
     while (capacity < b->size + more) {
         capacity *= 2;
     }
-    data = realloc(b->data, capacity);
+    data = vxc_realloc(b->data, capacity);
     if (data == NULL) {
         return VXC_ENOMEM;
     }

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/memory.h"
 
 #include "vxc/client.h"
 
@@ -12,7 +13,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -93,7 +93,7 @@ int vxc_client_create(const struct vxc_client_options *options, struct vxc_clien
         options->namespace_name.size > VXC_NAME_SIZE_MAX) {
         return VXC_EINVAL;
     }
-    client = calloc(1, sizeof *client);
+    client = vxc_calloc(1, sizeof *client);
     if (client == NULL) {
         return VXC_ENOMEM;
     }
@@ -102,7 +102,7 @@ int vxc_client_create(const struct vxc_client_options *options, struct vxc_clien
     client->timeout_ms = options->timeout_ms;
     client->data = options->data;
     client->on_notice = options->on_notice;
-    client->read_buffer = malloc(READ_SIZE);
+    client->read_buffer = vxc_malloc(READ_SIZE);
     rc = client->read_buffer == NULL ? VXC_ENOMEM : VXC_OK;
     if (rc == VXC_OK) {
         rc = vxc_endpoints_parse(options->endpoints, client->endpoints, &client->endpoints_count,
@@ -134,8 +134,8 @@ void vxc_client_abandon(struct vxc_client *client)
         (void)close(client->fd); /* nothing more is expected from it */
     }
     vxc_buffer_free(&client->kept);
-    free(client->read_buffer);
-    free(client);
+    vxc_free(client->read_buffer);
+    vxc_free(client);
 }
 
 /* ---- the connection ---- */

@@ -1,16 +1,16 @@
 #include "client/core.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "client/core_internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 /* ---- birth and death ---- */
 
 int vxc_core_create(const struct vxc_core_options *options, struct vxc_core **out)
 {
-    struct vxc_core *core = calloc(1, sizeof *core);
+    struct vxc_core *core = vxc_calloc(1, sizeof *core);
     const struct vxc_slice name = vxc_slice_of_string(options->client_name);
 
     if (core == NULL) {
@@ -46,7 +46,7 @@ void vxc_core_free(struct vxc_core *core)
     vxc_buffer_free(&core->server_text);
     vxc_buffer_free(&core->in);
     vxc_buffer_free(&core->out);
-    free(core);
+    vxc_free(core);
 }
 
 /* xorshift: spreads retries, guards nothing. */
@@ -94,7 +94,7 @@ void vxc_core_finish(struct vxc_core *core, struct pending *p, const struct vxc_
     final.sequence = p->sequence;
     core->told++;
     p->on_reply(p->data, &final);
-    free(p);
+    vxc_free(p);
 }
 
 void vxc_core_fail(struct vxc_core *core, struct pending *p, int code, const char *text)
@@ -177,7 +177,7 @@ static int add_pending(struct vxc_core *core, uint16_t kind, bool read, bool seq
                        struct vxc_slice payload, uint64_t now_ms, uint64_t deadline_ms, void *data,
                        vxc_reply_cb on_reply)
 {
-    struct pending *p = malloc(sizeof *p + payload.size);
+    struct pending *p = vxc_malloc(sizeof *p + payload.size);
 
     if (p == NULL) {
         return VXC_ENOMEM;

@@ -1,10 +1,11 @@
 #include "consensus/engine_internal.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static const char *const event_names[] = {
     [RAFT_START] = "start",
@@ -42,14 +43,14 @@ static struct vxc_engine_entry view_entry(const struct raft_entry *entry)
 static void emit_entries(struct vxc_engine *engine, const struct raft_update *update)
 {
     uint32_t count = update->entries.n;
-    struct vxc_engine_entry *entries = calloc(count, sizeof *entries);
+    struct vxc_engine_entry *entries = vxc_calloc(count, sizeof *entries);
 
     vxc_check(entries != NULL); /* the engine has accepted them: there is no way back */
     for (uint32_t i = 0; i < count; i++) {
         entries[i] = view_entry(&update->entries.batch[i]);
     }
     engine->options.append(engine->options.data, update->entries.index, entries, count);
-    free(entries);
+    vxc_free(entries);
     raft_free(update->entries.batch[0].batch);
 }
 
@@ -144,18 +145,71 @@ bool vxc_engine_would_elect_itself(const struct vxc_engine *engine)
 
 /* ---- birth and death ---- */
 
+static void *heap_malloc(void *data, size_t size)
+{
+    (void)data;
+    return vxc_malloc(size);
+}
+
+static void heap_free(void *data, void *memory)
+{
+    (void)data;
+    vxc_free(memory);
+}
+
+static void *heap_calloc(void *data, size_t count, size_t size)
+{
+    (void)data;
+    return vxc_calloc(count, size);
+}
+
+static void *heap_realloc(void *data, void *memory, size_t size)
+{
+    (void)data;
+    return vxc_realloc(memory, size);
+}
+
+static void *heap_aligned_alloc(void *data, size_t alignment, size_t size)
+{
+    (void)data;
+    return vxc_aligned_malloc(alignment, size);
+}
+
+static void heap_aligned_free(void *data, size_t alignment, void *memory)
+{
+    (void)data;
+    (void)alignment;
+    vxc_aligned_free(memory);
+}
+
+static pthread_once_t heap_shared = PTHREAD_ONCE_INIT;
+
+/* The engine's heap is one for the process: it is ours, told once. */
+static void share_heap(void)
+{
+    static struct raft_heap heap = {.malloc = heap_malloc,
+                                    .free = heap_free,
+                                    .calloc = heap_calloc,
+                                    .realloc = heap_realloc,
+                                    .aligned_alloc = heap_aligned_alloc,
+                                    .aligned_free = heap_aligned_free};
+
+    raft_heap_set(&heap);
+}
+
 int vxc_engine_create(const struct vxc_engine_options *options, struct vxc_engine **engine,
                       struct vxc_error *err)
 {
-    struct vxc_engine *created = calloc(1, sizeof *created);
+    struct vxc_engine *created = vxc_calloc(1, sizeof *created);
 
     if (created == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "consensus engine");
     }
+    (void)pthread_once(&heap_shared, share_heap); /* cannot fail */
     created->options = *options;
     (void)snprintf(created->address, sizeof created->address, "%" PRIu64, options->node_id);
     if (raft_init(&created->raft, NULL, NULL, options->node_id, created->address) != 0) {
-        free(created);
+        vxc_free(created);
         return vxc_error_set(err, VXC_ENOMEM, "consensus engine");
     }
     created->raft.tracer = NULL; /* the default one formats into a static buffer on every step */
@@ -177,7 +231,7 @@ void vxc_engine_free(struct vxc_engine *engine)
         raft_configuration_close(&engine->image.configuration);
     }
     raft_close(&engine->raft, NULL);
-    free(engine);
+    vxc_free(engine);
 }
 
 /* Collects terms and types; the payloads of configurations are copied, for a log may lend only one
@@ -223,7 +277,7 @@ static void free_entries(struct raft_entry *entries, uint64_t count)
     for (uint64_t i = 0; entries != NULL && i < count; i++) {
         raft_free(entries[i].buf.base);
     }
-    free(entries);
+    vxc_free(entries);
 }
 
 /* G3: a sole voter elects itself without raising the term, so after a restart two histories would
@@ -274,7 +328,7 @@ int vxc_engine_start(struct vxc_engine *engine, uint64_t now_ms,
         return rv;
     }
     if (count > 0) {
-        entries = calloc(count, sizeof *entries);
+        entries = vxc_calloc(count, sizeof *entries);
         rv = entries == NULL ? vxc_error_set(err, VXC_ENOMEM, "terms of %" PRIu64 " entries", count)
                              : load_entries(start, entries, count, &newest, err);
         if (rv == 0 && start->base == NULL && entries[0].type != RAFT_CHANGE) {

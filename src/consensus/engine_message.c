@@ -4,10 +4,10 @@
 #include "consensus/engine_internal.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* ---- going out ---- */
 
@@ -117,7 +117,7 @@ static void deliver_append(struct vxc_engine *engine, uint64_t now_ms,
     if (count > 0) {
         void *batch = raft_malloc(1);
 
-        received = calloc(count, sizeof *received);
+        received = vxc_calloc(count, sizeof *received);
         vxc_check(batch != NULL);
         vxc_check(received != NULL);
         for (uint32_t i = 0; i < count; i++) {
@@ -135,7 +135,7 @@ static void deliver_append(struct vxc_engine *engine, uint64_t now_ms,
     out.append_entries.entries = received;
     out.append_entries.n_entries = count;
     receive(engine, now_ms, &out, message->peer, vxc_slice(NULL, 0));
-    free(received);
+    vxc_free(received);
 }
 
 /* G2: the engine's own answer to a stale term carries an uninitialised last index that reads as

@@ -2,8 +2,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
-
-#include <stdlib.h>
+#include "base/memory.h"
 
 enum {
     COMMAND_HEAD_MOST = 128,                    /* bytes of a command that are not its fields */
@@ -20,8 +19,8 @@ _Static_assert(VXC_ENTRY_SIZE_MAX + VXC_PROPOSAL_OVERHEAD < VXC_LOG_UNCOMMITTED_
 int vxc_proposals_init(struct vxc_proposals *proposals)
 {
     *proposals = (struct vxc_proposals){0};
-    proposals->waiting = calloc(VXC_PROPOSALS_MAX, sizeof(struct vxc_proposal *));
-    proposals->entries = calloc(VXC_PROPOSAL_ENTRIES_MAX, sizeof *proposals->entries);
+    proposals->waiting = vxc_calloc(VXC_PROPOSALS_MAX, sizeof(struct vxc_proposal *));
+    proposals->entries = vxc_calloc(VXC_PROPOSAL_ENTRIES_MAX, sizeof *proposals->entries);
     if (proposals->waiting == NULL || proposals->entries == NULL ||
         vxc_entry_begin(&proposals->open) != 0) {
         vxc_proposals_deinit(proposals);
@@ -32,8 +31,8 @@ int vxc_proposals_init(struct vxc_proposals *proposals)
 
 void vxc_proposals_deinit(struct vxc_proposals *proposals)
 {
-    free(proposals->waiting);
-    free(proposals->entries);
+    vxc_free(proposals->waiting);
+    vxc_free(proposals->entries);
     vxc_buffer_free(&proposals->open);
     *proposals = (struct vxc_proposals){0};
 }

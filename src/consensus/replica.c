@@ -1,6 +1,7 @@
 #include "consensus/replica.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "consensus/admission.h"
 #include "consensus/engine.h"
 #include "consensus/freeze.h"
@@ -8,7 +9,6 @@
 #include "consensus/stamp.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 enum {
     APPLY_BYTES_PER_TURN = 8 * 1024 * 1024, /* of entries: a long replay leaves turns to others */
@@ -661,7 +661,7 @@ static void free_replica(struct vxc_replica *replica)
     vxc_engine_free(replica->engine);
     vxc_freeze_deinit(&replica->freeze);
     vxc_proposals_deinit(&replica->proposals);
-    free(replica);
+    vxc_free(replica);
 }
 
 static int recover(struct vxc_replica *replica, struct vxc_error *err)
@@ -688,7 +688,7 @@ static int recover(struct vxc_replica *replica, struct vxc_error *err)
 int vxc_replica_start(const struct vxc_replica_options *options, struct vxc_replica **replica,
                       struct vxc_error *err)
 {
-    struct vxc_replica *started = calloc(1, sizeof *started);
+    struct vxc_replica *started = vxc_calloc(1, sizeof *started);
     struct vxc_fsm_hooks hooks = {
         .data = started, .on_result = on_fsm_result, .on_event = on_fsm_event};
     int rv;

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "fsm/memory.h"
 
 enum { CAPACITY_FIRST = 256 };
@@ -26,9 +27,9 @@ static struct vxc_event_record **slot(const struct vxc_event_ring *ring, size_t 
 void vxc_event_ring_deinit(struct vxc_event_ring *ring)
 {
     for (size_t i = 0; i < ring->count; i++) {
-        free(*slot(ring, i));
+        vxc_free(*slot(ring, i));
     }
-    free(ring->records);
+    vxc_free(ring->records);
     *ring = (struct vxc_event_ring){0};
 }
 
@@ -40,7 +41,7 @@ static void grow(struct vxc_event_ring *ring)
     for (size_t i = 0; i < ring->count; i++) {
         records[i] = *slot(ring, i);
     }
-    free(ring->records);
+    vxc_free(ring->records);
     ring->records = records;
     ring->capacity = capacity;
     ring->head = 0;
@@ -54,7 +55,7 @@ static void drop_oldest(struct vxc_event_ring *ring)
     ring->bytes -= record->size;
     ring->head = (ring->head + 1) & (ring->capacity - 1);
     ring->count--;
-    free(record);
+    vxc_free(record);
 }
 
 /* Moves *part behind the bytes already taken; one that was not given stays not given. */

@@ -1,10 +1,13 @@
 #include "fsm/event_rows.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "fsm/describe.h"
 #include "fsm/memory.h"
 
-#define uthash_fatal(message) vxc_fatal("events: %s", message)
+#define uthash_fatal(message)     vxc_fatal("events: %s", message)
+#define uthash_malloc(size)       vxc_malloc(size)
+#define uthash_free(memory, size) vxc_free(memory)
 #include <uthash.h>
 
 enum {
@@ -118,7 +121,7 @@ static void push(struct vxc_event_space *space, struct place place)
         for (size_t i = 0; i < space->count; i++) {
             places[i] = *place_at(space, i);
         }
-        free(space->places);
+        vxc_free(space->places);
         space->places = places;
         space->capacity = capacity;
         space->head = 0;
@@ -167,8 +170,8 @@ static void trim(struct vxc_fsm *fsm, struct vxc_event_space *space)
 static void space_free(struct vxc_event_rows *rows, struct vxc_event_space *space)
 {
     HASH_DELETE(hh, rows->spaces, space);
-    free(space->places);
-    free(space);
+    vxc_free(space->places);
+    vxc_free(space);
 }
 
 /* ---- birth and death ---- */

@@ -1,9 +1,9 @@
 #include "fsm/fsm.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "fsm/deadline.h"
 #include "fsm/dump.h"
 #include "fsm/meta.h"
@@ -14,7 +14,7 @@
 
 int vxc_fsm_create(struct vxc_table *table, struct vxc_fsm **created, struct vxc_error *err)
 {
-    struct vxc_fsm *fsm = calloc(1, sizeof *fsm);
+    struct vxc_fsm *fsm = vxc_calloc(1, sizeof *fsm);
     int rv;
 
     if (fsm == NULL) {
@@ -55,7 +55,7 @@ void vxc_fsm_free(struct vxc_fsm *fsm)
     vxc_buffer_free(&fsm->scratch);
     vxc_buffer_free(&fsm->head);
     vxc_buffer_free(&fsm->work);
-    free(fsm);
+    vxc_free(fsm);
 }
 
 void vxc_fsm_set_hooks(struct vxc_fsm *fsm, const struct vxc_fsm_hooks *hooks)

@@ -27,11 +27,14 @@
  */
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "fsm/describe.h"
 #include "fsm/memory.h"
 #include "fsm/state.h"
 
-#define uthash_fatal(message) vxc_fatal("members: %s", message)
+#define uthash_fatal(message)     vxc_fatal("members: %s", message)
+#define uthash_malloc(size)       vxc_malloc(size)
+#define uthash_free(memory, size) vxc_free(memory)
 #include <uthash.h>
 
 /* The encoded list of node ids of one namespace: it travels whole in every membership event. */
@@ -279,7 +282,7 @@ int vxc_members_create(struct vxc_fsm *fsm, struct vxc_error *err)
     struct vxc_slice body;
     int rv = 0;
 
-    fsm->members = calloc(1, sizeof *fsm->members);
+    fsm->members = vxc_calloc(1, sizeof *fsm->members);
     if (fsm->members == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "members");
     }
@@ -315,11 +318,11 @@ void vxc_members_free(struct vxc_fsm *fsm)
         for (size_t i = 0; i < space->count; i++) {
             vxc_slice_free(&space->members[i].node_id);
         }
-        free(space->members);
+        vxc_free(space->members);
         vxc_buffer_free(&space->view);
-        free(space);
+        vxc_free(space);
     }
-    free(fsm->members);
+    vxc_free(fsm->members);
     fsm->members = NULL;
 }
 

@@ -7,8 +7,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/error.h"
-
-#include <stdlib.h>
+#include "base/memory.h"
 
 static inline void vxc_must(int rv)
 {
@@ -21,7 +20,7 @@ static inline void vxc_must(int rv)
 /* Zeroed. */
 static inline void *vxc_must_calloc(size_t count, size_t size)
 {
-    void *memory = calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
+    void *memory = vxc_calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
 
     vxc_must(memory == NULL ? VXC_ENOMEM : 0);
     return memory;
@@ -32,7 +31,7 @@ static inline void *vxc_must_realloc(void *old, size_t count, size_t size)
     void *memory = NULL;
 
     if (count <= SIZE_MAX / 2 / size) {
-        memory = realloc(old, count == 0 ? size : count * size);
+        memory = vxc_realloc(old, count == 0 ? size : count * size);
     }
     vxc_must(memory == NULL ? VXC_ENOMEM : 0);
     return memory;
@@ -52,7 +51,7 @@ static inline struct vxc_slice vxc_must_copy(struct vxc_slice bytes)
 /* Frees what vxc_must_copy() gave and leaves an empty slice. */
 static inline void vxc_slice_free(struct vxc_slice *owned)
 {
-    free((void *)(uintptr_t)owned->data);
+    vxc_free((void *)(uintptr_t)owned->data);
     *owned = vxc_slice(NULL, 0);
 }
 

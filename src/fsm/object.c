@@ -1,10 +1,9 @@
 #include "fsm/object.h"
 
-#include <stdlib.h>
-
 #include <xxhash.h>
 
 #include "base/check.h"
+#include "base/memory.h"
 
 enum {
     BUCKET_COUNT = 65536,
@@ -21,7 +20,7 @@ struct vxc_object_cache {
 
 int vxc_objects_create(struct vxc_fsm *fsm)
 {
-    fsm->objects = calloc(1, sizeof *fsm->objects);
+    fsm->objects = vxc_calloc(1, sizeof *fsm->objects);
     return fsm->objects == NULL ? VXC_ENOMEM : 0;
 }
 
@@ -34,11 +33,11 @@ void vxc_objects_free(struct vxc_fsm *fsm)
         struct vxc_object *object = fsm->objects->buckets[i];
         while (object != NULL) {
             struct vxc_object *next = object->next_in_bucket;
-            free(object);
+            vxc_free(object);
             object = next;
         }
     }
-    free(fsm->objects);
+    vxc_free(fsm->objects);
     fsm->objects = NULL;
 }
 
@@ -154,7 +153,7 @@ static void forget(struct vxc_object_cache *cache, struct vxc_object *object)
     object->previous_in_ring->next_in_ring = object->next_in_ring;
     object->next_in_ring->previous_in_ring = object->previous_in_ring;
     cache->count--;
-    free(object);
+    vxc_free(object);
 }
 
 /* Clock eviction: what was used since the hand passed gets a second round. */
@@ -179,7 +178,7 @@ static struct vxc_object *make_resident(struct vxc_object_cache *cache, uint64_t
     uint8_t *name;
 
     make_room(cache);
-    object = malloc(sizeof *object + name_size);
+    object = vxc_malloc(sizeof *object + name_size);
     if (object == NULL) {
         vxc_fatal("out of memory for an object header");
     }

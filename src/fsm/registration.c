@@ -23,6 +23,7 @@
 #include "fsm/registration_internal.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "fsm/describe.h"
 #include "fsm/memory.h"
 
@@ -65,7 +66,7 @@ static int body_decode(struct vxc_slice body, struct vxc_address *address)
 
 void vxc_address_deinit(struct vxc_address *address)
 {
-    free(address->items);
+    vxc_free(address->items);
     vxc_buffer_free(&address->row);
 }
 

@@ -3,7 +3,10 @@
 #include "fsm/registration_internal.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "fsm/memory.h"
+
+#include <stdlib.h>
 
 /* The wanted set, in order of (address, node id, seq), each once. */
 struct wanted {
@@ -125,7 +128,7 @@ static bool merge(struct vxc_address *address, const struct vxc_command *adds, s
                                                                       .data = adds[i].value});
         }
     }
-    free(kept);
+    vxc_free(kept);
     return changed;
 }
 
@@ -254,7 +257,7 @@ void vxc_registration_resync(struct vxc_fsm *fsm, const struct vxc_command *comm
     }
     if (rv != 0) {
         vxc_result_fail(result, rv, text);
-        free(wanted.adds);
+        vxc_free(wanted.adds);
         return;
     }
     vxc_session_each_owned(fsm, command->session, VXC_OWNED_REGISTRATION, drop_surplus, &surplus);
@@ -267,5 +270,5 @@ void vxc_registration_resync(struct vxc_fsm *fsm, const struct vxc_command *comm
     }
     result->found = surplus.changed;
     result->number = (int64_t)wanted.count;
-    free(wanted.adds);
+    vxc_free(wanted.adds);
 }

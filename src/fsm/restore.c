@@ -1,11 +1,11 @@
 #include "fsm/restore.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "fsm/memory.h"
 #include "fsm/state.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 enum {
     RESTORED_FORMAT = 1,
@@ -67,7 +67,7 @@ static void note_session(void *data, const struct vxc_session_view *view)
 
     if (r->session_count == r->session_capacity) {
         r->session_capacity = r->session_capacity * 2 + 64;
-        r->sessions = realloc(r->sessions, r->session_capacity * sizeof *r->sessions);
+        r->sessions = vxc_realloc(r->sessions, r->session_capacity * sizeof *r->sessions);
         if (r->sessions == NULL) {
             vxc_fatal("out of memory for the sessions of a restore");
         }
@@ -206,7 +206,7 @@ int vxc_fsm_restore(struct vxc_store *store, const struct vxc_fsm_restore_option
     rv = vxc_table_create(store, VXC_CLEAN_BYTES_DEFAULT, &r.table);
     rv = rv != 0 ? vxc_error_set(err, rv, "out of memory") : vxc_fsm_create(r.table, &r.fsm, err);
     rv = rv != 0 ? rv : edit(&r, err);
-    free(r.sessions);
+    vxc_free(r.sessions);
     vxc_fsm_free(r.fsm);
     vxc_table_free(r.table);
     return rv;

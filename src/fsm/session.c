@@ -23,6 +23,8 @@
  */
 #include "fsm/session_internal.h"
 
+#include "base/memory.h"
+
 /* Names and node ids of all sessions together: they stay resident, so they need a bound of their
  * own. */
 #define SESSION_NAME_BYTES_MAX (256ull * VXC_MIB)
@@ -132,7 +134,7 @@ static void session_free(struct vxc_session *session)
     vxc_slice_free(&session->node_id);
     vxc_slice_free(&session->name);
     vxc_slice_free(&session->legacy_key);
-    free(session);
+    vxc_free(session);
 }
 
 static void detach(struct vxc_fsm *fsm, struct vxc_session *session)
@@ -158,7 +160,7 @@ int vxc_sessions_create(struct vxc_fsm *fsm, struct vxc_error *err)
 {
     int rv;
 
-    fsm->sessions = calloc(1, sizeof *fsm->sessions);
+    fsm->sessions = vxc_calloc(1, sizeof *fsm->sessions);
     if (fsm->sessions == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "sessions");
     }
@@ -188,7 +190,7 @@ void vxc_sessions_free(struct vxc_fsm *fsm)
         HASH_DELETE(by_id, fsm->sessions->by_id, session);
         session_free(session);
     }
-    free(fsm->sessions);
+    vxc_free(fsm->sessions);
     fsm->sessions = NULL;
 }
 

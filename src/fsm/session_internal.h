@@ -7,11 +7,14 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "fsm/memory.h"
 #include "fsm/session_reply.h"
 #include "fsm/state.h"
 
-#define uthash_fatal(message) vxc_fatal("sessions: %s", message)
+#define uthash_fatal(message)     vxc_fatal("sessions: %s", message)
+#define uthash_malloc(size)       vxc_malloc(size)
+#define uthash_free(memory, size) vxc_free(memory)
 #include <uthash.h>
 
 enum {

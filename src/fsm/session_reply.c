@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "fsm/memory.h"
 
 enum {
@@ -88,7 +89,7 @@ static void slot_write(struct vxc_reply_slot *slot, uint64_t sequence,
 static void slot_clear(struct vxc_reply_slot *slot)
 {
     if ((slot->flags & SLOT_BLOCK) != 0) {
-        free(slot->data.block);
+        vxc_free(slot->data.block);
     }
     slot->flags = 0;
 }
@@ -122,7 +123,7 @@ static void resize(struct vxc_reply_window *window, uint32_t capacity)
     for (uint32_t i = 0; i < window->count; i++) {
         slots[i] = *slot_at(window, i);
     }
-    free(window->slots);
+    vxc_free(window->slots);
     window->slots = slots;
     window->capacity = capacity;
     window->head = 0;
@@ -201,7 +202,7 @@ void vxc_reply_window_deinit(struct vxc_reply_window *window)
     for (uint32_t i = 0; i < window->count; i++) {
         slot_clear(slot_at(window, i));
     }
-    free(window->slots);
+    vxc_free(window->slots);
     *window = (struct vxc_reply_window){0};
 }
 

@@ -26,6 +26,7 @@
 #include <xxhash.h>
 
 #include "base/limits.h"
+#include "base/memory.h"
 #include "fsm/describe.h"
 #include "fsm/memory.h"
 
@@ -77,7 +78,7 @@ static void grow_buckets(struct vxc_watch_set *set)
             on = next;
         }
     }
-    free(set->buckets);
+    vxc_free(set->buckets);
     set->buckets = buckets;
     set->bucket_count = count;
 }
@@ -117,7 +118,7 @@ static void drop_watched(struct vxc_watch_set *set, struct vxc_watched *on)
     *link = on->next;
     set->watched_count--;
     vxc_slice_free(&on->name);
-    free(on);
+    vxc_free(on);
 }
 
 /* ---- watches ---- */
@@ -148,7 +149,7 @@ static void attach(struct vxc_watch_set *set, struct vxc_watch *watch, struct vx
 static void watch_free(struct vxc_watch *watch)
 {
     vxc_slice_free(&watch->filter);
-    free(watch);
+    vxc_free(watch);
 }
 
 static void detach(struct vxc_watch_set *set, struct vxc_watch *watch)
@@ -249,7 +250,7 @@ int vxc_watches_create(struct vxc_fsm *fsm, struct vxc_error *err)
     struct vxc_slice body;
     int rv = 0;
 
-    fsm->watches = calloc(1, sizeof *fsm->watches);
+    fsm->watches = vxc_calloc(1, sizeof *fsm->watches);
     if (fsm->watches == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "watches");
     }
@@ -285,10 +286,10 @@ void vxc_watches_free(struct vxc_fsm *fsm)
     {
         detach(set, watch);
     }
-    free(set->buckets);
+    vxc_free(set->buckets);
     vxc_event_ring_deinit(&set->ring);
     vxc_event_rows_deinit(&set->rows);
-    free(set);
+    vxc_free(set);
     fsm->watches = NULL;
 }
 

@@ -6,6 +6,8 @@
  */
 #include "fsm/watch_internal.h"
 
+#include "base/memory.h"
+
 #include "fsm/memory.h"
 
 struct replay {
@@ -198,7 +200,7 @@ int vxc_fsm_replay(struct vxc_fsm *fsm, uint64_t session, uint64_t last_index)
     }
     replay_begin(fsm, session, last_index, &replay);
     rv = reaches_back(&replay) ? replay_run(&replay) : VXC_ERESYNC;
-    free(replay.watches);
-    free(replay.spaces);
+    vxc_free(replay.watches);
+    vxc_free(replay.spaces);
     return rv;
 }

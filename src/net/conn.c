@@ -2,10 +2,10 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "net/conn_internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { KEEP_BUFFER_MAX = 64 * 1024, KEEPALIVE_SECONDS = 15 };
@@ -87,7 +87,7 @@ static void on_closed(uv_handle_t *handle)
     vxc_buffer_free(&conn->pending);
     vxc_buffer_free(&conn->out);
     vxc_buffer_free(&conn->sending);
-    free(conn);
+    vxc_free(conn);
     vxc_check(l->count > 0);
     l->count--;
     vxc_listener_finish(l);
@@ -524,7 +524,7 @@ static void name_address(struct vxc_conn *conn)
 
 int vxc_conn_start(struct vxc_listener *l)
 {
-    struct vxc_conn *conn = calloc(1, sizeof *conn);
+    struct vxc_conn *conn = vxc_calloc(1, sizeof *conn);
     int rv;
 
     if (conn == NULL) {
@@ -533,7 +533,7 @@ int vxc_conn_start(struct vxc_listener *l)
     conn->listener = l;
     rv = uv_tcp_init(vxc_loop_handle(l->loop), &conn->tcp);
     if (rv != 0) {
-        free(conn);
+        vxc_free(conn);
         return rv;
     }
     conn->tcp.data = conn;

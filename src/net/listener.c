@@ -1,9 +1,9 @@
 #include "net/listener.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "net/conn_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { BACKLOG = 1024, SWEEP_MS = 1000 };
@@ -86,12 +86,12 @@ static int bind_and_listen(struct vxc_listener *l, const struct vxc_listener_opt
 int vxc_listener_open(struct vxc_loop *loop, const struct vxc_listener_options *options,
                       struct vxc_listener **out, struct vxc_error *err)
 {
-    struct vxc_listener *l = calloc(1, sizeof *l);
+    struct vxc_listener *l = vxc_calloc(1, sizeof *l);
     uv_loop_t *uv = vxc_loop_handle(loop);
     int rv;
 
-    if (l == NULL || (l->scratch = malloc(VXC_CONN_READ_SIZE)) == NULL) {
-        free(l);
+    if (l == NULL || (l->scratch = vxc_malloc(VXC_CONN_READ_SIZE)) == NULL) {
+        vxc_free(l);
         return vxc_error_set(err, VXC_ENOMEM, "listener: out of memory");
     }
     l->loop = loop;
@@ -228,7 +228,7 @@ void vxc_listener_close(struct vxc_listener *l)
 void vxc_listener_finish(struct vxc_listener *l)
 {
     if (l->closing && l->handles == 0 && l->count == 0) {
-        free(l->scratch);
-        free(l);
+        vxc_free(l->scratch);
+        vxc_free(l);
     }
 }

@@ -1,9 +1,9 @@
 #include "net/loop.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <uv.h>
 
 struct source {
@@ -106,7 +106,7 @@ static void run_turn(struct vxc_loop *loop)
 
 int vxc_loop_create(struct vxc_loop **out, struct vxc_error *err)
 {
-    struct vxc_loop *loop = calloc(1, sizeof *loop);
+    struct vxc_loop *loop = vxc_calloc(1, sizeof *loop);
     int rv;
 
     if (loop == NULL) {
@@ -114,13 +114,13 @@ int vxc_loop_create(struct vxc_loop **out, struct vxc_error *err)
     }
     rv = uv_loop_init(&loop->uv);
     if (rv != 0) {
-        free(loop);
+        vxc_free(loop);
         return vxc_error_set(err, VXC_EIO, "event loop: %s", uv_strerror(rv));
     }
     rv = uv_async_init(&loop->uv, &loop->wake, on_wake);
     if (rv != 0) {
         (void)uv_loop_close(&loop->uv); /* nothing is open on it */
-        free(loop);
+        vxc_free(loop);
         return vxc_error_set(err, VXC_EIO, "event loop: %s", uv_strerror(rv));
     }
     (void)uv_prepare_init(&loop->uv, &loop->prepare); /* none of these can fail */
@@ -162,9 +162,9 @@ void vxc_loop_free(struct vxc_loop *loop)
     while (loop->sources != NULL) {
         struct source *s = loop->sources;
         loop->sources = s->next;
-        free(s);
+        vxc_free(s);
     }
-    free(loop);
+    vxc_free(loop);
 }
 
 void vxc_loop_on_turn(struct vxc_loop *loop, vxc_loop_turn_cb cb, void *data)
@@ -176,7 +176,7 @@ void vxc_loop_on_turn(struct vxc_loop *loop, vxc_loop_turn_cb cb, void *data)
 
 static struct source *add_source(struct vxc_loop *loop, void (*cb)(void *data), void *data)
 {
-    struct source *s = calloc(1, sizeof *s);
+    struct source *s = vxc_calloc(1, sizeof *s);
 
     if (s != NULL) {
         s->cb = cb;
@@ -190,7 +190,7 @@ static struct source *add_source(struct vxc_loop *loop, void (*cb)(void *data), 
 static int keep_source(struct vxc_loop *loop, struct source *s, int rv)
 {
     if (rv != 0) {
-        free(s);
+        vxc_free(s);
         return VXC_EIO;
     }
     s->uv.handle.data = s;

@@ -1,9 +1,9 @@
 #include "node/gateway.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 #include "node/gateway_internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { LOG_REPEAT_MS = 1000 };
@@ -12,7 +12,7 @@ enum { LOG_REPEAT_MS = 1000 };
 
 int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gateway **out)
 {
-    struct vxc_gateway *g = calloc(1, sizeof *g);
+    struct vxc_gateway *g = vxc_calloc(1, sizeof *g);
 
     if (g == NULL) {
         return VXC_ENOMEM;
@@ -36,10 +36,10 @@ void vxc_gateway_free(struct vxc_gateway *g)
     while (g->free_requests != NULL) {
         struct vxc_request *r = g->free_requests;
         g->free_requests = r->next;
-        free(r);
+        vxc_free(r);
     }
     vxc_buffer_free(&g->scratch);
-    free(g);
+    vxc_free(g);
 }
 
 uint64_t vxc_gateway_now_ms(const struct vxc_gateway *g)
@@ -103,7 +103,7 @@ struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_
     if (r != NULL) {
         g->free_requests = r->next;
     } else {
-        r = malloc(sizeof *r);
+        r = vxc_malloc(sizeof *r);
         if (r == NULL) {
             vxc_conn_cut(caller->conn, VXC_ENOMEM, "out of memory", false);
             return NULL;
@@ -143,7 +143,7 @@ static void recycle(struct vxc_request *r)
     caller->bytes -= r->cost;
     g->stats.inflight_requests--;
     g->stats.inflight_bytes -= r->cost;
-    free(r->payload);
+    vxc_free(r->payload);
     r->payload = NULL;
     r->next = g->free_requests;
     g->free_requests = r;
@@ -162,7 +162,7 @@ static void pop_head(struct vxc_caller *caller)
 
 int vxc_request_keep(struct vxc_request *r, struct vxc_slice bytes)
 {
-    uint8_t *copy = malloc(bytes.size == 0 ? 1 : bytes.size);
+    uint8_t *copy = vxc_malloc(bytes.size == 0 ? 1 : bytes.size);
 
     if (copy == NULL) {
         return VXC_ENOMEM;
@@ -170,7 +170,7 @@ int vxc_request_keep(struct vxc_request *r, struct vxc_slice bytes)
     if (bytes.size > 0) {
         memcpy(copy, bytes.data, bytes.size);
     }
-    free(r->payload);
+    vxc_free(r->payload);
     r->payload = copy;
     r->payload_size = (uint32_t)bytes.size;
     return 0;
@@ -461,7 +461,7 @@ static void on_write(struct vxc_caller *caller, const struct vxc_frame *frame,
 void *vxc_gateway_on_open(void *data, struct vxc_conn *conn)
 {
     struct vxc_gateway *g = data;
-    struct vxc_caller *caller = calloc(1, sizeof *caller);
+    struct vxc_caller *caller = vxc_calloc(1, sizeof *caller);
 
     if (caller == NULL) {
         return NULL;
@@ -568,7 +568,7 @@ void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const cha
         r = next;
     }
     if (caller->head == NULL) {
-        free(caller);
+        vxc_free(caller);
     }
 }
 
@@ -595,7 +595,7 @@ void vxc_gateway_on_result(void *data, struct vxc_proposal *proposal,
     pop_head(caller);
     if (caller->conn == NULL) {
         if (caller->head == NULL) {
-            free(caller);
+            vxc_free(caller);
         }
         return;
     }

@@ -8,9 +8,8 @@
  * at their own pace.
  */
 #include "base/check.h"
+#include "base/memory.h"
 #include "node/gateway_internal.h"
-
-#include <stdlib.h>
 
 enum { LOOP_GAP_MS = 1000, LOOK_MS_MIN = 20, LOOK_MS_MAX = 1000 };
 
@@ -29,7 +28,7 @@ struct vxc_lease *vxc_lease_add(struct vxc_gateway *g, const struct vxc_session_
     if (lease != NULL) {
         return lease;
     }
-    lease = calloc(1, sizeof *lease);
+    lease = vxc_calloc(1, sizeof *lease);
     if (lease == NULL) {
         return NULL;
     }
@@ -77,7 +76,7 @@ void vxc_lease_drop(struct vxc_gateway *g, struct vxc_lease *lease)
         vxc_lease_detach(lease->callers);
     }
     HASH_DELETE(by_session, g->leases, lease);
-    free(lease);
+    vxc_free(lease);
 }
 
 static void add_each(void *data, const struct vxc_session_view *view)

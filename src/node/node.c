@@ -2,11 +2,11 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "node/node_internal.h"
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -71,7 +71,7 @@ static void give_status(void *data, struct vxc_buffer *out)
 int vxc_node_create(const struct vxc_config *config, const struct vxc_logger *logger,
                     struct vxc_node **out, struct vxc_error *err)
 {
-    struct vxc_node *n = calloc(1, sizeof *n);
+    struct vxc_node *n = vxc_calloc(1, sizeof *n);
     int rv;
 
     if (n == NULL) {
@@ -84,7 +84,7 @@ int vxc_node_create(const struct vxc_config *config, const struct vxc_logger *lo
     n->identity.lock_descriptor = -1;
     rv = vxc_loop_create(&n->loop, err);
     if (rv != 0) {
-        free(n);
+        vxc_free(n);
         return rv;
     }
     *out = n;
@@ -371,5 +371,5 @@ void vxc_node_free(struct vxc_node *n)
         vxc_vote_close(n->vote);
     }
     vxc_identity_close(&n->identity, clean);
-    free(n);
+    vxc_free(n);
 }

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/memory.h"
 #include "storage/disk.h"
 
 #include <dirent.h>
@@ -12,7 +13,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -91,7 +91,7 @@ static int empty_folder(const struct vxc_snapshots *s, struct vxc_error *err)
 int vxc_snapshots_create(const struct vxc_snapshots_options *options, struct vxc_snapshots **out,
                          struct vxc_error *err)
 {
-    struct vxc_snapshots *s = calloc(1, sizeof *s);
+    struct vxc_snapshots *s = vxc_calloc(1, sizeof *s);
     int rv;
 
     if (s == NULL) {
@@ -99,10 +99,8 @@ int vxc_snapshots_create(const struct vxc_snapshots_options *options, struct vxc
     }
     s->options = *options;
     s->fd = -1;
-    s->folder = strdup(options->folder);
-    if (s->folder == NULL || asprintf(&s->path, "%s/image", s->folder) < 0) {
-        s->path = NULL;
-    }
+    s->folder = vxc_strdup(options->folder);
+    s->path = s->folder == NULL ? NULL : vxc_format("%s/image", s->folder);
     rv = s->path == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory") : empty_folder(s, err);
     if (rv != 0) {
         vxc_snapshots_free(s);
@@ -240,9 +238,9 @@ void vxc_snapshots_free(struct vxc_snapshots *s)
     if (s->folder != NULL) {
         (void)rmdir(s->folder); /* absent, or not empty: the next start empties it */
     }
-    free(s->path);
-    free(s->folder);
-    free(s);
+    vxc_free(s->path);
+    vxc_free(s->folder);
+    vxc_free(s);
 }
 
 /* ---- what callers ask ---- */
