@@ -4,10 +4,12 @@
  *     options.endpoints = "127.0.0.1:7400";
  *     struct vxc_client *client;
  *     if (vxc_client_create(&options, &client) != 0) …
- *     struct vxc_request put = vxc_request(VXC_CALL_MAP_PUT);
- *     put.name = vxc_text("greetings"), put.key = vxc_text("hello"), put.value = vxc_text("world");
+ *     struct vxc_request get = vxc_request(VXC_CALL_MAP_GET);
+ *     get.name = vxc_text("greetings"), get.key = vxc_text("hello");
  *     struct vxc_reply reply;
- *     if (vxc_client_call(client, &put, &reply) != 0) puts(reply.message);
+ *     if (vxc_client_call(client, &get, &reply) != 0) puts(reply.message);
+ *     … reply.found, reply.value …
+ *     vxc_reply_free(&reply);
  *
  * Life: create → (session_open) → call or submit … → (session_close) → free. The connection is made
  * on demand, and made again with a jittered, growing delay when it breaks. What a broken connection
@@ -19,15 +21,32 @@
  *     another code: whether it took effect cannot be known. One that never left is sent again.
  * A server that is full ("busy") is asked again too, until the deadline.
  *
- * Ownership: everything given to a function is copied before it returns. What a reply or notice
- * points to belongs to the library: within a callback until it returns; after vxc_client_call()
- * until the next function is called on the same client. No pointer outlives its client.
+ * Driving: somebody has to read and write the socket and to look at the clock. Three ways:
+ *   - nobody in particular: whoever waits in vxc_client_call() (or in another function that is
+ *     marked "waits") does it. Several threads may be in there at once; one of them drives for all,
+ *     and their requests share the connection, pipelined;
+ *   - a thread of the library's, between vxc_client_start() and vxc_client_stop(): callbacks run
+ *     there, vxc_client_submit() wakes it, and other threads may call beside it;
+ *   - the caller's own loop: vxc_client_fd(), _poll_events(), _timeout_ms(), then _dispatch().
  *
- * Threads: a client belongs to one thread at a time; two clients are independent. The library
- * starts no thread, installs no signal handler, never prints, and never raises SIGPIPE. After
- * fork() the child may only call vxc_client_abandon().
+ * Threads: every function may be called from any thread, except that vxc_client_free() ends the
+ * client for all: no other thread may be in a function of it or call one later. Callbacks of one
+ * client never run at the same time, and always on the thread that drives: within start and stop
+ * that is the library's, else one that waits or dispatches. No lock is held while a callback runs.
+ * A callback may submit, and call whatever answers at once (those of "inspection"); functions marked
+ * "waits", dispatch, start and stop refuse with VXC_EINVAL within a callback of the same client, and
+ * free and abandon are forbidden there. Two clients are independent. A function marked "waits" may
+ * run callbacks or wait for one: do not call it while holding a lock that a callback takes.
  *
- * Errors: 0 or a negative VXC_E… code; vxc_client_message() and vxc_reply.message say what and
+ * The library starts no thread but that of vxc_client_start(), which takes no signals; it installs
+ * no signal handler, never prints, and never raises SIGPIPE. After fork() the child may only call
+ * vxc_client_abandon().
+ *
+ * Ownership: what is given to a function is copied before it returns, but for a value lent by
+ * VXC_REQUEST_BORROW. What a callback is given is borrowed until it returns. What
+ * vxc_client_call() stores in a reply belongs to the reply, until vxc_reply_free().
+ *
+ * Errors: 0 or a negative VXC_E… code; vxc_reply.message and vxc_client_message() say what and
  * where.
  */
 #ifndef VXC_CLIENT_H
@@ -186,7 +205,11 @@ enum vxc_operation {
 
 enum vxc_request_flags {
     VXC_REQUEST_WANT_OLD = 1, /* give the value that was there before */
-    VXC_REQUEST_STALE = 2     /* a read may be answered by a backup from what it knows */
+    VXC_REQUEST_STALE = 2,    /* a read may be answered by a backup from what it knows */
+    /* `value` is lent: its bytes stay as they are until the reply, and travel from where they lie,
+     * also when they are sent again. Small values, and those within a transaction, are copied all
+     * the same. vxc_client_call() always does so. */
+    VXC_REQUEST_BORROW = 4
 };
 
 enum vxc_rows_what { VXC_ROWS_KEYS = 1, VXC_ROWS_VALUES = 2, VXC_ROWS_ENTRIES = 3 };
@@ -281,13 +304,19 @@ struct vxc_reply {
     struct vxc_bytes value; /* data NULL = none */
     struct vxc_bytes next;  /* cursor of the next page; data NULL = this was the last */
     struct vxc_rows rows;
+    void *memory; /* private: what the fields above point into; NULL = nothing that is owned */
 };
+
+/* Gives back what a reply of vxc_client_call() owns, and leaves an empty one. Fine for every reply
+ * that a function has filled, also twice; replies given to callbacks or by vxc_reply_next() own
+ * nothing. Any thread. */
+void vxc_reply_free(struct vxc_reply *reply);
 
 /* Takes the next row off *rows; false at the end. `second` has data NULL in lists of single items.
  */
 bool vxc_rows_next(struct vxc_rows *rows, struct vxc_bytes *first, struct vxc_bytes *second);
 
-/* Takes the next operation's reply off the rows of a transaction's reply. */
+/* Takes the next operation's reply off the rows of a transaction's reply; it borrows from that. */
 bool vxc_reply_next(struct vxc_rows *replies, struct vxc_reply *reply);
 
 struct vxc_session_record {
@@ -357,10 +386,16 @@ enum vxc_notice_type {
     VXC_NOTICE_REGISTRATIONS = 30,   /* name: address, view: pairs (node id, record) */
     VXC_NOTICE_LOCK_QUEUED = 39,     /* an acquire waits; number: its place; id: its sequence */
     VXC_NOTICE_SESSION_EXPIRED = 50, /* id: the session; what it owned is gone */
-    VXC_NOTICE_SESSION_CLOSED = 51,
-    VXC_NOTICE_RESYNC = 60,      /* events were missed: read again what you watch */
-    VXC_NOTICE_CONNECTED = 70,   /* ready for requests; id: the session, 0 = none */
-    VXC_NOTICE_DISCONNECTED = 71 /* text: why */
+    VXC_NOTICE_SESSION_CLOSED = 51,  /* the same, at our own wish */
+    VXC_NOTICE_LOCK_LOST = 52, /* name token: held by a session that is gone; one for each lock that
+                                  this client acquired, before SESSION_EXPIRED */
+    VXC_NOTICE_SESSION_DOUBTFUL = 53, /* id: the session. Nothing was heard from the server for nine
+                                         tenths of its lease: it may be over, and its locks with
+                                         others. The next reply within it, or CONNECTED, says that it
+                                         lives, SESSION_EXPIRED that it does not */
+    VXC_NOTICE_RESYNC = 60,           /* events were missed: read again what you watch */
+    VXC_NOTICE_CONNECTED = 70,        /* ready for requests; id: the session, 0 = none */
+    VXC_NOTICE_DISCONNECTED = 71      /* text: why */
 };
 
 struct vxc_notice {
@@ -392,85 +427,111 @@ struct vxc_client_options {
 
 struct vxc_client_options vxc_client_options(void);
 
-/* Makes a client; no connection yet. VXC_EADDRESS for endpoints that cannot be read, VXC_EINVAL,
- * VXC_ENOMEM. */
+/* Makes a client; no connection yet. The options are copied. VXC_EADDRESS for endpoints that cannot
+ * be read, VXC_EINVAL, VXC_ENOMEM, VXC_EIO (no descriptor left). */
 int vxc_client_create(const struct vxc_client_options *options, struct vxc_client **client);
 
-/* Ends all requests under way with VXC_ECANCELED (callbacks run), closes the connection, frees.
- * NULL is fine. An open session is left to its lease: close it first, or resume it elsewhere. */
+/* Ends its thread and all requests under way with VXC_ECANCELED (callbacks run, here), closes the
+ * connection, frees. NULL is fine. An open session is left to its lease: close it first, or resume
+ * it elsewhere. */
 void vxc_client_free(struct vxc_client *client);
 
-/* In the child of a fork: gives the descriptor back without a word to the server or any callback.
+/* In the child of a fork: gives the descriptors back without a word to the server or any callback.
  */
 void vxc_client_abandon(struct vxc_client *client);
 
 /* ---- sessions ---- */
 
-/* Opens a session (one per client). From its answer on all writes are sequenced. 0, VXC_EEXISTS,
- * VXC_ETIMEOUT, VXC_ECLOSED, or what the server says. */
+/* Opens a session (one per client). From its answer on all writes are sequenced. Waits, at most for
+ * the client's timeout. 0, VXC_EEXISTS, VXC_ETIMEOUT, VXC_ECLOSED, or what the server says. */
 int vxc_client_session_open(struct vxc_client *client, uint32_t timeout_ms, struct vxc_bytes name);
-/* Goes on with a session opened by another client that let it go; `first_sequence` must be above
- * all that it used. VXC_ESESSION, VXC_ESECRET. */
-int vxc_client_session_resume(struct vxc_client *client, uint64_t session, struct vxc_bytes secret,
-                              uint64_t first_sequence);
-/* Closes it: its locks, registrations, watches and node entry are gone when this returns 0. */
+
+/* What it takes to go on with a session in another client or process. */
+struct vxc_session_handle {
+    uint64_t session;       /* 0 = none */
+    uint64_t next_sequence; /* above all that were used */
+    size_t secret_size;     /* bytes */
+    uint8_t secret[64];
+};
+
+/* Of the session that is open; session 0 when there is none. */
+void vxc_client_session_handle(struct vxc_client *client, struct vxc_session_handle *handle);
+/* Goes on with a session that another client opened and let go. Locks that it holds stay its own,
+ * but VXC_NOTICE_LOCK_LOST tells only of those acquired by this client. Waits. VXC_ESESSION,
+ * VXC_ESECRET, VXC_EINVAL, and as session_open. */
+int vxc_client_session_resume(struct vxc_client *client, const struct vxc_session_handle *handle);
+/* Closes it: its locks, registrations, watches and node entry are gone when this returns 0. Waits.
+ */
 int vxc_client_session_close(struct vxc_client *client);
-/* Id (0 = none) and secret (borrowed until the session ends). */
-uint64_t vxc_client_session(const struct vxc_client *client, struct vxc_bytes *secret);
-/* The sequence that the next write will carry. */
-uint64_t vxc_client_sequence(const struct vxc_client *client);
+/* Its id; 0 = none. */
+uint64_t vxc_client_session(struct vxc_client *client);
 
 /* ---- work ---- */
 
-/* Asks and waits for the answer, at most until the deadline. Returns reply->code. */
+/* Asks and waits for the answer, at most until the deadline. Returns the reply's code. `reply` is
+ * written whatever happens and is to be given to vxc_reply_free(); NULL when only the code matters.
+ * The request's value is not copied if it is large. */
 int vxc_client_call(struct vxc_client *client, const struct vxc_request *request,
                     struct vxc_reply *reply);
 
-/* Asks without waiting. If it succeeds, on_reply runs exactly once, from within dispatch, wait,
- * call or free; it may submit, but not call, wait, dispatch or free. VXC_EINVAL, VXC_ETOOBIG,
- * VXC_ESESSION (the session is lost), VXC_EBUSY (4096 requests are under way): on_reply never runs.
- * Many may be under way; those of one client take effect in order, unless a busy server made one
- * wait. */
+/* Asks without waiting. If it succeeds, on_reply runs exactly once, later, on the thread that
+ * drives. VXC_EINVAL, VXC_ETOOBIG, VXC_ENOMEM, VXC_ESESSION (the session is lost), VXC_EBUSY (4096
+ * requests are under way): on_reply never runs. Many may be under way; those of one client take
+ * effect in the order of submission, unless a busy server made one wait. */
 typedef void (*vxc_reply_cb)(void *data, const struct vxc_reply *reply);
 int vxc_client_submit(struct vxc_client *client, const struct vxc_request *request, void *data,
                       vxc_reply_cb on_reply);
-size_t vxc_client_pending(const struct vxc_client *client); /* requests without answer */
+size_t vxc_client_pending(struct vxc_client *client); /* requests without answer */
+
+/* ---- driven by a thread of its own ---- */
+
+/* Starts the thread. VXC_EEXISTS when it runs, VXC_ENOMEM, VXC_EINVAL. */
+int vxc_client_start(struct vxc_client *client);
+/* Ends it: when this returns no callback runs there any more. Requests stay under way, for whoever
+ * drives next. 0 also when there was none; VXC_EINVAL within a callback. */
+int vxc_client_stop(struct vxc_client *client);
+
+/* ---- driven by the caller ---- */
 
 /* Waits for something to happen, at most timeout_ms (-1: a minute at a time), and deals with it.
- * Returns how many callbacks ran; 0 may also mean that something else happened. */
+ * Returns how many callbacks ran; 0 may also mean that something else happened. VXC_EINVAL within
+ * a callback and while the library's thread runs. */
 int vxc_client_wait(struct vxc_client *client, int64_t timeout_ms);
 
-/* The same in a loop of the caller's: poll fd for events (both may change after each dispatch; fd
- * -1 = only the timer), at most timeout_ms; then dispatch. */
-int vxc_client_fd(const struct vxc_client *client);
-short vxc_client_poll_events(const struct vxc_client *client);  /* POLLIN, POLLOUT */
-int64_t vxc_client_timeout_ms(const struct vxc_client *client); /* -1 = none */
-int vxc_client_dispatch(struct vxc_client *client);             /* how many callbacks ran */
+/* The same in a loop of the caller's: poll fd for events (both may change in each dispatch and each
+ * function that waits; fd -1 = only the timer), at most timeout_ms; then dispatch, which never
+ * blocks but for the look-up of a host name. It also sends what was submitted since, so call it
+ * after submitting too. VXC_EINVAL as above. */
+int vxc_client_fd(struct vxc_client *client);
+short vxc_client_poll_events(struct vxc_client *client);  /* POLLIN, POLLOUT */
+int64_t vxc_client_timeout_ms(struct vxc_client *client); /* -1 = none */
+int vxc_client_dispatch(struct vxc_client *client);       /* how many callbacks ran */
 
 /* ---- inspection ---- */
 
 struct vxc_server {
-    struct vxc_bytes version; /* of the program; borrowed until the next connection */
-    struct vxc_bytes cluster_id;
+    char version[32]; /* of the program */
+    uint8_t cluster_id[16];
     uint64_t node_id;
     uint64_t connection_id;
     bool primary;
 };
 
-/* Makes sure of a connection (within the client's timeout) and tells who is at the other end; NULL
- * when only the connection matters. VXC_ECLOSED: never reached; VXC_ETIMEOUT: reached, but no
- * answer. */
+/* Makes sure of a connection and tells who is at the other end (NULL when only the connection
+ * matters). Waits, at most for the client's timeout. VXC_ECLOSED: never reached; VXC_ETIMEOUT:
+ * reached, but no answer. */
 int vxc_client_connect(struct vxc_client *client, struct vxc_server *server);
 
 /* True when some server has accepted a connection of this client. */
-bool vxc_client_reached(const struct vxc_client *client);
+bool vxc_client_reached(struct vxc_client *client);
 /* How long ago the server last said anything; -1 = never. A client pings, so a session's lease is
  * in danger when this nears it. */
-int64_t vxc_client_silence_ms(const struct vxc_client *client);
-/* Where the connection goes or last went: "127.0.0.1:7400". */
-const char *vxc_client_endpoint(const struct vxc_client *client);
-/* Detail of what last went wrong, "" when nothing did. */
-const char *vxc_client_message(const struct vxc_client *client);
+int64_t vxc_client_silence_ms(struct vxc_client *client);
+/* Where the connection goes or last went: "127.0.0.1:7400". A copy that is the calling thread's,
+ * until it asks again. */
+const char *vxc_client_endpoint(struct vxc_client *client);
+/* Detail of what last went wrong for any thread, "" when nothing did. A copy, as above. */
+const char *vxc_client_message(struct vxc_client *client);
 
 #ifdef __cplusplus
 }

@@ -24,6 +24,12 @@
 #define VXC_SCAN_PAGE_BYTES_MAX     (1u * VXC_MIB) /* bytes per page, at least one row */
 #define VXC_SCAN_PAGE_BYTES_DEFAULT (256u * VXC_KIB)
 
+/* ---- the client ---- */
+#define VXC_CLIENT_BORROW_SIZE_MIN                                                                 \
+    (16u *                                                                                         \
+     VXC_KIB) /* bytes of a lent value; a smaller one is copied, which costs less than a part \
+                       of its own in a write */
+
 /* ---- the log ---- */
 #define VXC_ENTRY_SIZE_TARGET  (1u * VXC_MIB) /* bytes; an entry is closed at this size … */
 #define VXC_ENTRY_SIZE_MAX     (VXC_FRAME_SIZE_MAX + 4u * VXC_KIB) /* … or holds one larger message */

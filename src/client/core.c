@@ -20,6 +20,8 @@ int vxc_core_create(const struct vxc_core_options *options, struct vxc_core **ou
     core->random = options->random_seed | 1;
     core->next_due_ms = UINT64_MAX;
     TAILQ_INIT(&core->pending);
+    TAILQ_INIT(&core->loans);
+    TAILQ_INIT(&core->session.locks);
     if (vxc_buffer_append(&core->namespace_name, options->namespace_name.data,
                           options->namespace_name.size) != VXC_OK ||
         vxc_buffer_append(&core->client_name, name.data, name.size) != VXC_OK) {
@@ -40,10 +42,11 @@ void vxc_core_free(struct vxc_core *core)
     while ((p = TAILQ_FIRST(&core->pending)) != NULL) {
         vxc_core_fail(core, p, VXC_ECANCELED, "the client was closed");
     }
+    vxc_core_output_clear(core);
+    vxc_core_forget_locks(core);
     vxc_buffer_free(&core->namespace_name);
     vxc_buffer_free(&core->client_name);
     vxc_buffer_free(&core->session.name);
-    vxc_buffer_free(&core->server_text);
     vxc_buffer_free(&core->in);
     vxc_buffer_free(&core->out);
     vxc_free(core);
@@ -77,7 +80,23 @@ void vxc_core_tell(struct vxc_core *core, const struct vxc_notice *notice)
 {
     core->told++;
     if (core->options.on_notice != NULL) {
+        vxc_core_leave(core);
         core->options.on_notice(core->options.data, notice);
+        vxc_core_enter(core);
+    }
+}
+
+void vxc_core_leave(struct vxc_core *core)
+{
+    if (core->options.leave != NULL) {
+        core->options.leave(core->options.data);
+    }
+}
+
+void vxc_core_enter(struct vxc_core *core)
+{
+    if (core->options.enter != NULL) {
+        core->options.enter(core->options.data);
     }
 }
 
@@ -92,8 +111,13 @@ void vxc_core_finish(struct vxc_core *core, struct pending *p, const struct vxc_
     core->pending_count--;
     core->waiting_count -= p->state == PENDING_WAITING;
     final.sequence = p->sequence;
+    vxc_core_output_release(core, p);
+    vxc_core_note_lock(core, p, &final);
     core->told++;
+    vxc_core_leave(core);
     p->on_reply(p->data, &final);
+    vxc_core_enter(core);
+    vxc_free(p->lock);
     vxc_free(p);
 }
 
@@ -117,26 +141,13 @@ static uint64_t floor_now(const struct vxc_core *core)
 
 static int write_frame(struct vxc_core *core, struct pending *p)
 {
-    size_t offset;
     int rc;
 
     p->request_id = vxc_core_next_id(core);
-    if (p->sequence != 0) {
-        offset = vxc_frame_begin_sequenced(&core->out, VXC_FRAME_REQUEST, p->kind, p->request_id,
-                                           p->sequence, floor_now(core));
-    } else {
-        offset = vxc_frame_begin(&core->out, VXC_FRAME_REQUEST, p->kind, p->request_id);
-    }
-    rc = vxc_buffer_append(&core->out, p->payload, p->payload_size);
-    if (rc == VXC_OK) {
-        rc = vxc_frame_finish(&core->out, offset);
-    } else {
-        core->out.size = offset;
-    }
+    rc = vxc_core_output_add(core, p, floor_now(core));
     if (rc == VXC_OK) {
         core->waiting_count -= p->state == PENDING_WAITING;
         p->state = PENDING_SENT;
-        p->end_offset = core->out_offset + core->out.size;
     }
     return rc;
 }
@@ -173,30 +184,13 @@ void vxc_core_note_due(struct vxc_core *core, uint64_t due_ms)
     }
 }
 
-static int add_pending(struct vxc_core *core, uint16_t kind, bool read, bool sequenced,
-                       struct vxc_slice payload, uint64_t now_ms, uint64_t deadline_ms, void *data,
-                       vxc_reply_cb on_reply)
+/* Puts a request that is complete into the list. */
+static void add_pending(struct vxc_core *core, struct pending *p, uint64_t now_ms)
 {
-    struct pending *p = vxc_malloc(sizeof *p + payload.size);
-
-    if (p == NULL) {
-        return VXC_ENOMEM;
-    }
-    *p = (struct pending){.kind = kind,
-                          .state = PENDING_WAITING,
-                          .read = read,
-                          .sequence = sequenced ? core->session.next_sequence++ : 0,
-                          .deadline_ms = deadline_ms,
-                          .data = data,
-                          .on_reply = on_reply,
-                          .payload_size = payload.size};
-    if (payload.size > 0) {
-        memcpy(p->payload, payload.data, payload.size);
-    }
     TAILQ_INSERT_TAIL(&core->pending, p, link);
     core->pending_count++;
     core->waiting_count++;
-    vxc_core_note_due(core, deadline_ms);
+    vxc_core_note_due(core, p->deadline_ms);
     if (core->state == VXC_CORE_READY) {
         /* Out of memory for the frame: tick tries again. */
         if (write_frame(core, p) != VXC_OK) {
@@ -204,7 +198,24 @@ static int add_pending(struct vxc_core *core, uint16_t kind, bool read, bool seq
             vxc_core_note_due(core, p->retry_ms);
         }
     }
-    return VXC_OK;
+}
+
+static struct pending *new_pending(uint16_t kind, struct vxc_slice payload)
+{
+    struct pending *p = vxc_malloc(sizeof *p + payload.size);
+
+    if (p == NULL) {
+        return NULL;
+    }
+    *p = (struct pending){.kind = kind, .state = PENDING_WAITING, .payload_size = payload.size};
+    if (payload.size > 0) {
+        memcpy(p->payload, payload.data, payload.size);
+    }
+    if (vxc_core_prepare_lock(p) != VXC_OK) {
+        vxc_free(p);
+        return NULL;
+    }
+    return p;
 }
 
 int vxc_core_submit(struct vxc_core *core, const struct vxc_request *request, uint64_t now_ms,
@@ -213,6 +224,9 @@ int vxc_core_submit(struct vxc_core *core, const struct vxc_request *request, ui
     const bool read = vxc_operation_is_read(request->operation);
     const bool sequenced = !read && core->session.id != 0 && !core->session.lost;
     struct vxc_buffer payload = {0};
+    struct pending *p = NULL;
+    struct vxc_slice lent;
+    size_t lent_at = 0;
     int rc;
 
     if (core->pending_count >= VXC_CLIENT_PENDING_MAX) {
@@ -222,24 +236,43 @@ int vxc_core_submit(struct vxc_core *core, const struct vxc_request *request, ui
     if (!read && core->session.lost) {
         return vxc_error_set(err, VXC_ESESSION, "the session is lost: open another one");
     }
-    rc = vxc_payload_write(request, &payload, err);
+    rc = vxc_payload_write_around(request, &payload, &lent, &lent_at, err);
     if (rc == VXC_OK) {
-        rc = add_pending(core, (uint16_t)request->operation, read, sequenced,
-                         vxc_buffer_slice(&payload), now_ms, deadline_ms, data, on_reply);
-        if (rc != VXC_OK) {
-            (void)vxc_error_set(err, rc, "%s", vxc_strerror(rc));
+        p = new_pending((uint16_t)request->operation, vxc_buffer_slice(&payload));
+        if (p == NULL) {
+            rc = vxc_error_set(err, VXC_ENOMEM, "%s", vxc_strerror(VXC_ENOMEM));
         }
     }
     vxc_buffer_free(&payload);
-    return rc;
+    if (rc != VXC_OK) {
+        return rc;
+    }
+    p->read = read;
+    p->sequence = sequenced ? core->session.next_sequence++ : 0;
+    p->deadline_ms = deadline_ms;
+    p->data = data;
+    p->on_reply = on_reply;
+    p->lent = lent;
+    p->lent_at = lent_at;
+    add_pending(core, p, now_ms);
+    return VXC_OK;
 }
 
 int vxc_core_close_session(struct vxc_core *core, uint64_t now_ms, uint64_t deadline_ms, void *data,
                            vxc_reply_cb on_reply)
 {
+    struct pending *p = new_pending(VXC_KIND_SESSION_CLOSE, vxc_slice(NULL, 0));
+
+    if (p == NULL) {
+        return VXC_ENOMEM;
+    }
     /* Not sequenced: the record of what was answered goes with the session. */
-    return add_pending(core, VXC_KIND_SESSION_CLOSE, false, false, vxc_slice(NULL, 0), now_ms,
-                       deadline_ms, data, on_reply);
+    p->deadline_ms = deadline_ms;
+    p->data = data;
+    p->on_reply = on_reply;
+    core->session.closing = true;
+    add_pending(core, p, now_ms);
+    return VXC_OK;
 }
 
 size_t vxc_core_pending(const struct vxc_core *core)
@@ -254,8 +287,8 @@ void vxc_core_on_connected(struct vxc_core *core, uint64_t now_ms)
     struct vxc_message hello = {.kind = VXC_KIND_HELLO};
 
     vxc_check(core->state == VXC_CORE_DOWN);
-    core->in.size = core->out.size = core->out_sent = 0;
-    core->out_offset = 0;
+    core->in.size = 0;
+    vxc_core_output_clear(core);
     core->ping_open = false;
     core->sent_ms = now_ms;
     core->primary_address[0] = '\0';
@@ -271,7 +304,7 @@ void vxc_core_on_connected(struct vxc_core *core, uint64_t now_ms)
 
 void vxc_core_on_disconnected(struct vxc_core *core, const char *reason)
 {
-    const uint64_t sent_end = core->out_offset + core->out_sent;
+    const uint64_t sent_end = core->sent_bytes;
     struct pending *p, *next;
     char text[VXC_ERROR_TEXT_MAX];
 
@@ -279,6 +312,7 @@ void vxc_core_on_disconnected(struct vxc_core *core, const char *reason)
         return;
     }
     core->state = VXC_CORE_DOWN;
+    vxc_core_output_clear(core); /* what was lent needs no copy now */
     (void)snprintf(text, sizeof text,
                    "the connection broke before the answer (%s); whether it took "
                    "effect is not known",
@@ -308,6 +342,7 @@ int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_m
     int rc = vxc_buffer_append(&core->in, bytes.data, bytes.size);
 
     core->heard_ms = now_ms;
+    core->session.doubtful = false;
     while (rc == VXC_OK && core->state != VXC_CORE_DOWN) {
         struct vxc_frame frame;
         uint32_t need;
@@ -329,29 +364,6 @@ int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_m
     }
     core->in.size -= at;
     return rc;
-}
-
-struct vxc_slice vxc_core_output(const struct vxc_core *core)
-{
-    if (core->state == VXC_CORE_DOWN || core->out.size == core->out_sent) {
-        return vxc_slice(NULL, 0);
-    }
-    return vxc_slice(core->out.data + core->out_sent, core->out.size - core->out_sent);
-}
-
-void vxc_core_sent(struct vxc_core *core, size_t size, uint64_t now_ms)
-{
-    core->out_sent += size;
-    core->sent_ms = now_ms;
-    if (core->out_sent == core->out.size) {
-        core->out_offset += core->out.size;
-        core->out.size = core->out_sent = 0;
-    } else if (core->out_sent > VXC_MIB) { /* keep what is left near the front */
-        memmove(core->out.data, core->out.data + core->out_sent, core->out.size - core->out_sent);
-        core->out_offset += core->out_sent;
-        core->out.size -= core->out_sent;
-        core->out_sent = 0;
-    }
 }
 
 /* ---- time ---- */
@@ -422,8 +434,12 @@ int vxc_core_tick(struct vxc_core *core, uint64_t now_ms, struct vxc_error *err)
     if (core->next_due_ms <= now_ms) {
         serve_requests(core, now_ms);
     }
+    vxc_core_doubt_session(core, now_ms);
     if (core->state == VXC_CORE_DOWN) {
         return VXC_OK;
+    }
+    if (core->out_torn) {
+        return vxc_error_set(err, VXC_ENOMEM, "no memory to send the rest of a value");
     }
     if (core->state != VXC_CORE_READY || core->ping_open) {
         if (now_ms - core->heard_ms >= silence_max(core) &&
@@ -450,6 +466,11 @@ uint64_t vxc_core_due_ms(const struct vxc_core *core)
         other =
             (core->heard_ms > core->sent_ms ? core->heard_ms : core->sent_ms) + silence_max(core);
     }
+    if (core->out_torn) {
+        return 0;
+    }
+    due = due < other ? due : other;
+    other = vxc_core_doubt_ms(core);
     return due < other ? due : other;
 }
 

@@ -36,6 +36,10 @@ struct vxc_core_options {
     uint32_t random_seed; /* spreads the retries of many clients */
     void *data;
     void (*on_notice)(void *data, const struct vxc_notice *notice);
+    /* Called before and after every callback, NULL = nothing: a driver with a lock gives it away in
+     * between. Other threads may submit then, nothing else. */
+    void (*leave)(void *data);
+    void (*enter)(void *data);
 };
 
 enum vxc_core_state { VXC_CORE_DOWN, VXC_CORE_HELLO, VXC_CORE_SESSION, VXC_CORE_READY };
@@ -53,8 +57,10 @@ void vxc_core_on_disconnected(struct vxc_core *core, const char *reason);
 /* Bytes that arrived. Anything but 0: this connection is of no use any more (err says why). */
 int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_ms,
                    struct vxc_error *err);
-/* Bytes to be sent, and how many of them have been. */
-struct vxc_slice vxc_core_output(const struct vxc_core *core);
+/* Bytes to be sent, in parts one after the other, and how many of them have been. A part is the
+ * caller's own memory where a request lent its value. Valid until the core is called again. */
+size_t vxc_core_output(const struct vxc_core *core, struct vxc_slice *parts, size_t parts_max);
+bool vxc_core_has_output(const struct vxc_core *core);
 void vxc_core_sent(struct vxc_core *core, size_t size, uint64_t now_ms);
 
 /* Deadlines, retries, pings. Not 0: the server is silent; drop the connection. */

@@ -24,19 +24,14 @@ static int on_hello_reply(struct vxc_core *core, const struct vxc_message *m, ui
                    ? vxc_error_prefix(err, "the server refused the hello")
                    : vxc_error_set(err, VXC_EPROTO, "hello was answered by kind %u", m->kind);
     }
-    vxc_buffer_clear(&core->server_text);
-    if (vxc_buffer_append(&core->server_text, h->server_version.data, h->server_version.size) !=
-            0 ||
-        vxc_buffer_append(&core->server_text, h->cluster_id.data, h->cluster_id.size) != 0) {
-        return vxc_error_set(err, VXC_ENOMEM, "%s", vxc_strerror(VXC_ENOMEM));
+    core->server = (struct vxc_server){
+        .node_id = h->node_id, .connection_id = h->connection_id, .primary = h->primary};
+    (void)snprintf(core->server.version, sizeof core->server.version, "%.*s",
+                   h->server_version.size < 100 ? (int)h->server_version.size : 100,
+                   h->server_version.data == NULL ? "" : (const char *)h->server_version.data);
+    if (h->cluster_id.size == sizeof core->server.cluster_id) { /* a test's server has none */
+        memcpy(core->server.cluster_id, h->cluster_id.data, h->cluster_id.size);
     }
-    core->server =
-        (struct vxc_server){.version = vxc_bytes(core->server_text.data, h->server_version.size),
-                            .cluster_id = vxc_bytes(core->server_text.data + h->server_version.size,
-                                                    h->cluster_id.size),
-                            .node_id = h->node_id,
-                            .connection_id = h->connection_id,
-                            .primary = h->primary};
     if (!h->primary) {
         note_primary(core, h->primary_address);
     }
@@ -192,6 +187,11 @@ static int on_event(struct vxc_core *core, const struct vxc_message *m)
     }
     if (notice.type == VXC_NOTICE_SESSION_EXPIRED && notice.id == core->session.id) {
         vxc_core_lose_session(core, "the session has expired");
+        return VXC_OK;
+    }
+    if (notice.type == VXC_NOTICE_SESSION_CLOSED && notice.id == core->session.id &&
+        !core->session.closing) {
+        vxc_core_lose_session(core, "the session was closed by another connection");
         return VXC_OK;
     }
     vxc_core_tell(core, &notice);

@@ -1,14 +1,19 @@
 /* The session of a client: opened or resumed after the hello, lost when the server forgot it. */
+#include "base/check.h"
+#include "base/memory.h"
 #include "client/core_internal.h"
 
 static void session_done(struct vxc_core *core, int code, const char *text)
 {
     void (*const on_done)(void *, int, const char *) = core->session.on_done;
+    void *const data = core->session.data;
 
     core->session.on_done = NULL;
     core->told++;
     if (on_done != NULL) {
-        on_done(core->session.data, code, text);
+        vxc_core_leave(core);
+        on_done(data, code, text);
+        vxc_core_enter(core);
     }
 }
 
@@ -28,6 +33,7 @@ int vxc_core_want_session(struct vxc_core *core, uint64_t session, struct vxc_sl
     if (vxc_buffer_append(&s->name, name.data, name.size) != VXC_OK) {
         return VXC_ENOMEM;
     }
+    vxc_core_forget_locks(core);
     *s = (struct core_session){.wanted = true,
                                .id = session,
                                .secret_size = secret.size,
@@ -36,6 +42,7 @@ int vxc_core_want_session(struct vxc_core *core, uint64_t session, struct vxc_sl
                                .name = s->name,
                                .data = data,
                                .on_done = on_done};
+    TAILQ_INIT(&s->locks);
     if (secret.size > 0) {
         memcpy(s->secret, secret.data, secret.size);
     }
@@ -78,6 +85,92 @@ int vxc_core_begin_session(struct vxc_core *core, uint64_t now_ms)
     return vxc_message_frame(&m, VXC_FRAME_REQUEST, core->handshake_id, &core->out);
 }
 
+/* ---- the locks that it holds ---- */
+
+int vxc_core_prepare_lock(struct pending *p)
+{
+    struct vxc_message m;
+    struct vxc_slice name;
+
+    if (p->kind != VXC_KIND_LOCK_ACQUIRE) {
+        return VXC_OK;
+    }
+    vxc_check(vxc_message_decode(p->kind, vxc_slice(p->payload, p->payload_size), &m) == VXC_OK);
+    name = m.lock_acquire.lock;
+    p->lock = vxc_malloc(sizeof *p->lock + name.size);
+    if (p->lock == NULL) {
+        return VXC_ENOMEM;
+    }
+    *p->lock = (struct held_lock){.name_size = name.size};
+    if (name.size > 0) {
+        memcpy(p->lock->name, name.data, name.size);
+    }
+    return VXC_OK;
+}
+
+static void forget_lock(struct vxc_core *core, struct held_lock *lock)
+{
+    TAILQ_REMOVE(&core->session.locks, lock, link);
+    vxc_free(lock);
+}
+
+void vxc_core_forget_locks(struct vxc_core *core)
+{
+    struct held_lock *lock;
+    while ((lock = TAILQ_FIRST(&core->session.locks)) != NULL) {
+        forget_lock(core, lock);
+    }
+}
+
+/* Releases come soon after their acquire, or in order: the newest are looked at first. */
+static void note_release(struct vxc_core *core, const struct pending *p)
+{
+    struct held_lock *lock, *next;
+    struct vxc_message m;
+
+    vxc_check(vxc_message_decode(p->kind, vxc_slice(p->payload, p->payload_size), &m) == VXC_OK);
+    for (lock = TAILQ_FIRST(&core->session.locks); lock != NULL; lock = next) {
+        next = TAILQ_NEXT(lock, link);
+        if ((m.lock_release.token == 0 || m.lock_release.token == lock->token) &&
+            vxc_slice_equal(m.lock_release.lock, vxc_slice(lock->name, lock->name_size))) {
+            forget_lock(core, lock);
+            return; /* a lock is held once */
+        }
+    }
+}
+
+void vxc_core_note_lock(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply)
+{
+    if (reply->code != VXC_OK) {
+        return;
+    }
+    if (p->kind == VXC_KIND_LOCK_ACQUIRE && reply->found && p->sequence != 0 &&
+        core->session.id != 0) {
+        p->lock->token = reply->token;
+        TAILQ_INSERT_HEAD(&core->session.locks, p->lock, link);
+        p->lock = NULL;
+    } else if (p->kind == VXC_KIND_LOCK_RELEASE) {
+        note_release(core, p);
+    }
+}
+
+static void lose_locks(struct vxc_core *core, const char *text)
+{
+    struct held_lock *lock;
+
+    while ((lock = TAILQ_FIRST(&core->session.locks)) != NULL) {
+        const struct vxc_notice notice = {.type = VXC_NOTICE_LOCK_LOST,
+                                          .token = lock->token,
+                                          .name = vxc_bytes(lock->name, lock->name_size),
+                                          .text = text};
+        TAILQ_REMOVE(&core->session.locks, lock, link);
+        vxc_core_tell(core, &notice);
+        vxc_free(lock);
+    }
+}
+
+/* ---- its end ---- */
+
 /* The server does not know the session any more. What was sent under it may have taken effect. */
 void vxc_core_lose_session(struct vxc_core *core, const char *text)
 {
@@ -100,7 +193,29 @@ void vxc_core_lose_session(struct vxc_core *core, const char *text)
             vxc_core_fail(core, p, VXC_ESESSION, text);
         }
     }
+    lose_locks(core, text);
     vxc_core_notice(core, VXC_NOTICE_SESSION_EXPIRED, id, 0, text);
+}
+
+/* ---- what nobody says: the lease may be over ---- */
+
+/* A tenth less than the lease, for the server began to count before we heard from it. */
+uint64_t vxc_core_doubt_ms(const struct vxc_core *core)
+{
+    const struct core_session *s = &core->session;
+
+    return s->id == 0 || s->doubtful || core->heard_ms == 0
+               ? UINT64_MAX
+               : core->heard_ms + s->timeout_ms - s->timeout_ms / 10;
+}
+
+void vxc_core_doubt_session(struct vxc_core *core, uint64_t now_ms)
+{
+    if (now_ms >= vxc_core_doubt_ms(core)) {
+        core->session.doubtful = true;
+        vxc_core_notice(core, VXC_NOTICE_SESSION_DOUBTFUL, core->session.id, 0,
+                        "the server is silent; the session's lease may be over");
+    }
 }
 
 static int on_session_refused(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
@@ -147,6 +262,7 @@ int vxc_core_on_session_reply(struct vxc_core *core, const struct vxc_message *m
         s->seen_index = r->index;
     }
     s->id = r->session;
+    s->doubtful = false;
     s->timeout_ms = r->timeout_ms;
     if (r->secret.size > 0) {
         memcpy(s->secret, r->secret.data, r->secret.size);
@@ -165,7 +281,9 @@ void vxc_core_forget_session(struct vxc_core *core)
 {
     struct vxc_buffer name = core->session.name;
 
+    vxc_core_forget_locks(core);
     core->session = (struct core_session){.name = name};
+    TAILQ_INIT(&core->session.locks);
     if (core->state == VXC_CORE_SESSION) {
         core->state = VXC_CORE_READY; /* a late answer is one to nobody */
         core->next_due_ms = 0;        /* what waited for the session goes at the next tick */

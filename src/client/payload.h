@@ -13,6 +13,12 @@
 int vxc_payload_write(const struct vxc_request *request, struct vxc_buffer *out,
                       struct vxc_error *err);
 
+/* The same, but a value that the request lends (VXC_REQUEST_BORROW) and that is large enough is not
+ * copied: *lent is the value and *lent_at the place in `out` where its bytes belong. *lent is empty
+ * when all was copied. */
+int vxc_payload_write_around(const struct vxc_request *request, struct vxc_buffer *out,
+                             struct vxc_slice *lent, size_t *lent_at, struct vxc_error *err);
+
 /* True when the operation changes nothing, so that it may be asked twice. */
 bool vxc_operation_is_read(int operation);
 

@@ -531,27 +531,50 @@ static int write_transaction(const struct vxc_request *r, struct vxc_buffer *out
     return rc;
 }
 
-int vxc_payload_write(const struct vxc_request *request, struct vxc_buffer *out,
-                      struct vxc_error *err)
+/* Is the value to be left where it is? */
+static bool is_lent(const struct vxc_request *request)
+{
+    return (request->flags & VXC_REQUEST_BORROW) != 0 &&
+           request->value.size >= VXC_CLIENT_BORROW_SIZE_MIN;
+}
+
+static int write_one(const struct vxc_request *request, struct vxc_buffer *out,
+                     struct vxc_slice *lent, size_t *lent_at, struct vxc_error *err)
+{
+    struct vxc_message m;
+    int rc = fill(request, &m, err);
+
+    if (rc == VXC_OK && lent != NULL && is_lent(request)) {
+        *lent = vxc_slice_of(request->value);
+        rc = vxc_message_encode_around(&m, *lent, out, lent_at);
+        if (rc != VXC_EINVAL) { /* else the message has no value */
+            return rc;
+        }
+        *lent = vxc_slice(NULL, 0);
+        rc = VXC_OK;
+    }
+    return rc == VXC_OK ? vxc_message_encode(&m, out) : rc;
+}
+
+int vxc_payload_write_around(const struct vxc_request *request, struct vxc_buffer *out,
+                             struct vxc_slice *lent, size_t *lent_at, struct vxc_error *err)
 {
     const size_t before = out->size;
-    struct vxc_message m;
+    size_t size;
     int rc;
 
     if (request->struct_size != sizeof *request) {
         return vxc_error_set(err, VXC_EINVAL, "the request was not made by vxc_request()");
     }
-    if (request->operation == VXC_CALL_TRANSACTION) {
-        rc = write_transaction(request, out, err);
-    } else {
-        rc = fill(request, &m, err);
-        if (rc == VXC_OK) {
-            rc = vxc_message_encode(&m, out);
-        }
+    if (lent != NULL) {
+        *lent = vxc_slice(NULL, 0);
     }
-    if (rc == VXC_OK && out->size - before > VXC_FRAME_SIZE_MAX - VXC_FRAME_HEADER_SIZE - 16) {
-        rc = vxc_error_set(err, VXC_ETOOBIG, "the request has %zu bytes; a frame holds %u",
-                           out->size - before, VXC_FRAME_SIZE_MAX);
+    rc = request->operation == VXC_CALL_TRANSACTION ? write_transaction(request, out, err)
+                                                    : write_one(request, out, lent, lent_at, err);
+    size = out->size - before + (lent != NULL ? lent->size : 0);
+    if (rc == VXC_OK && size > VXC_FRAME_SIZE_MAX - VXC_FRAME_HEADER_SIZE - 16) {
+        rc = vxc_error_set(err, VXC_ETOOBIG, "the request has %zu bytes; a frame holds %u", size,
+                           VXC_FRAME_SIZE_MAX);
     }
     if (rc != VXC_OK) {
         out->size = before;
@@ -560,4 +583,10 @@ int vxc_payload_write(const struct vxc_request *request, struct vxc_buffer *out,
         return vxc_error_set(err, rc, "%s", vxc_strerror(rc));
     }
     return rc;
+}
+
+int vxc_payload_write(const struct vxc_request *request, struct vxc_buffer *out,
+                      struct vxc_error *err)
+{
+    return vxc_payload_write_around(request, out, NULL, NULL, err);
 }

@@ -121,20 +121,34 @@ static bool was_begun(const struct vxc_buffer *out, size_t offset)
            vxc_load_u32(out->data + offset + AT_SIZE) == 0;
 }
 
-int vxc_frame_finish(struct vxc_buffer *out, size_t offset)
+int vxc_frame_finish_around(struct vxc_buffer *out, size_t offset, struct vxc_slice hole,
+                            size_t hole_at)
 {
+    uint32_t crc;
     uint8_t *p;
 
     if (!was_begun(out, offset)) {
         vxc_frame_cancel(out, offset);
         return VXC_ENOMEM;
     }
-    if (out->size - offset > VXC_FRAME_SIZE_MAX) {
+    vxc_check(hole_at >= offset + VXC_FRAME_HEADER_SIZE);
+    vxc_check(hole_at <= out->size);
+    if (hole.size > VXC_FRAME_SIZE_MAX || out->size - offset > VXC_FRAME_SIZE_MAX - hole.size) {
         vxc_frame_cancel(out, offset);
         return VXC_ETOOBIG;
     }
     p = out->data + offset;
-    vxc_store_u32(p + AT_SIZE, (uint32_t)(out->size - offset));
-    vxc_store_u32(p + AT_CHECKSUM, checksum_of(p, (uint32_t)(out->size - offset)));
+    vxc_store_u32(p + AT_SIZE, (uint32_t)(out->size - offset + hole.size));
+    crc = vxc_crc32(0, p + AT_SIZE, hole_at - offset - AT_SIZE);
+    crc = vxc_crc32(crc, hole.data, hole.size);
+    crc = vxc_crc32(crc, out->data + hole_at, out->size - hole_at);
+    vxc_store_u32(p + AT_CHECKSUM, crc);
     return 0;
+}
+
+int vxc_frame_finish(struct vxc_buffer *out, size_t offset)
+{
+    return vxc_frame_finish_around(
+        out, offset, vxc_slice(NULL, 0),
+        out->size > offset + VXC_FRAME_HEADER_SIZE ? out->size : offset + VXC_FRAME_HEADER_SIZE);
 }

@@ -61,5 +61,9 @@ size_t vxc_frame_begin_sequenced(struct vxc_buffer *out, uint8_t flags, uint16_t
  * back. Whoever fails to append the payload takes the frame back himself, with cancel. */
 int vxc_frame_finish(struct vxc_buffer *out, size_t offset);
 void vxc_frame_cancel(struct vxc_buffer *out, size_t offset);
+/* The same as finish for a frame whose payload has `hole` at offset `hole_at` of `out` without its
+ * bytes being there: whoever sends the frame sends them in between. Size and checksum count them. */
+int vxc_frame_finish_around(struct vxc_buffer *out, size_t offset, struct vxc_slice hole,
+                            size_t hole_at);
 
 #endif

@@ -124,6 +124,48 @@ int vxc_message_encode(const struct vxc_message *message, struct vxc_buffer *out
     return 0;
 }
 
+static bool is_hole(const struct vxc_field_schema *field, const void *in, struct vxc_slice hole)
+{
+    const struct vxc_slice *bytes = (const void *)((const char *)in + field->offset);
+
+    return field->type == VXC_TYPE_BYTES && bytes->data == hole.data && bytes->size == hole.size;
+}
+
+int vxc_message_encode_around(const struct vxc_message *message, struct vxc_slice hole,
+                              struct vxc_buffer *out, size_t *hole_at)
+{
+    const struct vxc_message_schema *schema = vxc_message_schema(message->kind);
+    size_t at = 0, size;
+    uint8_t *end;
+    int rv;
+
+    if (schema == NULL) {
+        return VXC_EKIND;
+    }
+    while (at < schema->fields_count && !is_hole(&schema->fields[at], &message->join, hole)) {
+        at++;
+    }
+    if (at == schema->fields_count) {
+        return VXC_EINVAL;
+    }
+    size = vxc_fields_size(schema->fields, schema->fields_count, &message->join);
+    if (size > PAYLOAD_SIZE_MAX) {
+        return VXC_ETOOBIG;
+    }
+    rv = vxc_buffer_reserve(out, size - hole.size);
+    if (rv != 0) {
+        return rv;
+    }
+    end = vxc_fields_write(schema->fields, at, &message->join, out->data + out->size);
+    vxc_store_u32(end, (uint32_t)hole.size);
+    *hole_at = (size_t)(end + 4 - out->data);
+    end = vxc_fields_write(schema->fields + at + 1, schema->fields_count - at - 1, &message->join,
+                           end + 4);
+    vxc_check(end == out->data + out->size + size - hole.size);
+    out->size += size - hole.size;
+    return 0;
+}
+
 /* Ends the frame that was begun at `offset` with the message as its payload. */
 static int finish_with(const struct vxc_message *message, size_t offset, struct vxc_buffer *out)
 {

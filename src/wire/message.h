@@ -54,6 +54,12 @@ int vxc_message_decode(uint16_t kind, struct vxc_slice payload, struct vxc_messa
  * a payload that no frame could carry. */
 int vxc_message_encode(const struct vxc_message *message, struct vxc_buffer *out);
 
+/* The same without the bytes of the field that is `hole` (the very slice: address and size): they
+ * belong at offset *hole_at of `out`, and travel from where they lie. VXC_EINVAL when no field is
+ * it. */
+int vxc_message_encode_around(const struct vxc_message *message, struct vxc_slice hole,
+                              struct vxc_buffer *out, size_t *hole_at);
+
 /* Bytes that encode would append; 0 for an unknown kind. */
 size_t vxc_message_payload_size(const struct vxc_message *message);
 

@@ -258,7 +258,9 @@ int vxc_cli_call(struct vxc_cli *cli, const struct vxc_request *request, struct 
     if (rc != 0) {
         return rc;
     }
-    rc = vxc_client_call(cli->client, request, reply);
+    vxc_reply_free(&cli->kept);
+    rc = vxc_client_call(cli->client, request, &cli->kept);
+    *reply = cli->kept;
     if (rc != VXC_OK) {
         return vxc_cli_fail_code(cli, rc, reply->message);
     }
@@ -280,7 +282,7 @@ int vxc_cli_session(struct vxc_cli *cli, uint32_t timeout_ms)
     if (rc != VXC_OK) {
         return vxc_cli_fail_code(cli, rc, vxc_client_message(cli->client));
     }
-    vxc_cli_detail(cli, "session %llu", (unsigned long long)vxc_client_session(cli->client, NULL));
+    vxc_cli_detail(cli, "session %llu", (unsigned long long)vxc_client_session(cli->client));
     return 0;
 }
 

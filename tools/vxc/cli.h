@@ -150,6 +150,7 @@ struct vxc_cli {
     bool verbose;
     struct vxc_out out;
     struct vxc_client *client; /* made on demand */
+    struct vxc_reply kept;     /* of the last call; freed at the end */
     char endpoints[1024];
     char doing[256]; /* "map put greetings", for messages */
     void *data;      /* of on_notice */
@@ -189,7 +190,7 @@ int vxc_cli_lease(const struct vxc_cli *cli, uint32_t *lease_ms);
 
 /* Makes the client (no connection yet). 0 or an exit status, said. */
 int vxc_cli_client(struct vxc_cli *cli);
-/* Asks; 0 or an exit status, said. */
+/* Asks; 0 or an exit status, said. What the reply points to lives until the next call. */
 int vxc_cli_call(struct vxc_cli *cli, const struct vxc_request *request, struct vxc_reply *reply);
 /* Opens the session of this run. */
 int vxc_cli_session(struct vxc_cli *cli, uint32_t timeout_ms);

@@ -120,19 +120,21 @@ static int run_info(struct vxc_cli *cli)
 
 /* ---- acquire, release: a lock that outlives the command ---- */
 
+#define SECRET_SIZE 16u /* bytes that the server gives */
+
 /* The handle holds what it takes to go on with the session: id, next sequence, token, secret. */
 static int put_handle(struct vxc_cli *cli, uint64_t token)
 {
     static const char *const columns[] = {"token", "handle", NULL};
-    struct vxc_bytes secret;
-    const uint64_t session = vxc_client_session(cli->client, &secret);
-    const uint8_t *bytes = secret.data;
+    struct vxc_session_handle session;
     char handle[256];
-    int size = snprintf(handle, sizeof handle, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 ".", session,
-                        vxc_client_sequence(cli->client), token);
+    int size;
 
-    for (size_t i = 0; i < secret.size && size + 2 < (int)sizeof handle; i++) {
-        size += snprintf(handle + size, sizeof handle - (size_t)size, "%02x", bytes[i]);
+    vxc_client_session_handle(cli->client, &session);
+    size = snprintf(handle, sizeof handle, "%" PRIu64 ".%" PRIu64 ".%" PRIu64 ".", session.session,
+                    session.next_sequence, token);
+    for (size_t i = 0; i < session.secret_size && size + 2 < (int)sizeof handle; i++) {
+        size += snprintf(handle + size, sizeof handle - (size_t)size, "%02x", session.secret[i]);
     }
     vxc_out_begin_single(&cli->out, columns);
     vxc_out_u64(&cli->out, token);
@@ -192,11 +194,11 @@ static int run_release(struct vxc_cli *cli)
     const char *handle = cli->argv[1];
     uint64_t numbers[3]; /* session, next sequence, token */
     struct vxc_reply reply;
-    uint8_t secret[16];
+    struct vxc_session_handle session = {.secret_size = SECRET_SIZE};
     int rc;
 
     if (!read_numbers(&handle, numbers) ||
-        vxc_text_hex_decode(handle, secret, sizeof secret) != VXC_OK) {
+        vxc_text_hex_decode(handle, session.secret, SECRET_SIZE) != VXC_OK) {
         return vxc_cli_fail(cli, VXC_EXIT_USAGE,
                             "\"%s\" is not a handle that `vxc lock acquire` printed", cli->argv[1]);
     }
@@ -204,8 +206,9 @@ static int run_release(struct vxc_cli *cli)
     if (rc != 0) {
         return rc;
     }
-    rc = vxc_client_session_resume(cli->client, numbers[0], vxc_bytes(secret, sizeof secret),
-                                   numbers[1]);
+    session.session = numbers[0];
+    session.next_sequence = numbers[1];
+    rc = vxc_client_session_resume(cli->client, &session);
     if (rc == VXC_ESESSION) {
         vxc_cli_say(cli, "the lease is over: the lock was given up before");
         return VXC_EXIT_FALSE;

@@ -387,6 +387,7 @@ int vxc_cli_main(int argc, char **argv)
     }
     status = run(&cli, argc, argv);
     vxc_client_free(cli.client);
+    vxc_reply_free(&cli.kept);
     for (size_t i = 0; i < cli.inputs_count; i++) {
         vxc_buffer_free(&cli.inputs[i]);
     }

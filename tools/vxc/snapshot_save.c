@@ -288,10 +288,9 @@ static int fetch(struct save *s)
 static void give_back(struct save *s)
 {
     struct vxc_request request = vxc_request(VXC_CALL_SNAPSHOT_END);
-    struct vxc_reply reply;
 
     request.id = s->image.id;
-    (void)vxc_client_call(s->cli->client, &request, &reply);
+    (void)vxc_client_call(s->cli->client, &request, NULL);
 }
 
 /* ---- all of it ---- */

@@ -13,7 +13,7 @@ static void requests_wait_for_the_hello_and_then_go_in_order(void **state)
     peer_init(&p);
     assert_int_equal(peer_submit(&p, VXC_CALL_MAP_PUT, UINT64_MAX, &put), 0);
     assert_int_equal(peer_submit(&p, VXC_CALL_MAP_GET, UINT64_MAX, &get), 0);
-    assert_int_equal(vxc_core_output(p.core).size, 0);
+    assert_int_equal(peer_waiting(&p), 0);
     peer_hello(&p);
     assert_int_equal(p.last_notice.type, VXC_NOTICE_CONNECTED);
     assert_true(peer_next(&p, &frame, &m));
@@ -69,7 +69,7 @@ static void a_write_that_did_not_leave_whole_is_sent_again(void **state)
     peer_init(&p);
     peer_hello(&p);
     assert_int_equal(peer_submit(&p, VXC_CALL_MAP_PUT, UINT64_MAX, &first), 0);
-    size = vxc_core_output(p.core).size;
+    size = peer_waiting(&p);
     assert_int_equal(peer_submit(&p, VXC_CALL_COUNTER_ADD, UINT64_MAX, &second), 0);
     peer_take(&p, size + 5); /* the first whole, five bytes of the second */
     vxc_core_on_disconnected(p.core, "cable");

@@ -63,10 +63,26 @@ static inline void peer_deinit(struct peer *p)
 /* All that the core wants sent has been sent, or only its first `size` bytes. */
 static inline void peer_take(struct peer *p, size_t size)
 {
-    const struct vxc_slice out = vxc_core_output(p->core);
-    size = size < out.size ? size : out.size;
-    assert_int_equal(vxc_buffer_append(&p->taken, out.data, size), 0);
-    vxc_core_sent(p->core, size, p->now_ms);
+    struct vxc_slice part;
+    while (size > 0 && vxc_core_output(p->core, &part, 1) > 0) {
+        const size_t step = size < part.size ? size : part.size;
+        assert_int_equal(vxc_buffer_append(&p->taken, part.data, step), 0);
+        vxc_core_sent(p->core, step, p->now_ms);
+        size -= step;
+    }
+}
+
+/* Bytes that wait to be sent. */
+static inline size_t peer_waiting(const struct peer *p)
+{
+    struct vxc_slice parts[64];
+    const size_t count = vxc_core_output(p->core, parts, 64);
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        size += parts[i].size;
+    }
+    assert_int_equal(vxc_core_has_output(p->core), size > 0);
+    return size;
 }
 
 /* The next frame that the core sent; false when there is none. */
