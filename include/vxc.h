@@ -11,6 +11,11 @@ extern "C" {
 /* "0.1.0": of the library that is linked, which may be newer than the header. Any thread. */
 const char *vxc_version(void);
 
+/* ---- log lines ---- */
+
+/* error: somebody must act; warn: it went on, and the line says how; info: beginnings and ends. */
+enum vxc_log_level { VXC_LOG_ERROR, VXC_LOG_WARN, VXC_LOG_INFO, VXC_LOG_DEBUG };
+
 /* ---- memory ---- */
 
 /* An allocator of the caller's. All functions may be called from any thread, and keep the promises

@@ -52,6 +52,8 @@
 #ifndef VXC_CLIENT_H
 #define VXC_CLIENT_H
 
+#include "vxc/error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,48 +62,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* The library's own sources have the same list from base/error.h; a test compares the two. */
-#ifndef VXC_BASE_ERROR_H
-enum vxc_error_code {
-    VXC_OK = 0,
-    VXC_EINVAL = -1,        /* invalid argument */
-    VXC_ENOMEM = -2,        /* out of memory */
-    VXC_EIO = -3,           /* input/output error */
-    VXC_ENOSPC = -4,        /* no space: growing writes are refused until there is room */
-    VXC_EBUSY = -5,         /* a bound of the server is reached; try again */
-    VXC_ENOTFOUND = -6,     /* no such thing */
-    VXC_EEXISTS = -7,       /* already there */
-    VXC_ECONFLICT = -8,     /* compare failed */
-    VXC_EUNKNOWN = -9,      /* the outcome cannot be known */
-    VXC_ETIMEOUT = -10,     /* no answer by the deadline; a write may still take effect */
-    VXC_ECANCELED = -11,    /* the client was freed, or the request taken back */
-    VXC_ENOTPRIMARY = -12,  /* not the primary */
-    VXC_ENOQUORUM = -13,    /* no quorum */
-    VXC_ESESSION = -14,     /* session unknown or expired */
-    VXC_ESECRET = -15,      /* wrong session secret */
-    VXC_ESEQUENCE = -16,    /* stale sequence */
-    VXC_ETOOBIG = -17,      /* over the frame, key, name or value limit */
-    VXC_EPROTO = -18,       /* malformed message */
-    VXC_EVERSION = -19,     /* version not supported */
-    VXC_EKIND = -20,        /* unknown message kind */
-    VXC_ECRC = -21,         /* checksum mismatch */
-    VXC_ECORRUPT = -22,     /* damaged data */
-    VXC_EFOREIGN = -23,     /* data of another node or cluster */
-    VXC_ELOCKED = -24,      /* in use by another process */
-    VXC_EREADONLY = -25,    /* read-only */
-    VXC_EADDRINUSE = -26,   /* address in use */
-    VXC_ECLOSED = -27,      /* no connection */
-    VXC_ELIMIT = -28,       /* limit reached */
-    VXC_ENOTHELD = -29,     /* lock not held */
-    VXC_EQUEUED = -30,      /* queued */
-    VXC_ERESYNC = -31,      /* events no longer kept */
-    VXC_EUNSUPPORTED = -32, /* not supported */
-    VXC_EADDRESS = -33      /* bad address */
-};
-#endif
-const char *vxc_strerror(int code);
-const char *vxc_error_name(int code); /* "ENOSPC" */
 
 /* ---- bytes ---- */
 

@@ -9,7 +9,7 @@ const char *vxc_strerror(int code)
     switch (code) {
     case VXC_OK:
         return "ok";
-#define X(name, number, text)                                                                      \
+#define X(name, text)                                                                              \
     case VXC_##name:                                                                               \
         return text;
         VXC_ERROR_MAP(X)
@@ -24,7 +24,7 @@ const char *vxc_error_name(int code)
     switch (code) {
     case VXC_OK:
         return "OK";
-#define X(name, number, text)                                                                      \
+#define X(name, text)                                                                              \
     case VXC_##name:                                                                               \
         return #name;
         VXC_ERROR_MAP(X)

@@ -1,71 +1,52 @@
-/* Errors: one list of codes, one text object that collects where it happened.
+/* Errors from the inside: how the texts of vxc/error.h, which has the codes, come about.
  *
- * Functions that can fail return int: 0 or a negative VXC_E… code. The numbers are part of the wire
- * protocol (docs/protocol.md) and of the clients in other languages; they never change meaning.
- * The code says what, the text says where: each layer that knows more (a path, a peer, an index)
- * puts it in front with vxc_error_prefix().
+ * Functions that can fail return int: 0 or a negative VXC_E… code. The code says what, the text
+ * says where: each layer that knows more (a path, a peer, an index) puts it in front with
+ * vxc_error_prefix().
  */
 #ifndef VXC_BASE_ERROR_H
 #define VXC_BASE_ERROR_H
 
+#include "vxc/error.h"
+
 #include <stdarg.h>
 #include <stdbool.h>
 
-/* X(NAME, number, text) */
+/* X(NAME, text): what vxc/error.h lists, each with its text. */
 #define VXC_ERROR_MAP(X)                                                                           \
-    X(EINVAL, -1, "invalid argument")                                                              \
-    X(ENOMEM, -2, "out of memory")                                                                 \
-    X(EIO, -3, "input/output error")                                                               \
-    X(ENOSPC, -4, "no space")                                                                      \
-    X(EBUSY, -5, "busy")                                                                           \
-    X(ENOTFOUND, -6, "not found")                                                                  \
-    X(EEXISTS, -7, "already exists")                                                               \
-    X(ECONFLICT, -8, "compare failed")                                                             \
-    X(EUNKNOWN, -9, "outcome unknown")                                                             \
-    X(ETIMEOUT, -10, "timed out")                                                                  \
-    X(ECANCELED, -11, "canceled")                                                                  \
-    X(ENOTPRIMARY, -12, "not the primary")                                                         \
-    X(ENOQUORUM, -13, "no quorum")                                                                 \
-    X(ESESSION, -14, "session unknown or expired")                                                 \
-    X(ESECRET, -15, "wrong session secret")                                                        \
-    X(ESEQUENCE, -16, "stale sequence")                                                            \
-    X(ETOOBIG, -17, "too big")                                                                     \
-    X(EPROTO, -18, "malformed message")                                                            \
-    X(EVERSION, -19, "version not supported")                                                      \
-    X(EKIND, -20, "unknown message kind")                                                          \
-    X(ECRC, -21, "checksum mismatch")                                                              \
-    X(ECORRUPT, -22, "damaged data")                                                               \
-    X(EFOREIGN, -23, "data of another node or cluster")                                            \
-    X(ELOCKED, -24, "in use by another process")                                                   \
-    X(EREADONLY, -25, "read-only")                                                                 \
-    X(EADDRINUSE, -26, "address in use")                                                           \
-    X(ECLOSED, -27, "connection closed")                                                           \
-    X(ELIMIT, -28, "limit reached")                                                                \
-    X(ENOTHELD, -29, "lock not held")                                                              \
-    X(EQUEUED, -30, "queued")                                                                      \
-    X(ERESYNC, -31, "events no longer kept, resynchronise")                                        \
-    X(EUNSUPPORTED, -32, "not supported")                                                          \
-    X(EADDRESS, -33, "bad address")
-
-enum vxc_error_code {
-    VXC_OK = 0,
-#define X(name, number, text) VXC_##name = (number),
-    VXC_ERROR_MAP(X)
-#undef X
-};
-
-#define VXC_ERROR_TEXT_MAX 512 /* bytes, with the closing NUL */
-
-struct vxc_error {
-    int code;                      /* the code last set; 0 = none */
-    char text[VXC_ERROR_TEXT_MAX]; /* what and where, for people */
-};
-
-/* Text of a code ("no space"); "unknown error" for a number that is not ours. */
-const char *vxc_strerror(int code);
-
-/* Name of a code without prefix ("ENOSPC"); "EUNDEFINED" for a number that is not ours. */
-const char *vxc_error_name(int code);
+    X(EINVAL, "invalid argument")                                                                  \
+    X(ENOMEM, "out of memory")                                                                     \
+    X(EIO, "input/output error")                                                                   \
+    X(ENOSPC, "no space")                                                                          \
+    X(EBUSY, "busy")                                                                               \
+    X(ENOTFOUND, "not found")                                                                      \
+    X(EEXISTS, "already exists")                                                                   \
+    X(ECONFLICT, "compare failed")                                                                 \
+    X(EUNKNOWN, "outcome unknown")                                                                 \
+    X(ETIMEOUT, "timed out")                                                                       \
+    X(ECANCELED, "canceled")                                                                       \
+    X(ENOTPRIMARY, "not the primary")                                                              \
+    X(ENOQUORUM, "no quorum")                                                                      \
+    X(ESESSION, "session unknown or expired")                                                      \
+    X(ESECRET, "wrong session secret")                                                             \
+    X(ESEQUENCE, "stale sequence")                                                                 \
+    X(ETOOBIG, "too big")                                                                          \
+    X(EPROTO, "malformed message")                                                                 \
+    X(EVERSION, "version not supported")                                                           \
+    X(EKIND, "unknown message kind")                                                               \
+    X(ECRC, "checksum mismatch")                                                                   \
+    X(ECORRUPT, "damaged data")                                                                    \
+    X(EFOREIGN, "data of another node or cluster")                                                 \
+    X(ELOCKED, "in use by another process")                                                        \
+    X(EREADONLY, "read-only")                                                                      \
+    X(EADDRINUSE, "address in use")                                                                \
+    X(ECLOSED, "connection closed")                                                                \
+    X(ELIMIT, "limit reached")                                                                     \
+    X(ENOTHELD, "lock not held")                                                                   \
+    X(EQUEUED, "queued")                                                                           \
+    X(ERESYNC, "events no longer kept, resynchronise")                                             \
+    X(EUNSUPPORTED, "not supported")                                                               \
+    X(EADDRESS, "bad address")
 
 /* Sets code and text; returns code, so that `return vxc_error_set(err, VXC_EIO, …)` reads well.
  * err may be NULL: then only the code travels. */

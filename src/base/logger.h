@@ -1,7 +1,6 @@
 /* One event per line, key=value, on stderr or to the embedder's sink.
  *
- * Layers below node return errors and never log. error = an operator must act; warn = we carried
- * on, and the line says so; info = life-cycle; debug = the rest.
+ * Layers below node return errors and never log. The levels are those of vxc.h.
  *
  *     vxc_log_event(logger, VXC_LOG_WARN, "conn_cut", "conn=%u reason=\"%s\"", id, text);
  *     → 2026-11-23T14:05:06.123Z warn conn_cut node=1 conn=7 reason="slow reader"
@@ -9,15 +8,16 @@
 #ifndef VXC_BASE_LOGGER_H
 #define VXC_BASE_LOGGER_H
 
-#include <stdint.h>
+#include "vxc.h"
 
-enum vxc_log_level { VXC_LOG_ERROR, VXC_LOG_WARN, VXC_LOG_INFO, VXC_LOG_DEBUG };
+#include <stdint.h>
 
 struct vxc_logger {
     void *data;               /* for the sink */
     enum vxc_log_level level; /* events above it are dropped */
     uint64_t node_id;         /* put on every line; 0 = not yet known */
-    /* Receives one whole line without newline; called on the loop thread only. */
+    /* Receives one whole line without newline; called on the thread that drives the
+     * node only. */
     void (*sink)(void *data, enum vxc_log_level level, const char *line);
 };
 

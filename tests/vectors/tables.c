@@ -108,7 +108,7 @@ static void print_operations(FILE *out)
 static void print_errors(FILE *out)
 {
     fputs("| code | name | text |\n|---|---|---|\n", out);
-#define X(name, number, text) fprintf(out, "| %d | %s | %s |\n", (number), #name, text);
+#define X(name, text) fprintf(out, "| %d | %s | %s |\n", VXC_##name, #name, text);
     VXC_ERROR_MAP(X)
 #undef X
 }

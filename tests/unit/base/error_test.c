@@ -23,7 +23,7 @@ static void numbers_are_those_of_the_protocol(void **state)
 static void every_code_has_a_name_and_a_text(void **state)
 {
     static const int codes[] = {
-#define X(name, number, text) VXC_##name,
+#define X(name, text) VXC_##name,
         VXC_ERROR_MAP(X)
 #undef X
     };

@@ -1,4 +1,4 @@
-/* The lists that stand twice, in the public header and in our own, are the same. */
+/* The codes that users see are those that have names and texts. */
 #include "vxc/client.h"
 
 #include <setjmp.h>
