@@ -412,6 +412,182 @@ static void a_session_is_closed_and_another_one_opened(void **state)
     peer_deinit(&p);
 }
 
+/* ---- what a lost session held ---- */
+
+/* Acquires the lock `name` under `token`. */
+static void acquire(struct peer *p, const char *name, uint64_t token)
+{
+    struct vxc_request r = vxc_request(VXC_CALL_LOCK_ACQUIRE);
+    struct vxc_message m = {.kind = VXC_KIND_LOCK_REPLY};
+    struct outcome outcome = {0};
+    struct vxc_message asked;
+    struct vxc_frame frame;
+
+    r.name = vxc_text(name);
+    assert_int_equal(
+        vxc_core_submit(p->core, &r, p->now_ms, UINT64_MAX, &outcome, on_outcome, NULL), 0);
+    assert_true(peer_next(p, &frame, &asked));
+    m.lock_reply.acquired = true;
+    m.lock_reply.token = token;
+    assert_int_equal(peer_reply(p, &m, frame.request_id), 0);
+    assert_true(outcome.found);
+}
+
+static void release(struct peer *p, const char *name, uint64_t token, bool was_held)
+{
+    struct vxc_request r = vxc_request(VXC_CALL_LOCK_RELEASE);
+    struct vxc_message m = {.kind = VXC_KIND_TRUTH_REPLY};
+    struct outcome outcome = {0};
+    struct vxc_message asked;
+    struct vxc_frame frame;
+
+    r.name = vxc_text(name);
+    r.id = token;
+    assert_int_equal(
+        vxc_core_submit(p->core, &r, p->now_ms, UINT64_MAX, &outcome, on_outcome, NULL), 0);
+    assert_true(peer_next(p, &frame, &asked));
+    m.truth_reply.truth = was_held;
+    assert_int_equal(peer_reply(p, &m, frame.request_id), 0);
+    assert_int_equal(outcome.code, 0);
+}
+
+static void tell_end(struct peer *p, uint8_t type)
+{
+    struct vxc_message m = {.kind = VXC_KIND_EVENT_SESSION};
+    m.event_session.session = 42;
+    m.event_session.type = type;
+    assert_int_equal(peer_send(p, &m, VXC_FRAME_EVENT, 0), 0);
+}
+
+static void the_locks_of_a_lost_session_are_told_one_by_one(void **state)
+{
+    struct session_done done;
+    struct outcome waiting;
+    struct vxc_frame frame;
+    struct vxc_message m;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done);
+    acquire(&p, "one", 11);
+    acquire(&p, "two", 12);
+    acquire(&p, "three", 13);
+    acquire(&p, "four", 14);
+    release(&p, "two", 0, true);
+    release(&p, "three", 99, false); /* another token: it is held still */
+    release(&p, "four", 14, true);
+    /* One that comes by a grant counts too. */
+    assert_int_equal(peer_submit(&p, VXC_CALL_LOCK_ACQUIRE, UINT64_MAX, &waiting), 0);
+    assert_true(peer_next(&p, &frame, &m));
+    tell_queued(&p, frame.request_id);
+    tell_outcome(&p, 40, frame.sequence, 15);
+    tell_end(&p, 50);
+    assert_string_equal(p.lost_names, "m three one ");
+    assert_int_equal(p.lost_token, 11);
+    assert_int_equal(p.last_notice.type, VXC_NOTICE_SESSION_EXPIRED); /* the last word */
+    tell_end(&p, 50);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_LOCK_LOST), 3);
+    peer_deinit(&p);
+}
+
+static void a_refused_resume_loses_the_locks_too(void **state)
+{
+    struct session_done done;
+    struct vxc_frame frame;
+    struct vxc_message m;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done);
+    acquire(&p, "one", 11);
+    resume_session(&p, NULL);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_LOCK_LOST), 0); /* a resumed one holds it still */
+    vxc_core_on_disconnected(p.core, "cable");
+    peer_hello(&p);
+    assert_true(peer_next(&p, &frame, &m));
+    assert_int_equal(peer_fail(&p, frame.request_id, VXC_ESESSION), 0);
+    assert_string_equal(p.lost_names, "one ");
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_SESSION_EXPIRED), 1);
+    peer_deinit(&p);
+}
+
+static void a_session_closed_by_another_connection_is_lost(void **state)
+{
+    struct session_done done;
+    struct outcome put;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done);
+    acquire(&p, "one", 11);
+    tell_end(&p, 51);
+    assert_string_equal(p.lost_names, "one ");
+    assert_int_equal(vxc_core_session(p.core, NULL), 0);
+    assert_int_equal(peer_submit(&p, VXC_CALL_MAP_PUT, UINT64_MAX, &put), VXC_ESESSION);
+    peer_deinit(&p);
+}
+
+static void a_session_closed_at_our_own_wish_loses_nothing(void **state)
+{
+    struct outcome closed = {0};
+    struct session_done done;
+    struct vxc_frame frame;
+    struct vxc_message m;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done);
+    acquire(&p, "one", 11);
+    assert_int_equal(vxc_core_close_session(p.core, p.now_ms, UINT64_MAX, &closed, on_outcome), 0);
+    assert_true(peer_next(&p, &frame, &m));
+    tell_end(&p, 51); /* the event comes before the reply */
+    m = (struct vxc_message){.kind = VXC_KIND_DONE_REPLY};
+    assert_int_equal(peer_reply(&p, &m, frame.request_id), 0);
+    vxc_core_forget_session(p.core);
+    assert_int_equal(closed.code, 0);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_SESSION_CLOSED), 1);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_SESSION_EXPIRED), 0);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_LOCK_LOST), 0);
+    peer_deinit(&p);
+}
+
+static void a_silent_server_makes_the_session_doubtful_before_its_lease_is_over(void **state)
+{
+    struct session_done done;
+    struct outcome get;
+    struct vxc_frame frame;
+    struct vxc_message m;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done); /* of 9 s */
+    vxc_core_on_disconnected(p.core, "cable");
+    assert_int_equal(vxc_core_due_ms(p.core), p.now_ms + 8100);
+    p.now_ms += 8099;
+    assert_int_equal(vxc_core_tick(p.core, p.now_ms, NULL), 0);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_SESSION_DOUBTFUL), 0);
+    p.now_ms += 1;
+    assert_int_equal(vxc_core_tick(p.core, p.now_ms, NULL), 0);
+    assert_int_equal(vxc_core_tick(p.core, p.now_ms, NULL), 0);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_SESSION_DOUBTFUL), 1); /* once */
+    assert_int_equal(p.last_notice.id, 42);
+    resume_session(&p, NULL);
+    assert_int_equal(p.last_notice.type, VXC_NOTICE_CONNECTED);
+    assert_int_equal(p.last_notice.id, 42);
+    /* And once more for the next silence, also of a connection that stands. */
+    assert_int_equal(peer_submit(&p, VXC_CALL_MAP_GET, UINT64_MAX, &get), 0);
+    assert_true(peer_next(&p, &frame, &m));
+    p.now_ms += 8100;
+    assert_int_equal(vxc_core_tick(p.core, p.now_ms, NULL), 0);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_SESSION_DOUBTFUL), 2);
+    peer_deinit(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +604,11 @@ int main(void)
         cmocka_unit_test(missed_events_are_told_as_a_resync),
         cmocka_unit_test(an_expiry_that_the_server_tells_ends_the_session),
         cmocka_unit_test(a_session_is_closed_and_another_one_opened),
+        cmocka_unit_test(the_locks_of_a_lost_session_are_told_one_by_one),
+        cmocka_unit_test(a_refused_resume_loses_the_locks_too),
+        cmocka_unit_test(a_session_closed_by_another_connection_is_lost),
+        cmocka_unit_test(a_session_closed_at_our_own_wish_loses_nothing),
+        cmocka_unit_test(a_silent_server_makes_the_session_doubtful_before_its_lease_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,8 @@ struct peer {
     int notices[NOTICES_MAX]; /* types in order */
     struct vxc_notice last_notice;
     size_t notices_count;
+    char lost_names[64]; /* of locks, in order, each with a space behind */
+    uint64_t lost_token; /* of the last one */
 };
 
 static inline void peer_on_notice(void *data, const struct vxc_notice *notice)
@@ -31,6 +33,12 @@ static inline void peer_on_notice(void *data, const struct vxc_notice *notice)
     assert_true(p->notices_count < NOTICES_MAX);
     p->notices[p->notices_count++] = notice->type;
     p->last_notice = *notice;
+    if (notice->type == VXC_NOTICE_LOCK_LOST) {
+        assert_true(strlen(p->lost_names) + notice->name.size + 2 < sizeof p->lost_names);
+        strncat(p->lost_names, notice->name.data, notice->name.size);
+        strcat(p->lost_names, " ");
+        p->lost_token = notice->token;
+    }
 }
 
 static inline size_t peer_notices(const struct peer *p, int type)

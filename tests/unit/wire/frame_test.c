@@ -265,11 +265,42 @@ static void canceled_frame_leaves_those_before_it(void **state)
     vxc_buffer_free(&out);
 }
 
+static void a_frame_around_a_hole_is_the_frame_with_the_bytes_in_it(void **state)
+{
+    const size_t split = 4; /* of the payload: these stay, three go their own way, the rest stays */
+    struct vxc_buffer whole = make_frame(VXC_FRAME_REQUEST, 130, 7);
+    struct vxc_buffer around = {0}, filled = {0};
+    const struct vxc_slice hole = vxc_slice(payload + split, 3);
+    size_t at = vxc_frame_begin(&around, VXC_FRAME_REQUEST, 130, 7), hole_at;
+
+    (void)state;
+    assert_int_equal(vxc_buffer_append(&around, payload, split), 0);
+    hole_at = around.size;
+    assert_int_equal(vxc_buffer_append(&around, payload + split + 3, sizeof payload - split - 3),
+                     0);
+    assert_int_equal(vxc_frame_finish_around(&around, at, hole, hole_at), 0);
+    assert_int_equal(vxc_buffer_append(&filled, around.data, hole_at), 0);
+    assert_int_equal(vxc_buffer_append(&filled, hole.data, hole.size), 0);
+    assert_int_equal(vxc_buffer_append(&filled, around.data + hole_at, around.size - hole_at), 0);
+    assert_int_equal(filled.size, whole.size);
+    assert_memory_equal(filled.data, whole.data, whole.size);
+    /* Too large with what is in the hole: taken back. */
+    at = vxc_frame_begin(&around, VXC_FRAME_REQUEST, 130, 7);
+    assert_int_equal(
+        vxc_frame_finish_around(&around, at, vxc_slice(payload, VXC_FRAME_SIZE_MAX), around.size),
+        VXC_ETOOBIG);
+    assert_int_equal(around.size, at);
+    vxc_buffer_free(&whole);
+    vxc_buffer_free(&around);
+    vxc_buffer_free(&filled);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frame_has_the_documented_bytes),
         cmocka_unit_test(decoding_gives_back_what_was_encoded),
+        cmocka_unit_test(a_frame_around_a_hole_is_the_frame_with_the_bytes_in_it),
         cmocka_unit_test(sequence_head_is_taken_off_the_payload),
         cmocka_unit_test(frames_follow_one_another_in_one_buffer),
         cmocka_unit_test(truncated_frame_asks_for_the_rest),

@@ -344,9 +344,42 @@ static void random_payloads_decode_to_what_encodes_the_same(void **state)
     vxc_buffer_free(&twice);
 }
 
+/* What encode writes is what encode_around writes with the bytes put where it says. */
+static void a_message_is_encoded_around_bytes_that_stay_where_they_are(void **state)
+{
+    struct vxc_message m = {.kind = VXC_KIND_MAP_REPLACE_IF};
+    struct vxc_buffer whole = {0}, around = {0}, filled = {0};
+    const struct vxc_slice hole = S("the value");
+    size_t at;
+
+    (void)state;
+    m.map_replace_if = (struct vxc_msg_map_replace_if){
+        .map = S("map"), .key = S("key"), .expected = S("old"), .value = hole, .ttl_ms = 77};
+    assert_int_equal(vxc_message_encode(&m, &whole), 0);
+    assert_int_equal(vxc_message_encode_around(&m, hole, &around, &at), 0);
+    assert_int_equal(around.size + hole.size, whole.size);
+    assert_int_equal(vxc_buffer_append(&filled, around.data, at), 0);
+    assert_int_equal(vxc_buffer_append(&filled, hole.data, hole.size), 0);
+    assert_int_equal(vxc_buffer_append(&filled, around.data + at, around.size - at), 0);
+    assert_memory_equal(filled.data, whole.data, whole.size);
+    /* Equal bytes elsewhere are not the hole; a message without the field has none. */
+    assert_int_equal(
+        vxc_message_encode_around(&m, vxc_slice(hole.data + 1, hole.size - 1), &around, &at),
+        VXC_EINVAL);
+    m.kind = VXC_KIND_STATUS;
+    assert_int_equal(vxc_message_encode_around(&m, hole, &around, &at), VXC_EINVAL);
+    m.kind = 9999;
+    assert_int_equal(vxc_message_encode_around(&m, hole, &around, &at), VXC_EKIND);
+    assert_int_equal(around.size + hole.size, whole.size);
+    vxc_buffer_free(&whole);
+    vxc_buffer_free(&around);
+    vxc_buffer_free(&filled);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_is_encoded_around_bytes_that_stay_where_they_are),
         cmocka_unit_test(map_get_round_trip_borrows_from_the_payload),
         cmocka_unit_test(unknown_kinds_are_refused),
         cmocka_unit_test(schema_names_kinds_and_replies),
