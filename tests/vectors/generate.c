@@ -238,6 +238,71 @@ static bool is_new_shape(size_t index)
     return true;
 }
 
+/* ---- what a server says to a client (tests/fuzz/client_fuzz.c has the format) ---- */
+
+static void add_record(struct vxc_buffer *talk, uint8_t flags, uint16_t kind, uint8_t which,
+                       struct vxc_slice payload)
+{
+    if (vxc_buffer_put_u8(talk, flags) != 0 || vxc_buffer_put_u16(talk, kind) != 0 ||
+        vxc_buffer_put_u8(talk, which) != 0 ||
+        vxc_buffer_put_u16(talk, (uint16_t)payload.size) != 0 ||
+        vxc_buffer_append(talk, payload.data, payload.size) != 0) {
+        fail("allocate for", "a seed");
+    }
+}
+
+static void add_answer(struct vxc_buffer *talk, const struct vxc_message *m, uint8_t flags,
+                       uint8_t which)
+{
+    struct vxc_buffer payload = {0};
+
+    if (vxc_message_encode(m, &payload) != 0) {
+        fail("cannot encode", "a seed");
+    }
+    add_record(talk, flags, m->kind, which, vxc_buffer_slice(&payload));
+    vxc_buffer_free(&payload);
+}
+
+/* Hello and session, then the message: as an event, or as the answer to several requests; a record
+ * travels as the value of one. */
+static void seed_talk(const char *root, const struct vector *v)
+{
+    const enum vxc_message_role role = vxc_message_schema(v->message.kind)->role;
+    struct vxc_message hello = {.kind = VXC_KIND_HELLO_REPLY};
+    struct vxc_message session = {.kind = VXC_KIND_SESSION_REPLY};
+    struct vxc_message value = {.kind = VXC_KIND_VALUE_REPLY};
+    struct vxc_buffer talk = {0}, payload = {0};
+
+    if (role == VXC_ROLE_REQUEST ||
+        (v->message.kind < 100 && role == VXC_ROLE_REPLY &&
+         v->message.kind != VXC_KIND_LEGACY_ERROR && v->message.kind != VXC_KIND_LEADER_REDIRECT)) {
+        return;
+    }
+    hello.hello_reply.version = 1;
+    hello.hello_reply.primary = true;
+    session.session_reply.session = 42;
+    session.session_reply.secret = vxc_slice_of_string("0123456789abcdef");
+    session.session_reply.timeout_ms = 300;
+    (void)vxc_buffer_put_u8(&talk,
+                            2); /* a session is wanted; add_record sees when it is not there */
+    add_answer(&talk, &hello, VXC_FRAME_RESPONSE, 1);
+    add_answer(&talk, &session, VXC_FRAME_RESPONSE, 1);
+    if (role == VXC_ROLE_EVENT) {
+        add_answer(&talk, &v->message, VXC_FRAME_EVENT, 0);
+    } else if (role == VXC_ROLE_REPLY) {
+        add_answer(&talk, &v->message, VXC_FRAME_RESPONSE, 1);
+        add_answer(&talk, &v->message, VXC_FRAME_RESPONSE, 2);
+        add_answer(&talk, &v->message, VXC_FRAME_RESPONSE, 9);
+    } else if (vxc_message_encode(&v->message, &payload) == 0) {
+        value.value_reply.value =
+            (struct vxc_opt_bytes){.present = true, .bytes = vxc_buffer_slice(&payload)};
+        add_answer(&talk, &value, VXC_FRAME_RESPONSE, 1);
+    }
+    seed(root, "client", v->name, vxc_buffer_slice(&talk));
+    vxc_buffer_free(&talk);
+    vxc_buffer_free(&payload);
+}
+
 static void write_corpora(const char *root)
 {
     struct vxc_buffer frame = {0};
@@ -260,6 +325,7 @@ static void write_corpora(const char *root)
     for (size_t i = 0; i < count; i++) {
         struct vxc_frame decoded;
         uint32_t need;
+        seed_talk(root, &all[i]);
         if (!is_new_shape(i)) {
             continue;
         }
