@@ -1,4 +1,4 @@
-/* What all of the library shares: its version and its memory. */
+/* What all of the library shares: its version, its words, its memory. */
 #ifndef VXC_H
 #define VXC_H
 
@@ -11,10 +11,21 @@ extern "C" {
 /* "0.1.0": of the library that is linked, which may be newer than the header. Any thread. */
 const char *vxc_version(void);
 
+/* One line for people: product, version, protocol version. Any thread. */
+const char *vxc_greeting(void);
+
 /* ---- log lines ---- */
 
 /* error: somebody must act; warn: it went on, and the line says how; info: beginnings and ends. */
 enum vxc_log_level { VXC_LOG_ERROR, VXC_LOG_WARN, VXC_LOG_INFO, VXC_LOG_DEBUG };
+
+/* ---- snapshots ---- */
+
+enum vxc_snapshot_compression {
+    VXC_SNAPSHOT_PLAIN = 0,
+    VXC_SNAPSHOT_LZ4 = 1,
+    VXC_SNAPSHOT_ZLIB = 2
+};
 
 /* ---- memory ---- */
 

@@ -52,6 +52,7 @@
 #ifndef VXC_CLIENT_H
 #define VXC_CLIENT_H
 
+#include "vxc.h"
 #include "vxc/error.h"
 
 #include <stdbool.h>
@@ -173,12 +174,6 @@ enum vxc_request_flags {
 };
 
 enum vxc_rows_what { VXC_ROWS_KEYS = 1, VXC_ROWS_VALUES = 2, VXC_ROWS_ENTRIES = 3 };
-
-enum vxc_snapshot_compression {
-    VXC_SNAPSHOT_PLAIN = 0,
-    VXC_SNAPSHOT_LZ4 = 1,
-    VXC_SNAPSHOT_ZLIB = 2
-};
 
 enum vxc_watched {
     VXC_WATCHED_MAP = 1, /* name, or name and key */

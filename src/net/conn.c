@@ -45,6 +45,11 @@ uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn)
     return conn->out.size + (conn->writing ? conn->sending.size : 0);
 }
 
+static bool has_peer(const struct vxc_conn *conn)
+{
+    return conn->peer.on_frame != NULL;
+}
+
 /* ---- what it holds ---- */
 
 /* Brings the listener's sum up to date after the buffers of a connection changed. */
@@ -83,6 +88,9 @@ static void on_closed(uv_handle_t *handle)
 
     if (conn->user != NULL) {
         l->hooks.on_close(l->hooks.data, conn, conn->close_code, conn->close_reason);
+    }
+    if (has_peer(conn)) {
+        conn->peer.on_close(conn->peer.data, conn->close_code, conn->close_reason);
     }
     vxc_buffer_free(&conn->pending);
     vxc_buffer_free(&conn->out);
@@ -206,6 +214,35 @@ static void on_written(uv_write_t *request, int status)
     vxc_conn_flush(conn);
 }
 
+static void swap_out(struct vxc_conn *conn)
+{
+    struct vxc_buffer swap = conn->sending;
+
+    conn->sending = conn->out;
+    conn->out = swap;
+}
+
+/* Frame by frame, as they were appended. The peer may end the connection meanwhile. */
+static void give_to_peer(struct vxc_conn *conn)
+{
+    size_t at = 0;
+
+    swap_out(conn);
+    while (!conn->closing && at < conn->sending.size) {
+        const uint8_t *frame = conn->sending.data + at;
+        size_t size = vxc_load_u32(frame + 4);
+
+        vxc_check(size >= VXC_FRAME_HEADER_SIZE && size <= conn->sending.size - at);
+        at += size;
+        conn->peer.on_frame(conn->peer.data, vxc_slice(frame, size));
+    }
+    vxc_buffer_clear(&conn->sending);
+    if (conn->sending.capacity > KEEP_BUFFER_MAX) {
+        vxc_buffer_free(&conn->sending);
+    }
+    after_flush(conn);
+}
+
 void vxc_conn_flush(struct vxc_conn *conn)
 {
     uv_buf_t buf;
@@ -216,6 +253,10 @@ void vxc_conn_flush(struct vxc_conn *conn)
     }
     if (conn->out.size == 0) {
         after_flush(conn);
+        return;
+    }
+    if (has_peer(conn)) {
+        give_to_peer(conn);
         return;
     }
     buf = uv_buf_init((char *)conn->out.data, (unsigned)conn->out.size);
@@ -230,11 +271,7 @@ void vxc_conn_flush(struct vxc_conn *conn)
         return;
     }
     sent = sent < 0 ? 0 : sent;
-    {
-        struct vxc_buffer swap = conn->sending;
-        conn->sending = conn->out;
-        conn->out = swap;
-    }
+    swap_out(conn);
     buf = uv_buf_init((char *)conn->sending.data + sent,
                       (unsigned)(conn->sending.size - (size_t)sent));
     conn->writing = true;
@@ -315,6 +352,16 @@ static size_t hand_out(struct vxc_conn *conn, struct vxc_slice bytes)
     return used;
 }
 
+/* What counts of pending moves to its front. */
+static void compact(struct vxc_conn *conn)
+{
+    if (conn->pending_at > 0) {
+        conn->pending.size -= conn->pending_at;
+        memmove(conn->pending.data, conn->pending.data + conn->pending_at, conn->pending.size);
+        conn->pending_at = 0;
+    }
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct vxc_conn *conn = handle->data;
@@ -332,11 +379,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
         *buf = uv_buf_init((char *)l->scratch + kept, (unsigned)(room < most ? room : most));
         return;
     }
-    if (conn->pending_at > 0) {
-        memmove(conn->pending.data, conn->pending.data + conn->pending_at, kept);
-        conn->pending.size = kept;
-        conn->pending_at = 0;
-    }
+    compact(conn);
     /* it grows with what came: a length alone takes no memory */
     room = kept < VXC_CONN_READ_SIZE ? VXC_CONN_READ_SIZE : kept;
     if (conn->need > kept && conn->need - kept < room) {
@@ -411,6 +454,28 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
     }
 }
 
+void vxc_conn_feed(struct vxc_conn *conn, struct vxc_slice bytes)
+{
+    vxc_check(has_peer(conn) && conn->reading);
+    if (conn->pending.size > conn->pending_at) { /* the beginning of a frame */
+        compact(conn);
+        if (vxc_buffer_append(&conn->pending, bytes.data, bytes.size) != 0) {
+            vxc_conn_cut(conn, VXC_ENOMEM, "out of memory", false);
+            return;
+        }
+        hand_out_pending(conn);
+    } else {
+        size_t used = hand_out(conn, bytes);
+
+        if (!conn->closing) {
+            keep(conn, vxc_slice(bytes.data + used, bytes.size - used));
+        }
+    }
+    if (!conn->closing) {
+        count_held(conn);
+    }
+}
+
 void vxc_conn_update_reading(struct vxc_conn *conn)
 {
     bool want = !stopped(conn) && conn->listener->percent > 0;
@@ -419,7 +484,11 @@ void vxc_conn_update_reading(struct vxc_conn *conn)
         return;
     }
     conn->reading = want;
-    if (want) {
+    if (has_peer(conn)) {
+        if (want) {
+            conn->peer.on_want(conn->peer.data);
+        }
+    } else if (want) {
         int rv;
 
         if (conn->waiting_since_ms != 0) {
@@ -522,19 +591,18 @@ static void name_address(struct vxc_conn *conn)
                    strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
 }
 
-int vxc_conn_start(struct vxc_listener *l)
+/* A connection of the listener that has neither socket nor user yet. */
+static struct vxc_conn *add(struct vxc_listener *l)
 {
     struct vxc_conn *conn = vxc_calloc(1, sizeof *conn);
-    int rv;
 
     if (conn == NULL) {
-        return UV_ENOMEM;
+        return NULL;
     }
     conn->listener = l;
-    rv = uv_tcp_init(vxc_loop_handle(l->loop), &conn->tcp);
-    if (rv != 0) {
+    if (uv_tcp_init(vxc_loop_handle(l->loop), &conn->tcp) != 0) {
         vxc_free(conn);
-        return rv;
+        return NULL;
     }
     conn->tcp.data = conn;
     l->count++;
@@ -544,6 +612,32 @@ int vxc_conn_start(struct vxc_listener *l)
     }
     l->conns = conn;
     conn->close_code = VXC_ECLOSED;
+    return conn;
+}
+
+/* Its owner takes it, or it goes. */
+static int open_up(struct vxc_conn *conn)
+{
+    struct vxc_listener *l = conn->listener;
+
+    conn->user = l->hooks.on_open(l->hooks.data, conn);
+    if (conn->user == NULL) {
+        conn->peer.on_frame = NULL; /* whoever asked for it hears of it by the code */
+        close_now(conn);
+        return VXC_ENOMEM;
+    }
+    vxc_conn_update_reading(conn);
+    return 0;
+}
+
+int vxc_conn_start(struct vxc_listener *l)
+{
+    struct vxc_conn *conn = add(l);
+    int rv;
+
+    if (conn == NULL) {
+        return UV_ENOMEM;
+    }
     rv = uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&conn->tcp);
     if (rv != 0) {
         close_now(conn);
@@ -559,13 +653,35 @@ int vxc_conn_start(struct vxc_listener *l)
     (void)uv_tcp_nodelay(&conn->tcp, 1); /* a slower connection is still a connection */
     (void)uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_SECONDS);
     name_address(conn);
-    conn->user = l->hooks.on_open(l->hooks.data, conn);
-    if (conn->user == NULL) {
-        close_now(conn);
-        return 0;
-    }
-    vxc_conn_update_reading(conn);
+    (void)open_up(conn); /* refused is refused */
     return 0;
+}
+
+int vxc_conn_start_local(struct vxc_listener *l, const struct vxc_conn_peer *peer,
+                         struct vxc_conn **out)
+{
+    struct vxc_conn *conn;
+    int rv;
+
+    if (l->stopped) {
+        return VXC_ECLOSED;
+    }
+    if (l->count >= l->connections_max) {
+        l->refused_total++;
+        return VXC_ELIMIT;
+    }
+    conn = add(l);
+    if (conn == NULL) {
+        return VXC_ENOMEM;
+    }
+    conn->id = ++l->next_id;
+    (void)snprintf(conn->address, sizeof conn->address, "local");
+    conn->peer = *peer;
+    rv = open_up(conn);
+    if (rv == 0) {
+        *out = conn;
+    }
+    return rv;
 }
 
 void vxc_conn_sweep(struct vxc_conn *conn, uint64_t now_ms)
@@ -574,12 +690,14 @@ void vxc_conn_sweep(struct vxc_conn *conn, uint64_t now_ms)
         vxc_buffer_free(&conn->out); /* idle connections stay small */
     }
     if (conn->writing && now_ms - conn->writing_since_ms > VXC_CONN_FRAME_MS) {
+        conn->listener->silent_total++;
         vxc_conn_abort(conn, VXC_ETIMEOUT, "slow reader: a write did not finish in time");
     } else if (conn->waiting_since_ms != 0 && conn->reading) {
         bool first = !conn->greeted;
         uint64_t limit = first ? VXC_CONN_HELLO_MS : VXC_CONN_FRAME_MS;
 
         if (now_ms - conn->waiting_since_ms > limit) {
+            conn->listener->silent_total++;
             vxc_conn_cut(conn, VXC_ETIMEOUT,
                          first ? "no first frame in time" : "a frame was not finished in time",
                          false);

@@ -7,6 +7,9 @@
  * together hold more than VXC_NODE_HELD_BYTES_MAX, so is the one that has been stuck the longest.
  * Bytes that are not frames close the connection with a reason; the owner hears of every end
  * through on_close, exactly once, after which the connection must not be touched.
+ *
+ * A connection may also have a peer in this process in place of a socket (vxc_listener_attach): the
+ * bytes come by vxc_conn_feed(), the frames go to the peer. Nothing else differs.
  */
 #ifndef VXC_NET_CONN_H
 #define VXC_NET_CONN_H
@@ -34,6 +37,17 @@ struct vxc_conn_hooks {
     void (*on_close)(void *data, struct vxc_conn *conn, int code, const char *reason);
 };
 
+/* What stands in for a socket. No call comes from within vxc_conn_feed(). */
+struct vxc_conn_peer {
+    void *data;
+    /* One whole frame, at the end of a turn. The peer takes all that comes. */
+    void (*on_frame)(void *data, struct vxc_slice frame);
+    /* Bytes are taken (again): the peer may feed, but not from within this call. */
+    void (*on_want)(void *data);
+    /* After the owner's on_close, from the loop. The last call. */
+    void (*on_close)(void *data, int code, const char *reason);
+};
+
 void *vxc_conn_user(const struct vxc_conn *conn);
 uint32_t vxc_conn_id(const struct vxc_conn *conn); /* ≥ 1, unique since start */
 /* "127.0.0.1:51234", for people. */
@@ -46,13 +60,18 @@ void vxc_conn_touch(struct vxc_conn *conn);
 uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn);
 /* So many replies are unread that no frames are taken until they are gone; on_room follows. */
 bool vxc_conn_is_choked(const struct vxc_conn *conn);
-/* The socket is read at present; otherwise silence says nothing about the other side. */
+/* The socket is read at present, or the peer may feed; otherwise silence says nothing about the
+ * other side. */
 bool vxc_conn_is_read(const struct vxc_conn *conn);
 
 /* Stops handing out frames (and reading) until resume; what was read is kept. May be called from
  * on_frame. Resuming hands out what waits, from the loop, never from inside the call. */
 void vxc_conn_pause(struct vxc_conn *conn);
 void vxc_conn_resume(struct vxc_conn *conn);
+
+/* Bytes from the peer while the connection is read: frames in them are handed out, what remains is
+ * kept. */
+void vxc_conn_feed(struct vxc_conn *conn, struct vxc_slice bytes);
 
 /* Ends the connection now (flush = after what was gathered has been written). on_close follows. */
 void vxc_conn_cut(struct vxc_conn *conn, int code, const char *reason, bool flush);

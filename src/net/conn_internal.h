@@ -14,6 +14,7 @@ struct vxc_conn {
     uv_tcp_t tcp;
     uv_write_t write;
     struct vxc_listener *listener; /* borrowed */
+    struct vxc_conn_peer peer;     /* in place of a socket when it has an on_frame */
     void *user;
     uint32_t id;
     char address[64];
@@ -54,7 +55,8 @@ struct vxc_listener {
     uint32_t count;
     uint32_t next_id;
     uint64_t refused_total;
-    uint64_t held_bytes; /* unfinished frames and unread replies of all connections */
+    uint64_t silent_total; /* cut by the sweep */
+    uint64_t held_bytes;   /* unfinished frames and unread replies of all connections */
     uint64_t swept_ms;
     int percent;
     int handles; /* of our own three, still open */
@@ -70,6 +72,9 @@ struct vxc_listener {
 
 /* Takes an accepted socket over; 0 or a uv error. */
 int vxc_conn_start(struct vxc_listener *listener);
+/* The same for a peer; VXC_ENOMEM, VXC_ELIMIT, VXC_ECLOSED. */
+int vxc_conn_start_local(struct vxc_listener *listener, const struct vxc_conn_peer *peer,
+                         struct vxc_conn **conn);
 void vxc_conn_flush(struct vxc_conn *conn);
 /* Ends the connection now, also one that only waits for its last bytes to leave. */
 void vxc_conn_abort(struct vxc_conn *conn, int code, const char *reason);

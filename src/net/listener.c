@@ -21,9 +21,8 @@ static void on_connection(uv_stream_t *stream, int status)
     }
 }
 
-static void on_sweep(uv_timer_t *timer)
+void vxc_listener_sweep(struct vxc_listener *l)
 {
-    struct vxc_listener *l = timer->data;
     uint64_t now_ms = vxc_loop_now_ms(l->loop);
     struct vxc_conn *next;
 
@@ -38,6 +37,11 @@ static void on_sweep(uv_timer_t *timer)
         next = c->next;
         vxc_conn_sweep(c, now_ms);
     }
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    vxc_listener_sweep(timer->data);
 }
 
 /* 0 with the address, VXC_EADDRESS for what is not numeric. */
@@ -104,7 +108,7 @@ int vxc_listener_open(struct vxc_loop *loop, const struct vxc_listener_options *
     (void)uv_idle_init(uv, &l->idle);
     l->handles = 3;
     l->tcp.data = l->sweep.data = l->idle.data = l;
-    rv = bind_and_listen(l, options, err);
+    rv = options->host == NULL ? 0 : bind_and_listen(l, options, err);
     if (rv != 0) {
         vxc_listener_close(l);
         return rv;
@@ -112,6 +116,17 @@ int vxc_listener_open(struct vxc_loop *loop, const struct vxc_listener_options *
     (void)uv_timer_start(&l->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     *out = l;
     return 0;
+}
+
+int vxc_listener_attach(struct vxc_listener *l, const struct vxc_conn_peer *peer,
+                        struct vxc_conn **conn)
+{
+    return vxc_conn_start_local(l, peer, conn);
+}
+
+uint64_t vxc_listener_silent_total(const struct vxc_listener *l)
+{
+    return l->silent_total;
 }
 
 uint16_t vxc_listener_port(const struct vxc_listener *l)

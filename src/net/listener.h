@@ -18,7 +18,7 @@
 struct vxc_listener;
 
 struct vxc_listener_options {
-    const char *host; /* numeric address */
+    const char *host; /* numeric address; NULL = accepts nothing, only peers are attached */
     uint16_t port;    /* 0 = any free one */
     uint32_t connections_max;
     struct vxc_conn_hooks hooks; /* for every connection */
@@ -31,8 +31,18 @@ int vxc_listener_open(struct vxc_loop *loop, const struct vxc_listener_options *
 uint16_t vxc_listener_port(const struct vxc_listener *listener);
 uint32_t vxc_listener_count(const struct vxc_listener *listener); /* live connections */
 uint64_t vxc_listener_refused_total(const struct vxc_listener *listener);
+uint64_t vxc_listener_silent_total(const struct vxc_listener *listener); /* cut by the sweep */
 /* Bytes of unfinished frames and unread replies; bounded by VXC_NODE_HELD_BYTES_MAX. */
 uint64_t vxc_listener_held_bytes(const struct vxc_listener *listener);
+
+/* A connection to a peer in this process, open at once; on_want says when it may feed, and that may
+ * be before this returns its connection. VXC_ELIMIT: connections_max are there; VXC_ECLOSED: no more
+ * accepting; VXC_ENOMEM. */
+int vxc_listener_attach(struct vxc_listener *listener, const struct vxc_conn_peer *peer,
+                        struct vxc_conn **conn);
+
+/* Sweeps now, as it is done once a second. */
+void vxc_listener_sweep(struct vxc_listener *listener);
 
 /* Writes what the connections have gathered in this turn: one write each. End of every turn. */
 void vxc_listener_flush(struct vxc_listener *listener);

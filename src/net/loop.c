@@ -270,6 +270,22 @@ void vxc_loop_run(struct vxc_loop *loop)
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
 }
 
+int vxc_loop_fd(const struct vxc_loop *loop)
+{
+    return uv_backend_fd(&loop->uv);
+}
+
+int vxc_loop_timeout_ms(struct vxc_loop *loop)
+{
+    uv_update_time(&loop->uv); /* else the timeout counts from the last dispatch */
+    return uv_backend_timeout(&loop->uv);
+}
+
+void vxc_loop_dispatch(struct vxc_loop *loop)
+{
+    (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
+}
+
 void vxc_loop_stop(struct vxc_loop *loop)
 {
     uv_stop(&loop->uv);

@@ -31,6 +31,11 @@ int vxc_loop_every(struct vxc_loop *loop, uint64_t interval_ms, void (*cb)(void 
 
 /* Runs until vxc_loop_stop(), which may be called from any callback. */
 void vxc_loop_run(struct vxc_loop *loop);
+/* The same in somebody else's loop: whenever the descriptor is readable, and at the latest after so
+ * many ms (-1 = whenever), dispatch does what is ready, without waiting. */
+int vxc_loop_fd(const struct vxc_loop *loop);
+int vxc_loop_timeout_ms(struct vxc_loop *loop);
+void vxc_loop_dispatch(struct vxc_loop *loop);
 void vxc_loop_stop(struct vxc_loop *loop);
 /* Asks for another turn, from any thread. */
 void vxc_loop_wake(struct vxc_loop *loop);

@@ -1,6 +1,7 @@
 #include "node/config.h"
 
 #include "base/limits.h"
+#include "base/logger.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +26,7 @@ struct option {
     const char *help;
 };
 
-#define AT(field) offsetof(struct vxc_config, field)
+#define AT(field) offsetof(struct vxc_node_options, field)
 
 static const struct option options[] = {
     {"data", "DIR", KIND_TEXT, ENV_AND_FILE, AT(data), 0, 0, "./vxc-data",
@@ -57,6 +58,12 @@ static const struct option options[] = {
 };
 
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
+
+/* What programs that embed a node may call these in their environment. */
+static const struct {
+    const char *name;
+    const char *variable;
+} short_names[] = {{"node-id", "NODE_ID"}, {"host", "CLUSTER_HOST"}, {"port", "CLUSTER_PORT"}};
 
 static const struct option *find_option(const char *name, size_t size)
 {
@@ -138,10 +145,16 @@ static bool is_numeric_address(const char *host)
     return inet_pton(AF_INET, host, &four) == 1 || inet_pton(AF_INET6, host, &six) == 1;
 }
 
-static int set_option(struct vxc_config *config, const struct option *o, const char *where,
+static const char **text_of(struct vxc_node_options *node, const struct option *o)
+{
+    return (const char **)(void *)((char *)node + o->offset);
+}
+
+/* Sets one option from a text. The text itself is borrowed for as long as the options are. */
+static int set_option(struct vxc_node_options *node, const struct option *o, const char *where,
                       const char *value, struct vxc_error *err)
 {
-    char *at = (char *)config + o->offset;
+    char *at = (char *)node + o->offset;
 
     switch (o->kind) {
     case KIND_ADDRESS:
@@ -157,7 +170,7 @@ static int set_option(struct vxc_config *config, const struct option *o, const c
             return vxc_error_set(err, VXC_EINVAL, "%s: longer than %d bytes", where,
                                  VXC_CONFIG_TEXT_MAX - 1);
         }
-        memcpy(at, value, strlen(value) + 1);
+        *text_of(node, o) = value;
         return 0;
     case KIND_NUMBER:
         return set_number((uint64_t *)(void *)at, o, where, value, err);
@@ -189,10 +202,21 @@ static void environment_name(const struct option *o, char name[64])
     name[i] = '\0';
 }
 
-static int load_environment(struct vxc_config *config, struct vxc_error *err)
+static const char *short_name(const struct option *o)
+{
+    for (size_t i = 0; i < sizeof short_names / sizeof short_names[0]; i++) {
+        if (strcmp(short_names[i].name, o->name) == 0) {
+            return short_names[i].variable;
+        }
+    }
+    return NULL;
+}
+
+static int load_environment(struct vxc_node_options *node, bool embedded, struct vxc_error *err)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         char name[64];
+        const char *where = name;
         const char *value;
         int rv;
 
@@ -201,12 +225,34 @@ static int load_environment(struct vxc_config *config, struct vxc_error *err)
         }
         environment_name(&options[i], name);
         value = getenv(name);
-        rv = value == NULL ? 0 : set_option(config, &options[i], name, value, err);
+        if (value == NULL && embedded && short_name(&options[i]) != NULL) {
+            where = short_name(&options[i]);
+            value = getenv(where);
+        }
+        rv = value == NULL ? 0 : set_option(node, &options[i], where, value, err);
         if (rv != 0) {
             return rv;
         }
     }
     return 0;
+}
+
+/* Texts that were set from elsewhere move in. */
+static void keep_texts(struct vxc_config *config)
+{
+    size_t place = 0;
+
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (options[i].kind == KIND_TEXT || options[i].kind == KIND_ADDRESS) {
+            char *kept = config->texts[place++];
+            const char **text = text_of(&config->node, &options[i]);
+
+            if (*text != kept) {
+                memmove(kept, *text, strlen(*text) + 1); /* set_option() has seen its length */
+                *text = kept;
+            }
+        }
+    }
 }
 
 struct file_state {
@@ -230,7 +276,10 @@ static int on_file_line(void *data, const char *section, const char *name, const
     if (o == NULL || o->origin == FLAG_ONLY) {
         f->code = unknown(where, name, f->err);
     } else {
-        f->code = set_option(f->config, o, where, value, f->err);
+        f->code = set_option(&f->config->node, o, where, value, f->err);
+        if (f->code == 0) {
+            keep_texts(f->config); /* the value is the parser's */
+        }
     }
     return 1;
 }
@@ -297,12 +346,13 @@ static int load_flags(int argc, char **argv, struct vxc_config *config, const ch
             char where[72];
             int rv;
             (void)snprintf(where, sizeof where, "--%s", o->name);
-            rv = set_option(config, o, where, value, err);
+            rv = set_option(&config->node, o, where, value, err);
             if (rv != 0) {
                 return rv;
             }
         }
     }
+    keep_texts(config);
     return 0;
 }
 
@@ -317,21 +367,92 @@ static bool is_loopback(const char *host)
     return inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
-static int check_address(struct vxc_config *config, struct vxc_error *err)
+static int check_address(const struct vxc_node_options *node, struct vxc_error *err)
 {
-    if (is_loopback(config->host)) {
+    if (node->host == NULL || is_loopback(node->host)) {
         return 0;
     }
-    if (strcmp(config->host, config->accept_plaintext_on) != 0) {
+    if (node->accept_plaintext_on == NULL || strcmp(node->host, node->accept_plaintext_on) != 0) {
         return vxc_error_set(
             err, VXC_EINVAL,
             "refusing to listen on %s: without TLS everybody on that network could "
             "read and change everything; stay on 127.0.0.1 or say "
             "--i-accept-plaintext-on %s",
-            config->host, config->host);
+            node->host, node->host);
     }
-    config->plaintext = true;
     return 0;
+}
+
+bool vxc_config_is_plaintext(const struct vxc_node_options *node)
+{
+    return node->host != NULL && !is_loopback(node->host);
+}
+
+struct vxc_node_options vxc_node_options(void)
+{
+    struct vxc_node_options node = {.struct_size = sizeof node};
+
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        (void)set_option(&node, &options[i], "default", options[i].initial,
+                         NULL); /* all are good */
+    }
+    return node;
+}
+
+int vxc_config_take(const struct vxc_node_options *from, struct vxc_node_options *to,
+                    struct vxc_error *err)
+{
+    if (from->struct_size < sizeof from->struct_size) {
+        return vxc_error_set(err, VXC_EINVAL,
+                             "options without a size: begin with "
+                             "vxc_node_options()");
+    }
+    *to = vxc_node_options();
+    memcpy(to, from, from->struct_size < sizeof *to ? from->struct_size : sizeof *to);
+    return 0;
+}
+
+int vxc_node_options_environment(struct vxc_node_options *node, struct vxc_error *err)
+{
+    struct vxc_node_options filled;
+    int rv = vxc_config_take(node, &filled, err);
+
+    rv = rv != 0 ? rv : load_environment(&filled, true, err);
+    if (rv == 0) {
+        memcpy(node, &filled,
+               node->struct_size < sizeof filled ? node->struct_size : sizeof filled);
+    }
+    return rv;
+}
+
+int vxc_config_check(const struct vxc_node_options *node, struct vxc_error *err)
+{
+    struct vxc_node_options scratch = *node;
+    char number[32];
+    int rv = 0;
+
+    if (node->data == NULL || node->data[0] == '\0') {
+        return vxc_error_set(err, VXC_EINVAL, "option data: a node needs a data directory");
+    }
+    for (size_t i = 0; rv == 0 && i < OPTION_COUNT; i++) {
+        const struct option *o = &options[i];
+        const char *value = NULL;
+        char where[80];
+
+        (void)snprintf(where, sizeof where, "option %s", o->name);
+        if (o->kind == KIND_TEXT || o->kind == KIND_ADDRESS) {
+            value = *text_of(&scratch, o);
+        } else if (o->kind == KIND_NUMBER) {
+            const uint64_t *at = (const uint64_t *)(const void *)((const char *)node + o->offset);
+            (void)snprintf(number, sizeof number, "%llu", (unsigned long long)*at);
+            value = number;
+        }
+        rv = value == NULL ? 0 : set_option(&scratch, o, where, value, err);
+    }
+    if (rv == 0 && (node->log_level < VXC_LOG_ERROR || node->log_level > VXC_LOG_DEBUG)) {
+        rv = vxc_error_set(err, VXC_EINVAL, "option log-level: %d is none", (int)node->log_level);
+    }
+    return rv != 0 ? rv : check_address(node, err);
 }
 
 int vxc_config_load(int argc, char **argv, struct vxc_config *config, struct vxc_error *err)
@@ -341,14 +462,10 @@ int vxc_config_load(int argc, char **argv, struct vxc_config *config, struct vxc
     int rv;
 
     memset(config, 0, sizeof *config);
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        rv = set_option(config, &options[i], "default", options[i].initial, err);
-        if (rv != 0) {
-            return rv;
-        }
-    }
+    memset(&probe, 0, sizeof probe);
+    config->node = probe.node = vxc_node_options();
+    keep_texts(config);
     /* the flags first, for the file's name and for --help; then in order of rank */
-    probe = *config;
     rv = load_flags(argc, argv, &probe, &file, err);
     if (rv != 0 || probe.help || probe.version) {
         config->help = probe.help;
@@ -358,13 +475,13 @@ int vxc_config_load(int argc, char **argv, struct vxc_config *config, struct vxc
     if (file != NULL && (rv = load_file(config, file, err)) != 0) {
         return rv;
     }
-    if ((rv = load_environment(config, err)) != 0) {
+    if ((rv = load_environment(&config->node, false, err)) != 0) {
         return rv;
     }
     if ((rv = load_flags(argc, argv, config, &file, err)) != 0) {
         return rv;
     }
-    return check_address(config, err);
+    return check_address(&config->node, err);
 }
 
 void vxc_config_help(FILE *out)

@@ -1,6 +1,6 @@
-/* Configuration of the daemon: flag > environment > file > default, for every option alike.
+/* Options of a node by name: flag > environment > file > default, for every option alike.
  *
- * One table (config.c) names each option once and yields its flag, its environment variable, its
+ * One table (config.c) names each option once and yields its flag, its environment variables, its
  * key in the INI file, its bounds and its help text. An unknown flag or key, or a value out of
  * range, is an error that names the source, the value and the range.
  */
@@ -8,7 +8,7 @@
 #define VXC_NODE_CONFIG_H
 
 #include "base/error.h"
-#include "base/logger.h"
+#include "vxc/node.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,27 +16,27 @@
 
 #define VXC_CONFIG_TEXT_MAX 1024
 
+/* What vxcd is told. Not to be copied: the options point into `texts`. */
 struct vxc_config {
-    char data[VXC_CONFIG_TEXT_MAX]; /* folder */
-    char host[VXC_CONFIG_TEXT_MAX]; /* numeric address to listen on */
-    uint64_t port;                  /* 0 = any free one */
-    uint64_t node_id;
-    uint64_t timeout_ms;
-    uint64_t ping_interval_ms;
-    uint64_t election_timeout_ms;
-    uint64_t heartbeat_ms;
-    uint64_t clean_cache_mib;
-    uint64_t connections_max;
-    bool apply_each;
-    enum vxc_log_level log_level;
-    char accept_plaintext_on[VXC_CONFIG_TEXT_MAX]; /* flag only */
-    bool plaintext;                                /* listening off loopback */
+    struct vxc_node_options node;
+    char texts[3][VXC_CONFIG_TEXT_MAX]; /* private: of data, host and accept_plaintext_on */
     bool help;
     bool version;
 };
 
 /* Reads everything. VXC_EINVAL with what and where on bad input. */
 int vxc_config_load(int argc, char **argv, struct vxc_config *config, struct vxc_error *err);
+
+/* The options of a caller that may have been compiled with an earlier version of the header: what it
+ * did not know has its default. VXC_EINVAL: they were not begun by vxc_node_options(). */
+int vxc_config_take(const struct vxc_node_options *from, struct vxc_node_options *to,
+                    struct vxc_error *err);
+
+/* Are the options of an embedder within their bounds? VXC_EINVAL names the first that is not. */
+int vxc_config_check(const struct vxc_node_options *options, struct vxc_error *err);
+
+/* Does the node listen where everybody on a network could read what goes by? */
+bool vxc_config_is_plaintext(const struct vxc_node_options *options);
 
 /* Prints the options with defaults and environment variables. */
 void vxc_config_help(FILE *out);

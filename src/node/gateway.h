@@ -67,6 +67,9 @@ void vxc_gateway_on_role(void *gateway);
 /* Part of each turn, after sockets were read: judges leases. Returns ms until it wants the next. */
 uint64_t vxc_gateway_turn(struct vxc_gateway *gateway);
 
+/* Judges the leases now, due or not. Within or right after a turn, whose sockets were read. */
+void vxc_gateway_judge(struct vxc_gateway *gateway);
+
 /* True when the requests in flight exceed VXC_NODE_INFLIGHT_BYTES_MAX: reading should stop. */
 bool vxc_gateway_full(const struct vxc_gateway *gateway);
 
@@ -78,6 +81,7 @@ struct vxc_gateway_stats {
     uint64_t inflight_requests;
     uint64_t inflight_bytes;
     uint64_t requests_total, replies_total, errors_total, events_total, frames_refused_total;
+    uint64_t sessions_silent_total; /* given up because their timeout passed in silence */
 };
 void vxc_gateway_stats(const struct vxc_gateway *gateway, struct vxc_gateway_stats *stats);
 

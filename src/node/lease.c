@@ -140,6 +140,7 @@ static uint64_t judge(struct vxc_gateway *g, uint64_t now_ms)
                 .a = (int64_t)lease->session,
             };
             lease->expiring = vxc_replica_propose(g->options.replica, &expire, NULL) == 0;
+            g->stats.sessions_silent_total += lease->expiring;
         } else if (allowed_ms - silent_ms < next_ms) {
             next_ms = allowed_ms - silent_ms;
         }
@@ -171,4 +172,10 @@ uint64_t vxc_gateway_turn(struct vxc_gateway *g)
         g->leases_due_ms = now_ms + judge(g, now_ms);
     }
     return g->leases_due_ms - now_ms;
+}
+
+void vxc_gateway_judge(struct vxc_gateway *g)
+{
+    g->leases_due_ms = 0;
+    (void)vxc_gateway_turn(g); /* the next turn asks again when it wants to come back */
 }

@@ -1,53 +1,13 @@
-#include "node/node.h"
-
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "node/config.h"
+#include "node/connection.h"
 #include "node/node_internal.h"
+#include "storage/verify.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { STOP_WAIT_MS = 5000 };
-
-/* ---- one turn of the loop ---- */
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Everything that was read in this turn is submitted, applied and answered here. */
-static uint64_t on_turn(void *data)
-{
-    struct vxc_node *n = data;
-    uint64_t wait_ms;
-
-    if (!n->started) {
-        return UINT64_MAX;
-    }
-    wait_ms = vxc_gateway_turn(n->gateway);
-    wait_ms = least(wait_ms, vxc_snapshots_turn(n->snapshots, n->replica));
-    wait_ms = least(wait_ms, vxc_replica_turn(n->replica));
-    vxc_listener_admit(n->listener, n->stopping || vxc_gateway_full(n->gateway)
-                                        ? 0
-                                        : vxc_replica_admission_percent(n->replica));
-    vxc_listener_flush(n->listener);
-    if (!n->stopping && atomic_load(&n->stop_asked)) {
-        vxc_node_stop(n);
-    }
-    if (n->stopping) {
-        struct vxc_gateway_stats stats;
-        vxc_gateway_stats(n->gateway, &stats);
-        if (stats.inflight_requests == 0 || vxc_clock_ms(n->clock) >= n->stop_deadline_ms) {
-            vxc_loop_stop(n->loop);
-        }
-        return least(wait_ms, 10);
-    }
-    return wait_ms;
-}
 
 static void on_log(void *data)
 {
@@ -68,23 +28,75 @@ static void give_status(void *data, struct vxc_buffer *out)
 
 /* ---- birth ---- */
 
-int vxc_node_create(const struct vxc_config *config, const struct vxc_logger *logger,
-                    struct vxc_node **out, struct vxc_error *err)
+/* A copy of its own; absent stays absent. */
+static bool own(const char **text)
 {
-    struct vxc_node *n = vxc_calloc(1, sizeof *n);
-    int rv;
+    if (*text != NULL) {
+        *text = vxc_strdup(*text);
+        return *text != NULL;
+    }
+    return true;
+}
 
+static void disown(const char *text)
+{
+    vxc_free((void *)(uintptr_t)text); /* made by own() */
+}
+
+static void free_parts(struct vxc_node *n)
+{
+    vxc_mailbox_release(n->mailbox);
+    disown(n->options.data);
+    disown(n->options.host);
+    disown(n->options.accept_plaintext_on);
+    vxc_free(n);
+}
+
+static int make_parts(struct vxc_node *n, struct vxc_error *err)
+{
+    /* all three are copied, or absent, before one failure counts */
+    bool owned = own(&n->options.data);
+
+    owned = own(&n->options.host) && owned;
+    owned = own(&n->options.accept_plaintext_on) && owned;
+    if (!owned) {
+        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    int rv = vxc_loop_create(&n->loop, err);
+    if (rv == 0 && (n->mailbox = vxc_mailbox_create(n->loop)) == NULL) {
+        vxc_loop_free(n->loop);
+        rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    return rv;
+}
+
+int vxc_node_create(const struct vxc_node_options *options, struct vxc_node **out,
+                    struct vxc_error *err)
+{
+    struct vxc_node_options checked;
+    struct vxc_node *n;
+    int rv = vxc_config_take(options, &checked, err);
+
+    rv = rv != 0 ? rv : vxc_config_check(&checked, err);
+    if (rv != 0) {
+        return rv;
+    }
+    n = vxc_calloc(1, sizeof *n);
     if (n == NULL) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
-    n->config = *config;
-    n->logger = *logger;
-    n->logger.node_id = config->node_id;
+    n->options = checked;
+    vxc_logger_init(&n->logger, checked.log_level);
+    n->logger.node_id = checked.node_id;
+    if (checked.on_log != NULL) {
+        n->logger.data = checked.data_of_log;
+        n->logger.sink = checked.on_log;
+    }
     n->clock = vxc_clock_system();
     n->identity.lock_descriptor = -1;
-    rv = vxc_loop_create(&n->loop, err);
+    rv = make_parts(n, err);
     if (rv != 0) {
-        vxc_free(n);
+        free_parts(n);
         return rv;
     }
     *out = n;
@@ -113,7 +125,7 @@ static int verify_state(struct vxc_node *n, const char *path, struct vxc_error *
 static int open_snapshots(struct vxc_node *n, struct vxc_error *err)
 {
     struct vxc_snapshots_options options = {
-        .store = n->store, .clock = n->clock, .logger = &n->logger, .node_id = n->config.node_id};
+        .store = n->store, .clock = n->clock, .logger = &n->logger, .node_id = n->options.node_id};
     char path[1200];
 
     vxc_identity_path(&n->identity, "snapshots", path);
@@ -123,8 +135,8 @@ static int open_snapshots(struct vxc_node *n, struct vxc_error *err)
 
 static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_error *err)
 {
-    struct vxc_log_options log_options = {.node_id = n->config.node_id};
-    struct vxc_store_options store_options = {.synchronous = n->config.apply_each};
+    struct vxc_log_options log_options = {.node_id = n->options.node_id};
+    struct vxc_store_options store_options = {.synchronous = n->options.apply_each};
     char path[1200];
     int rv;
 
@@ -140,8 +152,8 @@ static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_er
     if (rv == 0) {
         /* a vote that is gone beside a log is a forgotten vote */
         vxc_identity_path(&n->identity, "vote", path);
-        rv = vxc_vote_open(path, vxc_log_last_index(n->log) == 0, n->config.node_id, &n->vote, vote,
-                           err);
+        rv = vxc_vote_open(path, vxc_log_last_index(n->log) == 0, n->options.node_id, &n->vote,
+                           vote, err);
         if (rv == VXC_ENOTFOUND) {
             rv = vxc_error_set(err, VXC_ECORRUPT,
                                "%s: the vote is missing beside a log: this node may have forgotten "
@@ -150,7 +162,7 @@ static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_er
                                path);
         }
     }
-    if (rv == 0 && vxc_table_create(n->store, n->config.clean_cache_mib << 20, &n->table) != 0) {
+    if (rv == 0 && vxc_table_create(n->store, n->options.clean_cache_mib << 20, &n->table) != 0) {
         rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     if (rv == 0) {
@@ -165,16 +177,16 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .fsm = n->fsm,
         .clock = n->clock,
         .logger = &n->logger,
-        .node_id = n->config.node_id,
+        .node_id = n->options.node_id,
         .address = n->address,
-        .timeout_ms = (uint32_t)n->config.timeout_ms,
-        .ping_interval_ms = (uint32_t)n->config.ping_interval_ms,
+        .timeout_ms = (uint32_t)n->options.timeout_ms,
+        .ping_interval_ms = (uint32_t)n->options.ping_interval_ms,
         .data = n,
         .status = give_status,
         .snapshots = n->snapshots,
     };
     struct vxc_replica_options options = {
-        .node_id = n->config.node_id,
+        .node_id = n->options.node_id,
         .log = n->log,
         .vote = n->vote,
         .initial_vote = *vote,
@@ -183,9 +195,9 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .fsm = n->fsm,
         .clock = n->clock,
         .logger = &n->logger,
-        .election_timeout_ms = (uint32_t)n->config.election_timeout_ms,
-        .heartbeat_ms = (uint32_t)n->config.heartbeat_ms,
-        .apply_each = n->config.apply_each,
+        .election_timeout_ms = (uint32_t)n->options.election_timeout_ms,
+        .heartbeat_ms = (uint32_t)n->options.heartbeat_ms,
+        .apply_each = n->options.apply_each,
         .on_result = vxc_gateway_on_result,
         .on_event = vxc_gateway_on_event,
         .on_role = vxc_gateway_on_role,
@@ -217,10 +229,11 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
 
 static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
 {
+    const char *host = n->options.host;
     struct vxc_listener_options options = {
-        .host = n->config.host,
-        .port = (uint16_t)n->config.port,
-        .connections_max = (uint32_t)n->config.connections_max,
+        .host = host,
+        .port = (uint16_t)n->options.port,
+        .connections_max = (uint32_t)n->options.connections_max,
         .hooks = {.data = n->gateway,
                   .on_open = vxc_gateway_on_open,
                   .on_frame = vxc_gateway_on_frame,
@@ -232,13 +245,16 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
     if (rv != 0) {
         return rv;
     }
-    (void)snprintf(n->address, sizeof n->address,
-                   strchr(n->config.host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u",
-                   n->config.host, vxc_listener_port(n->listener));
     if (vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n) != 0 ||
         vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n) != 0) {
         return vxc_error_set(err, VXC_EIO, "cannot watch the log's and the store's descriptors");
     }
+    if (host == NULL) {
+        return 0;
+    }
+    (void)snprintf(n->address, sizeof n->address,
+                   strchr(host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u", host,
+                   vxc_listener_port(n->listener));
     return vxc_identity_write_endpoint(&n->identity, n->address, err);
 }
 
@@ -247,8 +263,12 @@ int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
     struct vxc_vote vote = {0};
     int rv;
 
+    if (n->begun) {
+        return vxc_error_set(err, VXC_EEXISTS, "the node was started before; create another one");
+    }
+    n->begun = true;
     n->started_ns = n->clock->monotonic_ns(n->clock->data);
-    rv = vxc_identity_open(n->config.data, n->config.node_id, &n->identity, err);
+    rv = vxc_identity_open(n->options.data, n->options.node_id, &n->identity, err);
     if (rv == 0) {
         rv = open_storage(n, &vote, err);
     }
@@ -263,47 +283,8 @@ int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
     }
     n->ready_ms = (n->clock->monotonic_ns(n->clock->data) - n->started_ns) / 1000000;
     n->started = true;
-    vxc_loop_on_turn(n->loop, on_turn, n);
+    vxc_loop_on_turn(n->loop, vxc_node_on_turn, n);
     return 0;
-}
-
-/* ---- life ---- */
-
-void vxc_node_run(struct vxc_node *n)
-{
-    vxc_loop_run(n->loop);
-}
-
-void vxc_node_stop(struct vxc_node *n)
-{
-    if (n->stopping) {
-        vxc_loop_stop(n->loop); /* asked twice: at once */
-        return;
-    }
-    n->stopping = true;
-    n->stop_deadline_ms = vxc_clock_ms(n->clock) + STOP_WAIT_MS;
-    vxc_listener_stop(n->listener);
-    vxc_loop_wake(n->loop);
-    vxc_log_event(&n->logger, VXC_LOG_INFO, "stopping", "connections=%u",
-                  vxc_listener_count(n->listener));
-}
-
-void vxc_node_ask_to_stop(struct vxc_node *n)
-{
-    atomic_store(&n->stop_asked, true);
-    vxc_loop_wake(n->loop);
-}
-
-static void on_stop_signal(void *data)
-{
-    vxc_node_stop(data);
-}
-
-int vxc_node_handle_signals(struct vxc_node *n)
-{
-    int rv = vxc_loop_signal(n->loop, SIGTERM, on_stop_signal, n);
-
-    return rv != 0 ? rv : vxc_loop_signal(n->loop, SIGINT, on_stop_signal, n);
 }
 
 const char *vxc_node_address(const struct vxc_node *n)
@@ -311,30 +292,13 @@ const char *vxc_node_address(const struct vxc_node *n)
     return n->address;
 }
 
-void vxc_node_describe(struct vxc_node *n, void (*line)(void *data, const char *text), void *data)
+int vxc_node_connect(struct vxc_node *n, const struct vxc_connection_options *options,
+                     struct vxc_connection **connection, struct vxc_error *err)
 {
-    char text[1600];
-
-    (void)snprintf(text, sizeof text, "vxcd %s  node %llu  data %s (%s)", VXC_VERSION,
-                   (unsigned long long)n->config.node_id, n->config.data,
-                   n->identity.fresh   ? "new"
-                   : n->identity.clean ? "stopped cleanly"
-                                       : "recovered after an unclean stop");
-    line(data, text);
-    (void)snprintf(text, sizeof text, "state: %llu entries recovered%s, role primary",
-                   (unsigned long long)n->recovered_index,
-                   n->verified_rows > 0 ? ", every row verified" : "");
-    line(data, text);
-    if (n->config.plaintext) {
-        (void)snprintf(text, sizeof text,
-                       "warning: plaintext on %s: everybody on that network can read and change "
-                       "everything",
-                       n->config.host);
-        line(data, text);
+    if (!n->started) {
+        return vxc_error_set(err, VXC_EINVAL, "the node was not started");
     }
-    (void)snprintf(text, sizeof text, "listening on %s, ready in %llu ms", n->address,
-                   (unsigned long long)n->ready_ms);
-    line(data, text);
+    return vxc_connection_open(n->mailbox, n->listener, options, connection, err);
 }
 
 /* ---- death ---- */
@@ -346,6 +310,12 @@ void vxc_node_free(struct vxc_node *n)
     if (n == NULL) {
         return;
     }
+    if (n->spawned) {
+        vxc_node_stop(n);
+        vxc_node_join(n);
+    }
+    vxc_mailbox_close(n->mailbox); /* what was posted until now is still done */
+    vxc_snapshots_cancel(n->snapshots);
     if (n->replica != NULL) {
         vxc_replica_stop(n->replica); /* unknown outcomes are told to whom is still there */
     }
@@ -358,7 +328,7 @@ void vxc_node_free(struct vxc_node *n)
         vxc_listener_close(n->listener);
     }
     vxc_loop_free(n->loop); /* closing callbacks of connections run in here */
-    if (n->started) {
+    if (n->started && n->address[0] != '\0') {
         vxc_identity_remove_endpoint(&n->identity);
     }
     vxc_gateway_free(n->gateway);
@@ -371,5 +341,5 @@ void vxc_node_free(struct vxc_node *n)
         vxc_vote_close(n->vote);
     }
     vxc_identity_close(&n->identity, clean);
-    vxc_free(n);
+    free_parts(n);
 }

@@ -1,25 +1,28 @@
-/* What node.c and status.c share. */
+/* What the files of the node share: node.c birth, start, death · drive.c turns and who runs them ·
+ * save.c snapshots · stats.c its numbers · status.c the same as JSON. */
 #ifndef VXC_NODE_NODE_INTERNAL_H
 #define VXC_NODE_NODE_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/logger.h"
 #include "consensus/replica.h"
 #include "net/listener.h"
 #include "net/loop.h"
-#include "node/config.h"
 #include "node/gateway.h"
 #include "node/identity.h"
-#include "node/node.h"
+#include "node/mailbox.h"
 #include "node/snapshot.h"
-#include "storage/verify.h"
+#include "vxc/node.h"
 
 struct vxc_node {
-    struct vxc_config config;
+    struct vxc_node_options options; /* its texts are ours */
     struct vxc_logger logger;
     const struct vxc_clock *clock;
     struct vxc_identity identity;
     struct vxc_loop *loop;
+    struct vxc_mailbox *mailbox;
     struct vxc_log *log;
     struct vxc_vote_file *vote;
     struct vxc_store *store;
@@ -29,15 +32,35 @@ struct vxc_node {
     struct vxc_snapshots *snapshots;
     struct vxc_gateway *gateway;
     struct vxc_listener *listener;
-    char address[160];
+    char address[160];   /* "" = listens nowhere */
     uint64_t started_ns; /* when start() began */
     uint64_t ready_ms;   /* how long start() took */
     uint64_t recovered_index;
     uint64_t verified_rows;
-    uint64_t stop_deadline_ms; /* a graceful stop waits for requests until then; 0 = not stopping */
+    uint64_t stop_deadline_ms; /* a graceful stop waits for requests until then */
+    uint64_t silent_told;      /* of those cleaned away, how many were told */
+    bool begun;                /* start() was called */
     bool started;
     bool stopping;
-    atomic_bool stop_asked; /* by another thread */
+    bool dispatching;
+    atomic_bool stopped;
+    atomic_uint stops_asked; /* from any thread */
+    unsigned stops_seen;
+    bool spawned; /* and not yet joined */
+    pthread_t thread;
 };
+
+/* ---- drive.c ---- */
+
+uint64_t vxc_node_on_turn(void *node);
+
+/* ---- stats.c ---- */
+
+void vxc_node_gather(struct vxc_node *node, struct vxc_node_stats *stats); /* on the driver */
+
+/* ---- status.c ---- */
+
+/* Appends the status as one JSON object; on the driver. */
+void vxc_node_status(struct vxc_node *node, struct vxc_buffer *out);
 
 #endif

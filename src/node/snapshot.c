@@ -36,7 +36,7 @@ enum state {
 struct vxc_snapshots {
     struct vxc_snapshots_options options;
     char *folder;
-    char *path; /* of the image until it is ready */
+    char *path; /* of the image until it is ready; not of a save */
     uint64_t last_id;
 
     /* the one that there is */
@@ -47,6 +47,10 @@ struct vxc_snapshots {
     uint64_t began_ms;
     struct vxc_image_write_options write;
     int fd; /* READY */
+    /* of a save; its owner is the snapshots themselves: */
+    char *target; /* NULL = it is none */
+    vxc_snapshots_done_cb on_done;
+    void *done_data;
 
     /* shared with the thread; what is not atomic is the thread's until `finished` */
     pthread_t thread;
@@ -129,15 +133,27 @@ static void *write_image(void *data)
     const struct vxc_image_progress progress = {s, on_progress};
 
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread only, on Linux */
-    s->code = vxc_image_write(s->options.store, s->path, &s->write, &progress, &s->info, &s->err);
+    s->code = vxc_image_write(s->options.store, s->target != NULL ? s->target : s->path, &s->write,
+                              &progress, &s->info, &s->err);
     atomic_store(&s->finished, true);
     return NULL;
 }
 
-static void fail(struct vxc_snapshots *s, int code, const char *text)
+static void end_save(struct vxc_snapshots *s);
+
+/* The one that there is has failed, with code and text as they stand. */
+static void failed(struct vxc_snapshots *s)
 {
     s->state = FAILED;
+    if (s->target != NULL) {
+        end_save(s);
+    }
+}
+
+static void fail(struct vxc_snapshots *s, int code, const char *text)
+{
     s->code = vxc_error_set(&s->err, code, "%s", text);
+    failed(s);
 }
 
 static void start_writing(struct vxc_snapshots *s)
@@ -146,13 +162,13 @@ static void start_writing(struct vxc_snapshots *s)
     sigset_t before;
     int rc;
 
-    if (mkdir(s->folder, 0700) != 0 && errno != EEXIST) {
+    if (s->target == NULL && mkdir(s->folder, 0700) != 0 && errno != EEXIST) {
         s->state = FAILED;
         s->code = vxc_error_set(&s->err, vxc_error_from_errno(errno), "%s: create: %s", s->folder,
                                 strerror(errno));
         return;
     }
-    s->write.passing = true;
+    s->write.passing = s->target == NULL;
     s->write.node_id = s->options.node_id;
     s->write.saved_at_us = s->options.clock->wall_us(s->options.clock->data);
     (void)sigfillset(&all); /* signals are for the loop */
@@ -191,12 +207,35 @@ static void take_file(struct vxc_snapshots *s)
     }
 }
 
+/* A save is over: its owner hears, and nothing is left of it but the file. */
+static void end_save(struct vxc_snapshots *s)
+{
+    char *target = s->target;
+
+    if (s->code == 0) {
+        s->state = READY;
+        tell(s, "snapshot_saved");
+    } else {
+        vxc_log_event(s->options.logger, VXC_LOG_WARN, "snapshot_failed",
+                      "id=%" PRIu64 " why=\"%s\"", s->last_id, s->err.text);
+    }
+    s->state = NONE;
+    s->owner = NULL;
+    s->target = NULL; /* before the callback: another one may begin */
+    s->on_done(s->done_data, s->code, &s->info, &s->err);
+    vxc_free(target);
+}
+
 static void collect(struct vxc_snapshots *s)
 {
     if (s->state != WRITING || !atomic_load(&s->finished)) {
         return;
     }
     (void)pthread_join(s->thread, NULL); /* fails for no thread of ours */
+    if (s->target != NULL) {
+        end_save(s);
+        return;
+    }
     if (s->owner == NULL) {
         s->state = NONE;
     } else if (s->code != 0) {
@@ -230,6 +269,7 @@ void vxc_snapshots_free(struct vxc_snapshots *s)
     if (s == NULL) {
         return;
     }
+    vxc_snapshots_cancel(s);
     drop(s);
     if (s->state == WRITING) {
         (void)pthread_join(s->thread, NULL); /* it was told */
@@ -243,14 +283,26 @@ void vxc_snapshots_free(struct vxc_snapshots *s)
     vxc_free(s);
 }
 
+void vxc_snapshots_cancel(struct vxc_snapshots *s)
+{
+    if (s == NULL || s->target == NULL) {
+        return;
+    }
+    if (s->state == WRITING) {
+        atomic_store(&s->canceled, true);
+        (void)pthread_join(s->thread,
+                           NULL); /* it looks at every chunk; it may have got to its end */
+        end_save(s);
+    } else {
+        fail(s, VXC_ECANCELED, "the node stops");
+    }
+}
+
 /* ---- what callers ask ---- */
 
-int vxc_snapshots_begin(struct vxc_snapshots *s, const void *owner, uint8_t compression,
-                        const uint8_t *cluster_id, uint64_t *id, struct vxc_error *err)
+static int begin(struct vxc_snapshots *s, const void *owner, uint8_t compression,
+                 const uint8_t *cluster_id, struct vxc_error *err)
 {
-    if (s == NULL) {
-        return vxc_error_set(err, VXC_EUNSUPPORTED, "this node makes no snapshots");
-    }
     if (compression >= VXC_IMAGE_COMPRESSIONS) {
         return vxc_error_set(err, VXC_EINVAL, "no compression has the number %u", compression);
     }
@@ -272,7 +324,37 @@ int vxc_snapshots_begin(struct vxc_snapshots *s, const void *owner, uint8_t comp
     atomic_store(&s->step, (unsigned)VXC_IMAGE_COPYING);
     atomic_store(&s->done, 0);
     atomic_store(&s->total, 0);
-    *id = ++s->last_id;
+    s->last_id++;
+    return 0;
+}
+
+int vxc_snapshots_begin(struct vxc_snapshots *s, const void *owner, uint8_t compression,
+                        const uint8_t *cluster_id, uint64_t *id, struct vxc_error *err)
+{
+    int rv = s == NULL ? vxc_error_set(err, VXC_EUNSUPPORTED, "this node makes no snapshots")
+                       : begin(s, owner, compression, cluster_id, err);
+
+    if (rv == 0) {
+        *id = s->last_id;
+    }
+    return rv;
+}
+
+int vxc_snapshots_save(struct vxc_snapshots *s, const char *path, uint8_t compression,
+                       const uint8_t *cluster_id, void *data, vxc_snapshots_done_cb on_done,
+                       struct vxc_error *err)
+{
+    char *target = vxc_strdup(path);
+    int rv = target == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory")
+                            : begin(s, s, compression, cluster_id, err);
+
+    if (rv != 0) {
+        vxc_free(target);
+        return rv;
+    }
+    s->target = target;
+    s->on_done = on_done;
+    s->done_data = data;
     return 0;
 }
 
@@ -288,7 +370,7 @@ uint64_t vxc_snapshots_turn(struct vxc_snapshots *s, struct vxc_replica *replica
         return UINT64_MAX;
     }
     collect(s);
-    if (s->owner != NULL && now_ms(s) - s->asked_ms > VXC_SNAPSHOT_IDLE_MS) {
+    if (s->owner != NULL && s->target == NULL && now_ms(s) - s->asked_ms > VXC_SNAPSHOT_IDLE_MS) {
         tell(s, "snapshot_forgotten");
         drop(s);
     }

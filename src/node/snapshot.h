@@ -9,6 +9,9 @@
  * when it was not asked for in VXC_SNAPSHOT_IDLE_MS. What a node that was killed left in the
  * folder is removed at the next start.
  *
+ * The other kind is a save to a path of an embedder's choice: the same way up to the image, which is
+ * flushed and stays where it is. One of either kind at a time.
+ *
  * Loop thread only; the thread that writes is private. NULL instead of snapshots is an error
  * VXC_EUNSUPPORTED, and nothing to forget or free.
  */
@@ -44,6 +47,15 @@ void vxc_snapshots_free(struct vxc_snapshots *snapshots);
 /* VXC_EBUSY: there is one; VXC_EINVAL: no such compression. `owner` is only compared. */
 int vxc_snapshots_begin(struct vxc_snapshots *snapshots, const void *owner, uint8_t compression,
                         const uint8_t *cluster_id, uint64_t *id, struct vxc_error *err);
+/* A save. On success on_done comes exactly once: from a turn, cancel or free. VXC_EBUSY,
+ * VXC_EINVAL, VXC_ENOMEM. */
+typedef void (*vxc_snapshots_done_cb)(void *data, int code, const struct vxc_image_info *info,
+                                      const struct vxc_error *err);
+int vxc_snapshots_save(struct vxc_snapshots *snapshots, const char *path, uint8_t compression,
+                       const uint8_t *cluster_id, void *data, vxc_snapshots_done_cb on_done,
+                       struct vxc_error *err);
+/* Ends a save that is under way, and waits for its thread: VXC_ECANCELED. NULL is fine. */
+void vxc_snapshots_cancel(struct vxc_snapshots *snapshots);
 /* The one just begun has to hold this entry. */
 void vxc_snapshots_await(struct vxc_snapshots *snapshots, uint64_t index);
 /* Part of each turn; returns ms until it wants the next. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "node/config.h"
 
 /* A JSON object under construction; keys and formats are ours, texts are escaped. */
 struct writer {
@@ -87,25 +88,24 @@ static void bound(struct writer *w, const char *name, const char *unit, uint64_t
     close_object(w);
 }
 
-static void put_identity(struct writer *w, struct vxc_node *n)
+static void put_identity(struct writer *w, const struct vxc_node *n, const struct vxc_node_stats *s)
 {
-    const uint8_t *id = vxc_fsm_cluster_id(n->fsm);
     char hex[33];
 
     for (int i = 0; i < 16; i++) {
-        (void)snprintf(hex + (size_t)i * 2, 3, "%02x", id[i]);
+        (void)snprintf(hex + (size_t)i * 2, 3, "%02x", s->cluster_id[i]);
     }
     text(w, "version", VXC_VERSION);
-    number(w, "node_id", n->config.node_id);
+    number(w, "node_id", s->node_id);
     text(w, "cluster_id", hex);
     text(w, "address", n->address);
-    text(w, "data", n->config.data);
-    text(w, "apply", n->config.apply_each ? "each" : "fast");
+    text(w, "data", n->options.data);
+    text(w, "apply", n->options.apply_each ? "each" : "fast");
     key(w, "plaintext_on");
-    put(w, n->config.plaintext ? "\"%s\"" : "null", n->config.host);
+    put(w, vxc_config_is_plaintext(&n->options) ? "\"%s\"" : "null", n->options.host);
 }
 
-static void put_replica(struct writer *w, struct vxc_node *n, const struct vxc_replica_status *s)
+static void put_replica(struct writer *w, const struct vxc_node_stats *s)
 {
     text(w, "role", s->role);
     number(w, "term", s->term);
@@ -123,103 +123,101 @@ static void put_replica(struct writer *w, struct vxc_node *n, const struct vxc_r
     number(w, "entries_total", s->entries_total);
     number(w, "commands_total", s->commands_total);
     truth(w, "no_space", s->no_space);
-    number(w, "cluster_time_ms", vxc_replica_time_ms(n->replica));
-    number(w, "admission_percent", (uint64_t)vxc_replica_admission_percent(n->replica));
+    number(w, "cluster_time_ms", s->cluster_time_ms);
+    number(w, "admission_percent", s->admission_percent);
 }
 
-static void put_storage(struct writer *w, const struct vxc_log_stats *log,
-                        const struct vxc_store_stats *store, const struct vxc_table_stats *table)
+static void put_clients(struct writer *w, const struct vxc_node_stats *s)
+{
+    open_object(w, "nodes");
+    number(w, "legacy", s->nodes_legacy);
+    number(w, "managed", s->nodes_managed);
+    number(w, "active", s->active_connections);
+    close_object(w);
+    number(w, "sessions", s->sessions);
+    number(w, "sessions_connected", s->sessions_connected);
+    number(w, "sessions_silent_total", s->sessions_silent_total);
+    number(w, "connections", s->connections);
+    number(w, "connections_refused_total", s->connections_refused_total);
+    number(w, "connections_silent_total", s->connections_silent_total);
+}
+
+static void put_state(struct writer *w, const struct vxc_node_stats *s)
+{
+    number(w, "objects", s->objects);
+    number(w, "counters", s->counters);
+    number(w, "locks", s->locks);
+    number(w, "locks_held", s->locks_held);
+    number(w, "locks_waiting", s->locks_waiting);
+    number(w, "registrations", s->registrations);
+    number(w, "watches", s->watches);
+    number(w, "requests_total", s->requests_total);
+    number(w, "replies_total", s->replies_total);
+    number(w, "errors_total", s->errors_total);
+    number(w, "events_total", s->events_total);
+    number(w, "uptime_ms", s->uptime_ms);
+    number(w, "ready_ms", s->ready_ms);
+}
+
+static void put_storage(struct writer *w, const struct vxc_node_stats *s)
 {
     open_object(w, "log");
-    text(w, "io", log->io);
-    number(w, "segments", log->segments);
-    number(w, "bytes", log->bytes_on_disk);
-    number(w, "units_total", log->units_total);
-    number(w, "flush_us_last", log->flush_us_last);
-    number(w, "flush_us_max", log->flush_us_max);
+    text(w, "io", s->log_io);
+    number(w, "segments", s->log_segments);
+    number(w, "bytes", s->log_bytes);
+    number(w, "units_total", s->log_units_total);
+    number(w, "flush_us_last", s->flush_us_last);
+    number(w, "flush_us_max", s->flush_us_max);
     close_object(w);
     open_object(w, "store");
-    number(w, "commits_total", store->commits_total);
-    number(w, "rows_total", store->rows_total);
-    number(w, "commit_us_last", store->commit_us_last);
-    number(w, "commit_us_max", store->commit_us_max);
-    number(w, "file_bytes", store->file_bytes);
-    number(w, "pinned_bytes", store->pinned_bytes);
-    number(w, "pinned_by_pid", (uint64_t)store->pinned_by_pid);
-    truth(w, "no_space", store->no_space);
+    number(w, "commits_total", s->lmdb_commits_total);
+    number(w, "rows_total", s->lmdb_rows_total);
+    number(w, "commit_us_last", s->lmdb_commit_us_last);
+    number(w, "commit_us_max", s->lmdb_commit_us_max);
+    number(w, "file_bytes", s->lmdb_bytes);
+    number(w, "pinned_bytes", s->lmdb_pinned_bytes);
+    number(w, "pinned_by_pid", s->lmdb_pinned_by_pid);
+    truth(w, "no_space", s->lmdb_no_space);
     close_object(w);
     open_object(w, "table");
-    number(w, "clean_rows", table->clean_rows);
-    number(w, "dirty_rows", table->dirty_rows);
-    number(w, "frozen_rows", table->frozen_rows);
-    number(w, "hits_total", table->hits_total);
-    number(w, "misses_total", table->misses_total);
+    number(w, "clean_rows", s->clean_rows);
+    number(w, "dirty_rows", s->dirty_rows);
+    number(w, "frozen_rows", s->frozen_rows);
+    number(w, "hits_total", s->cache_hits_total);
+    number(w, "misses_total", s->cache_misses_total);
     close_object(w);
 }
 
-static void put_bounds(struct writer *w, struct vxc_node *n, const struct vxc_fsm_stats *fsm,
-                       const struct vxc_gateway_stats *gateway, const struct vxc_log_stats *log,
-                       const struct vxc_table_stats *table,
-                       const struct vxc_replica_status *replica)
+static void put_bounds(struct writer *w, const struct vxc_node_options *o,
+                       const struct vxc_node_stats *s)
 {
     open_object(w, "bounds");
-    bound(w, "connections", "connections", n->config.connections_max,
-          vxc_listener_count(n->listener));
-    bound(w, "sessions", "sessions", VXC_SESSIONS_MAX, fsm->sessions);
-    bound(w, "inflight", "bytes", VXC_NODE_INFLIGHT_BYTES_MAX, gateway->inflight_bytes);
-    bound(w, "held", "bytes", VXC_NODE_HELD_BYTES_MAX, vxc_listener_held_bytes(n->listener));
-    bound(w, "uncommitted_log", "bytes", VXC_LOG_UNCOMMITTED_MAX, replica->uncommitted_bytes);
+    bound(w, "connections", "connections", o->connections_max, s->connections);
+    bound(w, "sessions", "sessions", VXC_SESSIONS_MAX, s->sessions);
+    bound(w, "inflight", "bytes", VXC_NODE_INFLIGHT_BYTES_MAX, s->inflight_bytes);
+    bound(w, "held", "bytes", VXC_NODE_HELD_BYTES_MAX, s->held_bytes);
+    bound(w, "uncommitted_log", "bytes", VXC_LOG_UNCOMMITTED_MAX, s->uncommitted_bytes);
     bound(w, "log_memory", "bytes", VXC_LOG_UNCOMMITTED_MAX + VXC_LOG_TRAILING_SIZE,
-          log->bytes_in_memory);
-    bound(w, "clean_rows", "bytes", n->config.clean_cache_mib << 20, table->clean_bytes);
-    bound(w, "dirty_rows", "bytes", VXC_DIRTY_BYTES_MAX, table->dirty_bytes + table->frozen_bytes);
-    bound(w, "event_history", "bytes", VXC_EVENT_HISTORY_BYTES, fsm->event_ring_bytes);
-    bound(w, "quota", "bytes", VXC_QUOTA_BYTES_DEFAULT, fsm->quota_bytes_used);
+          s->log_memory_bytes);
+    bound(w, "clean_rows", "bytes", o->clean_cache_mib << 20, s->clean_bytes);
+    bound(w, "dirty_rows", "bytes", VXC_DIRTY_BYTES_MAX, s->dirty_bytes + s->frozen_bytes);
+    bound(w, "event_history", "bytes", VXC_EVENT_HISTORY_BYTES, s->event_history_bytes);
+    bound(w, "quota", "bytes", VXC_QUOTA_BYTES_DEFAULT, s->quota_bytes);
     close_object(w);
 }
 
 void vxc_node_status(struct vxc_node *n, struct vxc_buffer *out)
 {
     struct writer w = {.out = out, .first = true};
-    struct vxc_replica_status replica;
-    struct vxc_gateway_stats gateway;
-    struct vxc_fsm_stats fsm;
-    struct vxc_log_stats log;
-    struct vxc_store_stats store;
-    struct vxc_table_stats table;
+    struct vxc_node_stats stats;
 
-    vxc_replica_status(n->replica, &replica);
-    vxc_gateway_stats(n->gateway, &gateway);
-    vxc_fsm_stats(n->fsm, &fsm);
-    vxc_log_stats(n->log, &log);
-    vxc_store_stats(n->store, &store);
-    vxc_table_stats(n->table, &table);
+    vxc_node_gather(n, &stats);
     put(&w, "{");
-    put_identity(&w, n);
-    put_replica(&w, n, &replica);
-    open_object(&w, "nodes");
-    number(&w, "legacy", fsm.legacy_sessions);
-    number(&w, "managed", fsm.nodes > fsm.legacy_sessions ? fsm.nodes - fsm.legacy_sessions : 0);
-    number(&w, "active", gateway.active_connections);
-    close_object(&w);
-    number(&w, "sessions", fsm.sessions);
-    number(&w, "sessions_connected", gateway.sessions_connected);
-    number(&w, "connections", vxc_listener_count(n->listener));
-    number(&w, "connections_refused_total", vxc_listener_refused_total(n->listener));
-    number(&w, "objects", fsm.objects);
-    number(&w, "counters", fsm.counters);
-    number(&w, "locks", fsm.locks);
-    number(&w, "locks_held", fsm.locks_held);
-    number(&w, "locks_waiting", fsm.locks_waiting);
-    number(&w, "registrations", fsm.registrations);
-    number(&w, "watches", fsm.watches);
-    number(&w, "requests_total", gateway.requests_total);
-    number(&w, "replies_total", gateway.replies_total);
-    number(&w, "errors_total", gateway.errors_total);
-    number(&w, "events_total", gateway.events_total);
-    number(&w, "uptime_ms", (n->clock->monotonic_ns(n->clock->data) - n->started_ns) / 1000000);
-    number(&w, "ready_ms", n->ready_ms);
-    put_storage(&w, &log, &store, &table);
-    put_bounds(&w, n, &fsm, &gateway, &log, &table, &replica);
+    put_identity(&w, n, &stats);
+    put_replica(&w, &stats);
+    put_clients(&w, &stats);
+    put_state(&w, &stats);
+    put_storage(&w, &stats);
+    put_bounds(&w, &n->options, &stats);
     put(&w, "}");
 }

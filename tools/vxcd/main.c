@@ -1,10 +1,8 @@
 /* vxcd: one durable node in the foreground. */
-#include "base/check.h"
-#include "base/error.h"
-#include "base/logger.h"
 #include "node/config.h"
-#include "node/node.h"
+#include "vxc/node.h"
 
+#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,17 +32,34 @@ static int exit_status(int code)
     }
 }
 
-static int fail(const struct vxc_error *err)
+static int fail(int code, const char *text)
 {
-    fprintf(stderr, "vxcd: %s\n", err->text);
-    return exit_status(err->code);
+    fprintf(stderr, "vxcd: %s\n", text);
+    return exit_status(code);
 }
 
-static void print_line(void *data, const char *text)
+/* At most eight lines, the last of which says that it is ready. */
+static void describe(struct vxc_node *node, const struct vxc_node_options *options)
 {
-    (void)data;
-    printf("%s\n", text);
-    fflush(stdout);
+    static const char *const beginnings[] = {
+        [VXC_NODE_NEW] = "new",
+        [VXC_NODE_CLEAN] = "stopped cleanly",
+        [VXC_NODE_RECOVERED] = "recovered after an unclean stop",
+    };
+    struct vxc_node_stats stats;
+
+    (void)vxc_node_stats(node, &stats, sizeof stats); /* fails only before a start */
+    printf("vxcd %s  node %" PRIu64 "  data %s (%s)\n", vxc_version(), stats.node_id, options->data,
+           beginnings[stats.beginning]);
+    printf("state: %" PRIu64 " entries recovered%s, role %s\n", stats.recovered_index,
+           stats.verified_rows > 0 ? ", every row verified" : "", stats.role);
+    if (vxc_config_is_plaintext(options)) {
+        printf("warning: plaintext on %s: everybody on that network can read and change "
+               "everything\n",
+               options->host);
+    }
+    printf("listening on %s, ready in %" PRIu64 " ms\n", vxc_node_address(node), stats.ready_ms);
+    (void)fflush(stdout); /* whoever waits for the line may not wait for more */
 }
 
 /* Large buffers go back to the system when they are freed. Without a fixed threshold glibc raises it
@@ -71,36 +86,35 @@ int main(int argc, char **argv)
 {
     struct vxc_error err = {0};
     struct vxc_config config;
-    struct vxc_logger logger;
     struct vxc_node *node = NULL;
     int rv = vxc_config_load(argc, argv, &config, &err);
 
     if (rv != 0) {
-        return fail(&err);
+        return fail(rv, err.text);
     }
     if (config.help) {
         vxc_config_help(stdout);
         return 0;
     }
     if (config.version) {
-        printf("vxcd %s\n", VXC_VERSION);
+        printf("vxcd %s\n", vxc_version());
         return 0;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     bound_the_heap();
-    vxc_logger_init(&logger, config.log_level);
-    rv = vxc_node_create(&config, &logger, &node, &err);
+    rv = vxc_node_create(&config.node, &node, &err);
     if (rv == 0) {
         rv = vxc_node_start(node, &err);
     }
     if (rv == 0 && vxc_node_handle_signals(node) != 0) {
-        rv = vxc_error_set(&err, VXC_EIO, "cannot handle signals");
+        rv = VXC_EIO;
+        (void)snprintf(err.text, sizeof err.text, "cannot handle signals");
     }
     if (rv == 0) {
-        vxc_node_describe(node, print_line, NULL);
-        vxc_node_run(node);
+        describe(node, &config.node);
+        (void)vxc_node_run(node); /* started, and by nobody else */
     }
     vxc_node_free(node);
-    return rv == 0 ? 0 : fail(&err);
+    return rv == 0 ? 0 : fail(rv, err.text);
 }

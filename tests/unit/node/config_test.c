@@ -53,12 +53,12 @@ static void defaults_are_loopback_and_a_random_port(void **state)
 {
     (void)state;
     assert_int_equal(LOAD("--node-id", "1"), 0);
-    assert_string_equal(config.host, "127.0.0.1");
-    assert_int_equal(config.port, 0);
-    assert_int_equal(config.timeout_ms, 20000);
-    assert_int_equal(config.ping_interval_ms, 20000);
-    assert_string_equal(config.data, "./vxc-data");
-    assert_false(config.plaintext);
+    assert_string_equal(config.node.host, "127.0.0.1");
+    assert_int_equal(config.node.port, 0);
+    assert_int_equal(config.node.timeout_ms, 20000);
+    assert_int_equal(config.node.ping_interval_ms, 20000);
+    assert_string_equal(config.node.data, "./vxc-data");
+    assert_false(vxc_config_is_plaintext(&config.node));
 }
 
 static void a_flag_beats_environment_beats_file_beats_default(void **state)
@@ -67,14 +67,14 @@ static void a_flag_beats_environment_beats_file_beats_default(void **state)
     (void)state;
     file_with("[listen]\nport = 1001\ntimeout = 1500\n", path);
     assert_int_equal(LOAD("--config", path), 0);
-    assert_int_equal(config.port, 1001);
-    assert_int_equal(config.timeout_ms, 1500);
+    assert_int_equal(config.node.port, 1001);
+    assert_int_equal(config.node.timeout_ms, 1500);
     setenv("VERTX_CLUSTER_PORT", "1002", 1);
     assert_int_equal(LOAD("--config", path), 0);
-    assert_int_equal(config.port, 1002);
+    assert_int_equal(config.node.port, 1002);
     assert_int_equal(LOAD("--config", path, "--port=1003"), 0);
-    assert_int_equal(config.port, 1003);
-    assert_int_equal(config.timeout_ms, 1500);
+    assert_int_equal(config.node.port, 1003);
+    assert_int_equal(config.node.timeout_ms, 1500);
     unlink(path);
 }
 
@@ -129,10 +129,10 @@ static void plaintext_off_loopback_needs_its_flag_with_the_same_address(void **s
     assert_non_null(strstr(err.text, "--i-accept-plaintext-on 0.0.0.0"));
     assert_int_equal(LOAD("--host", "10.1.2.3", "--i-accept-plaintext-on", "10.1.2.4"), VXC_EINVAL);
     assert_int_equal(LOAD("--host", "10.1.2.3", "--i-accept-plaintext-on", "10.1.2.3"), 0);
-    assert_true(config.plaintext);
+    assert_true(vxc_config_is_plaintext(&config.node));
     assert_int_equal(LOAD("--host", "127.9.9.9"), 0);
     assert_int_equal(LOAD("--host", "::1"), 0);
-    assert_false(config.plaintext);
+    assert_false(vxc_config_is_plaintext(&config.node));
     assert_int_equal(LOAD("--host", "localhost"), VXC_EINVAL);
 }
 

@@ -1,10 +1,9 @@
 /* Whole nodes in this process, each on a thread of its own, asked over a real socket by the wire codec:
  * requests in their order, leases, events, legacy nodes, stop and restart. */
-#include "node/node.h"
+#include "vxc/node.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,10 +22,9 @@
 
 struct server {
     char root[64];
-    struct vxc_config config;
-    struct vxc_logger logger;
+    char data[80];
+    struct vxc_node_options options;
     struct vxc_node *node;
-    pthread_t thread;
     uint16_t port;
 };
 
@@ -49,49 +47,35 @@ static void drop_line(void *data, enum vxc_log_level level, const char *line)
 
 /* ---- servers ---- */
 
-static void *run(void *data)
-{
-    struct server *s = data;
-    vxc_node_run(s->node);
-    return NULL;
-}
-
 static void start(struct server *s)
 {
     struct vxc_error err = {0};
 
-    assert_int_equal(vxc_node_create(&s->config, &s->logger, &s->node, &err), 0);
+    assert_int_equal(vxc_node_create(&s->options, &s->node, &err), 0);
     if (vxc_node_start(s->node, &err) != 0) {
         fail_msg("the node does not start: %s", err.text);
     }
     s->port = (uint16_t)atoi(strrchr(vxc_node_address(s->node), ':') + 1);
-    assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
+    assert_int_equal(vxc_node_spawn(s->node, &err), 0);
 }
 
 static void stop(struct server *s)
 {
-    vxc_node_ask_to_stop(s->node);
-    assert_int_equal(pthread_join(s->thread, NULL), 0);
     vxc_node_free(s->node);
     s->node = NULL;
 }
 
 static void make(struct server *s)
 {
-    char path[80];
-    char program[] = "vxcd";
-    char flag[] = "--data";
-    char *argv[] = {program, flag, path, NULL};
-
     memset(s, 0, sizeof *s);
     strcpy(s->root, "/tmp/vxc-node-XXXXXX");
     assert_non_null(mkdtemp(s->root));
-    (void)snprintf(path, sizeof path, "%s/d", s->root);
-    assert_int_equal(vxc_config_load(3, argv, &s->config, NULL), 0);
-    s->config.timeout_ms = 300;
-    s->config.ping_interval_ms = 50;
-    vxc_logger_init(&s->logger, VXC_LOG_ERROR);
-    s->logger.sink = drop_line;
+    (void)snprintf(s->data, sizeof s->data, "%s/d", s->root);
+    s->options = vxc_node_options();
+    s->options.data = s->data;
+    s->options.timeout_ms = 300;
+    s->options.ping_interval_ms = 50;
+    s->options.on_log = drop_line;
     start(s);
 }
 
@@ -484,21 +468,23 @@ static void replies_keep_the_order_of_requests(void **state)
 static void a_busy_port_and_a_foreign_directory_are_refused(void **state)
 {
     struct server s;
-    struct vxc_config other;
+    struct vxc_node_options other;
+    char data[80];
     struct vxc_node *node;
     struct vxc_error err = {0};
 
     (void)state;
     make(&s);
-    other = s.config;
-    (void)snprintf(other.data, sizeof other.data, "%s/e", s.root);
+    other = s.options;
+    (void)snprintf(data, sizeof data, "%s/e", s.root);
+    other.data = data;
     other.port = s.port;
-    assert_int_equal(vxc_node_create(&other, &s.logger, &node, &err), 0);
+    assert_int_equal(vxc_node_create(&other, &node, &err), 0);
     assert_int_equal(vxc_node_start(node, &err), VXC_EADDRINUSE);
     vxc_node_free(node);
     other.port = 0;
     other.node_id = 9;
-    assert_int_equal(vxc_node_create(&other, &s.logger, &node, &err), 0);
+    assert_int_equal(vxc_node_create(&other, &node, &err), 0);
     assert_int_equal(vxc_node_start(node, &err), VXC_EFOREIGN);
     vxc_node_free(node);
     unmake(&s);

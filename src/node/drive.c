@@ -1,0 +1,210 @@
+/* Who drives a node, and what a turn is. */
+#include "base/check.h"
+#include "node/node_internal.h"
+
+#include <signal.h>
+
+enum { STOP_WAIT_MS = 5000 };
+
+/* ---- one turn of the loop ---- */
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void begin_to_stop(struct vxc_node *n)
+{
+    n->stopping = true;
+    n->stop_deadline_ms = vxc_clock_ms(n->clock) + STOP_WAIT_MS;
+    vxc_listener_stop(n->listener);
+    vxc_log_event(&n->logger, VXC_LOG_INFO, "stopping", "connections=%u",
+                  vxc_listener_count(n->listener));
+}
+
+/* Asked once: when nothing is under way any more, or the time is over. Asked again: at once. */
+static bool is_to_end(struct vxc_node *n)
+{
+    struct vxc_gateway_stats stats;
+    unsigned asked = atomic_load(&n->stops_asked);
+    bool again = n->stopping ? asked > n->stops_seen : asked > n->stops_seen + 1;
+
+    if (asked > n->stops_seen && !n->stopping) {
+        begin_to_stop(n);
+    }
+    n->stops_seen = asked;
+    vxc_gateway_stats(n->gateway, &stats);
+    return n->stopping &&
+           (again || stats.inflight_requests == 0 || vxc_clock_ms(n->clock) >= n->stop_deadline_ms);
+}
+
+/* Everything that was read in this turn is submitted, applied and answered here. */
+uint64_t vxc_node_on_turn(void *data)
+{
+    struct vxc_node *n = data;
+    uint64_t wait_ms;
+
+    vxc_mailbox_open(n->mailbox);
+    wait_ms = vxc_gateway_turn(n->gateway);
+    wait_ms = least(wait_ms, vxc_snapshots_turn(n->snapshots, n->replica));
+    wait_ms = least(wait_ms, vxc_replica_turn(n->replica));
+    vxc_listener_admit(n->listener, n->stopping || vxc_gateway_full(n->gateway)
+                                        ? 0
+                                        : vxc_replica_admission_percent(n->replica));
+    vxc_listener_flush(n->listener);
+    if (is_to_end(n)) {
+        atomic_store(&n->stopped, true);
+        vxc_loop_stop(n->loop);
+    }
+    return n->stopping ? least(wait_ms, 10) : wait_ms;
+}
+
+/* ---- on a thread ---- */
+
+static void drive(struct vxc_node *n)
+{
+    vxc_mailbox_drive(n->mailbox);
+    if (!atomic_load(&n->stopped)) {
+        vxc_loop_run(n->loop);
+    }
+    vxc_snapshots_cancel(
+        n->snapshots); /* who waits for one need not wait for the end of the node */
+    vxc_mailbox_end_run(n->mailbox);
+}
+
+int vxc_node_run(struct vxc_node *n)
+{
+    if (!n->started || n->dispatching || !vxc_mailbox_begin_run(n->mailbox)) {
+        return VXC_EINVAL;
+    }
+    drive(n);
+    return 0;
+}
+
+static void *run(void *data)
+{
+    struct vxc_node *n = data;
+
+    (void)pthread_setname_np(pthread_self(), "vxc-node"); /* for people who look at threads */
+    drive(n);
+    return NULL;
+}
+
+int vxc_node_spawn(struct vxc_node *n, struct vxc_error *err)
+{
+    sigset_t all;
+    sigset_t before;
+    int rc;
+
+    if (!n->started || n->dispatching || n->spawned || !vxc_mailbox_begin_run(n->mailbox)) {
+        return vxc_error_set(err, VXC_EINVAL,
+                             n->started ? "some thread drives the node already"
+                                        : "the node was not started");
+    }
+    (void)sigfillset(&all); /* signals are the program's */
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&n->thread, NULL, run, n);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) {
+        vxc_mailbox_end_run(n->mailbox);
+        return vxc_error_set(err, vxc_error_from_errno(rc), "no thread for the node");
+    }
+    n->spawned = true;
+    return 0;
+}
+
+void vxc_node_join(struct vxc_node *n)
+{
+    if (n->spawned) {
+        (void)pthread_join(n->thread, NULL); /* fails for no thread of ours */
+        n->spawned = false;
+    }
+}
+
+/* ---- in somebody else's loop ---- */
+
+int vxc_node_fd(const struct vxc_node *n)
+{
+    return vxc_loop_fd(n->loop);
+}
+
+int vxc_node_timeout_ms(struct vxc_node *n)
+{
+    return vxc_loop_timeout_ms(n->loop);
+}
+
+bool vxc_node_dispatch(struct vxc_node *n)
+{
+    vxc_check(!n->dispatching); /* not from a callback */
+    if (!n->started || atomic_load(&n->stopped)) {
+        return false;
+    }
+    n->dispatching = true;
+    vxc_loop_dispatch(n->loop);
+    n->dispatching = false;
+    if (atomic_load(&n->stopped)) {
+        vxc_snapshots_cancel(n->snapshots);
+        return false;
+    }
+    return true;
+}
+
+/* ---- the end ---- */
+
+void vxc_node_stop(struct vxc_node *n)
+{
+    atomic_fetch_add(&n->stops_asked, 1);
+    vxc_loop_wake(n->loop);
+}
+
+static void on_stop_signal(void *data)
+{
+    vxc_node_stop(data);
+}
+
+int vxc_node_handle_signals(struct vxc_node *n)
+{
+    int rv = vxc_loop_signal(n->loop, SIGTERM, on_stop_signal, n);
+
+    return rv != 0 ? rv : vxc_loop_signal(n->loop, SIGINT, on_stop_signal, n);
+}
+
+/* ---- time ---- */
+
+struct judgement {
+    struct vxc_node *node;
+    uint64_t cleaned;
+};
+
+static void judge(void *data)
+{
+    struct judgement *j = data;
+    struct vxc_node *n = j->node;
+    struct vxc_gateway_stats stats;
+    uint64_t silent;
+
+    if (!atomic_load(&n->stopped)) { /* a node that is driven no longer hears nobody */
+        vxc_listener_sweep(n->listener);
+        vxc_gateway_judge(n->gateway);
+        vxc_loop_wake(n->loop); /* what was proposed goes out with the next turn */
+    }
+    vxc_gateway_stats(n->gateway, &stats);
+    silent = vxc_listener_silent_total(n->listener) + stats.sessions_silent_total;
+    j->cleaned = silent - n->silent_told;
+    n->silent_told = silent;
+}
+
+uint64_t vxc_node_process_timeouts(struct vxc_node *n)
+{
+    struct judgement j = {.node = n};
+
+    if (!n->started) {
+        return 0;
+    }
+    /* within a turn the sockets were just read; a loop of the caller's has to get there first */
+    if (!vxc_mailbox_is_run(n->mailbox)) {
+        (void)vxc_node_dispatch(n);
+    }
+    vxc_mailbox_call(n->mailbox, judge, &j);
+    return j.cleaned;
+}
