@@ -32,7 +32,8 @@
  * flush of the log or an invariant that is lost ends the process: what is on the disk is unknown
  * then, and only a restart reads it back.
  *
- * The library installs no signal handler unless asked to, and prints nothing but log lines.
+ * The library installs no signal handler unless asked to, raises no SIGPIPE, and prints nothing but
+ * log lines, and on stderr the reason when it ends the process.
  */
 #ifndef VXC_NODE_H
 #define VXC_NODE_H
