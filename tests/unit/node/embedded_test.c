@@ -74,7 +74,7 @@ static void remove_place(struct place *p)
     char command[128];
 
     vxc_node_free(p->node);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", p->root);
+    (void)snprintf(command, sizeof command, "rm -rf '%.63s'", p->root);
     assert_int_equal(system(command), 0);
 }
 
