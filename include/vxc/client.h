@@ -443,7 +443,8 @@ size_t vxc_client_pending(struct vxc_client *client); /* requests without answer
 /* Starts the thread. VXC_EEXISTS when it runs, VXC_ENOMEM, VXC_EINVAL. */
 int vxc_client_start(struct vxc_client *client);
 /* Ends it: when this returns no callback runs there any more. Requests stay under way, for whoever
- * drives next. 0 also when there was none; VXC_EINVAL within a callback. */
+ * drives next. 0 also when there was none; VXC_EINVAL within a callback, VXC_EBUSY while another
+ * thread stops it. */
 int vxc_client_stop(struct vxc_client *client);
 
 /* ---- driven by the caller ---- */
@@ -456,7 +457,8 @@ int vxc_client_wait(struct vxc_client *client, int64_t timeout_ms);
 /* The same in a loop of the caller's: poll fd for events (both may change in each dispatch and each
  * function that waits; fd -1 = only the timer), at most timeout_ms; then dispatch, which never
  * blocks but for the look-up of a host name. It also sends what was submitted since, so call it
- * after submitting too. VXC_EINVAL as above. */
+ * after submitting too; nothing wakes a loop of the caller's when another thread submits. VXC_EINVAL
+ * as above. */
 int vxc_client_fd(struct vxc_client *client);
 short vxc_client_poll_events(struct vxc_client *client);  /* POLLIN, POLLOUT */
 int64_t vxc_client_timeout_ms(struct vxc_client *client); /* -1 = none */

@@ -234,8 +234,13 @@ static uint64_t deadline_of(const struct vxc_client *client, const struct vxc_re
 static int submit(struct vxc_client *client, const struct vxc_request *request, void *data,
                   vxc_reply_cb on_reply)
 {
-    return vxc_core_submit(client->core, request, vxc_client_now_ms(client),
-                           deadline_of(client, request), data, on_reply, &client->error);
+    struct vxc_error err = {0};
+    const int rc = vxc_core_submit(client->core, request, vxc_client_now_ms(client),
+                                   deadline_of(client, request), data, on_reply, &err);
+
+    return rc == VXC_OK ? VXC_OK
+                        : vxc_error_set(&client->error, rc, "%s",
+                                        err.text[0] != '\0' ? err.text : vxc_strerror(rc));
 }
 
 int vxc_client_submit(struct vxc_client *client, const struct vxc_request *request, void *data,

@@ -62,6 +62,7 @@ TAILQ_HEAD(loan_list, loan);
 /* A lock that the session holds, or that a pending acquire may bring. */
 struct held_lock {
     TAILQ_ENTRY(held_lock) link;
+    uint64_t sequence; /* of the acquire */
     uint64_t token;
     size_t name_size;
     uint8_t name[];

@@ -72,7 +72,8 @@ int vxc_core_output_add(struct vxc_core *core, struct pending *p, uint64_t floor
     size_t offset;
     int rc;
 
-    vxc_check(p->loan == NULL);
+    /* An answer "busy" to what has not left whole, from an odd server: the first frame goes on. */
+    vxc_core_output_release(core, p);
     if (p->sequence != 0) {
         offset = vxc_frame_begin_sequenced(&core->out, VXC_FRAME_REQUEST, p->kind, p->request_id,
                                            p->sequence, floor);

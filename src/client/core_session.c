@@ -122,17 +122,17 @@ void vxc_core_forget_locks(struct vxc_core *core)
     }
 }
 
-/* Releases come soon after their acquire, or in order: the newest are looked at first. */
-static void note_release(struct vxc_core *core, const struct pending *p)
+/* The one of that name, token (0 = any) and acquire (0 = any) is held no more. Releases come soon
+ * after their acquire, so the newest are looked at first. */
+static void note_release(struct vxc_core *core, struct vxc_slice name, uint64_t token,
+                         uint64_t sequence)
 {
-    struct held_lock *lock, *next;
-    struct vxc_message m;
+    struct held_lock *lock;
 
-    vxc_check(vxc_message_decode(p->kind, vxc_slice(p->payload, p->payload_size), &m) == VXC_OK);
-    for (lock = TAILQ_FIRST(&core->session.locks); lock != NULL; lock = next) {
-        next = TAILQ_NEXT(lock, link);
-        if ((m.lock_release.token == 0 || m.lock_release.token == lock->token) &&
-            vxc_slice_equal(m.lock_release.lock, vxc_slice(lock->name, lock->name_size))) {
+    TAILQ_FOREACH(lock, &core->session.locks, link)
+    {
+        if ((token == 0 || token == lock->token) && (sequence == 0 || sequence == lock->sequence) &&
+            vxc_slice_equal(name, vxc_slice(lock->name, lock->name_size))) {
             forget_lock(core, lock);
             return; /* a lock is held once */
         }
@@ -141,16 +141,26 @@ static void note_release(struct vxc_core *core, const struct pending *p)
 
 void vxc_core_note_lock(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply)
 {
-    if (reply->code != VXC_OK) {
+    struct vxc_message m;
+
+    if (p->kind != VXC_KIND_LOCK_ACQUIRE && p->kind != VXC_KIND_LOCK_RELEASE &&
+        p->kind != VXC_KIND_LOCK_CANCEL) {
+        return;
+    }
+    if (reply->code != VXC_OK ||
+        vxc_message_decode(p->kind, vxc_slice(p->payload, p->payload_size), &m) != VXC_OK) {
         return;
     }
     if (p->kind == VXC_KIND_LOCK_ACQUIRE && reply->found && p->sequence != 0 &&
         core->session.id != 0) {
+        p->lock->sequence = p->sequence;
         p->lock->token = reply->token;
         TAILQ_INSERT_HEAD(&core->session.locks, p->lock, link);
         p->lock = NULL;
     } else if (p->kind == VXC_KIND_LOCK_RELEASE) {
-        note_release(core, p);
+        note_release(core, m.lock_release.lock, m.lock_release.token, 0);
+    } else if (p->kind == VXC_KIND_LOCK_CANCEL && m.lock_cancel.acquire_sequence != 0) {
+        note_release(core, m.lock_cancel.lock, 0, m.lock_cancel.acquire_sequence);
     }
 }
 

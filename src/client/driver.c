@@ -284,7 +284,9 @@ int vxc_client_stop(struct vxc_client *client)
     (void)pthread_mutex_lock(&client->lock);
     if (vxc_driver_within_callback(client)) {
         rc = VXC_EINVAL;
-    } else if (client->started && !client->stopping) {
+    } else if (client->stopping) {
+        rc = VXC_EBUSY;
+    } else if (client->started) {
         client->stopping = true;
         vxc_driver_wake(client);
         (void)pthread_cond_broadcast(&client->role_free);

@@ -3,9 +3,10 @@
  * to can be walked to its end.
  *
  * The first byte: 1 = what follows goes to the core as it is; 2 = a session is wanted; 4 = bytes
- * arrive in small pieces. Otherwise records follow, and each becomes a frame whose size and checksum
+ * arrive in small pieces; 8 = the core's own bytes leave slowly. Otherwise records follow, and each becomes a frame whose size and checksum
  * are right: flags u8 | kind u16 | which u8 | size u16 | payload. `which` 0 makes the request id 0,
- * n that of the n-th request which the core has sent and nobody has answered. */
+ * n that of the n-th request which the core has sent and nobody has answered, 200 and more a small
+ * number that may be one not sent yet. */
 #include "base/check.h"
 #include "client/core.h"
 #include "client/payload.h"
@@ -17,7 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { IDS_MAX = 64, CONNECTIONS_MAX = 4, RECORD_HEAD = 6 };
 
-enum { MODE_RAW = 1, MODE_SESSION = 2, MODE_PIECES = 4 };
+enum { MODE_RAW = 1, MODE_SESSION = 2, MODE_PIECES = 4, MODE_SLOW = 8 };
+
+enum { SLOW_STEP = 5000, GUESSED_ID = 200 };
 
 struct talk {
     struct vxc_core *core;
@@ -25,6 +28,8 @@ struct talk {
     unsigned submitted, answered, connections;
     uint32_t ids[IDS_MAX]; /* of requests sent on this connection, oldest first */
     size_t ids_count;
+    bool slow;
+    struct vxc_buffer taken; /* off the core; the next frame is at its front */
     uint8_t lent[VXC_CLIENT_BORROW_SIZE_MIN];
 };
 
@@ -142,7 +147,7 @@ static void submit_all(struct talk *t)
 
 static void connect_again(struct talk *t)
 {
-    t->ids_count = 0;
+    t->ids_count = t->taken.size = 0;
     if (t->connections++ < CONNECTIONS_MAX) {
         vxc_core_on_connected(t->core, t->now_ms);
     }
@@ -151,23 +156,33 @@ static void connect_again(struct talk *t)
 /* Takes what the core sends, which is always whole frames, and notes their ids. */
 static void take_output(struct talk *t)
 {
-    struct vxc_buffer taken = {0};
+    size_t left = t->slow ? SLOW_STEP : SIZE_MAX, at = 0;
     struct vxc_frame frame;
     struct vxc_slice part;
     uint32_t need;
 
-    while (vxc_core_output(t->core, &part, 1) > 0) {
-        vxc_check(vxc_buffer_append(&taken, part.data, part.size) == VXC_OK);
-        vxc_core_sent(t->core, part.size, t->now_ms);
+    while (left > 0 && vxc_core_output(t->core, &part, 1) > 0) {
+        const size_t step = part.size < left ? part.size : left;
+        vxc_check(vxc_buffer_append(&t->taken, part.data, step) == VXC_OK);
+        vxc_core_sent(t->core, step, t->now_ms);
+        left -= step;
     }
-    for (size_t at = 0; at < taken.size; at += frame.size) {
-        vxc_check(vxc_frame_decode(vxc_slice(taken.data + at, taken.size - at), VXC_FRAME_SIZE_MAX,
-                                   &frame, &need) == VXC_OK);
+    while (at < t->taken.size) {
+        const int rc = vxc_frame_decode(vxc_slice(t->taken.data + at, t->taken.size - at),
+                                        VXC_FRAME_SIZE_MAX, &frame, &need);
+        if (rc == VXC_EBUSY && t->slow) {
+            break;
+        }
+        vxc_check(rc == VXC_OK);
+        at += frame.size;
         if (t->ids_count < IDS_MAX) {
             t->ids[t->ids_count++] = frame.request_id;
         }
     }
-    vxc_buffer_free(&taken);
+    if (at > 0) {
+        memmove(t->taken.data, t->taken.data + at, t->taken.size - at);
+        t->taken.size -= at;
+    }
 }
 
 static void give(struct talk *t, const uint8_t *data, size_t size)
@@ -191,6 +206,9 @@ static uint32_t choose_id(struct talk *t, uint8_t which)
 {
     uint32_t id;
 
+    if (which >= GUESSED_ID) {
+        return which - GUESSED_ID;
+    }
     if (which == 0 || t->ids_count == 0) {
         return 0;
     }
@@ -235,6 +253,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     vxc_check(vxc_core_create(&options, &t.core) == VXC_OK);
+    t.slow = (data[0] & MODE_SLOW) != 0;
     submit_all(&t);
     if ((data[0] & MODE_SESSION) != 0) {
         vxc_check(vxc_core_want_session(t.core, 0, vxc_slice(NULL, 0), 1, 300,
@@ -256,5 +275,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     vxc_core_free(t.core);
     vxc_check(t.answered == t.submitted);
     vxc_buffer_free(&frame);
+    vxc_buffer_free(&t.taken);
     return 0;
 }

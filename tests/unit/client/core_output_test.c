@@ -257,6 +257,34 @@ static void memory_given_back_is_not_read_again(void **state)
     free(value);
 }
 
+/* A server that says "busy" before it has the whole question. */
+static void an_answer_that_comes_too_early_leaves_both_frames_whole(void **state)
+{
+    uint8_t *value = value_of(LARGE, 7);
+    const struct vxc_request put = lending_put(value, LARGE);
+    struct vxc_frame head;
+    struct outcome outcome;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    peer_hello(&p);
+    submit(&p, &put, UINT64_MAX, &outcome);
+    p.at = p.taken.size = 0;
+    peer_take(&p, LARGE / 2);
+    head.request_id = vxc_load_u32(p.taken.data + 12);
+    assert_int_equal(peer_fail(&p, head.request_id, VXC_EBUSY), 0);
+    p.now_ms += 1000;
+    assert_int_equal(vxc_core_tick(p.core, p.now_ms, NULL), 0);
+    assert_int_equal(expect_put(&p, value, LARGE), head.request_id);
+    assert_int_equal(outcome.count, 0);
+    assert_int_equal(peer_value(&p, expect_put(&p, value, LARGE), NULL), 0);
+    assert_int_equal(outcome.count, 1);
+    assert_int_equal(outcome.code, 0);
+    peer_deinit(&p);
+    free(value);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_write_whose_last_byte_left_is_unknown_after_a_break),
         cmocka_unit_test(the_rest_of_a_value_is_copied_when_its_request_ends_early),
         cmocka_unit_test(memory_given_back_is_not_read_again),
+        cmocka_unit_test(an_answer_that_comes_too_early_leaves_both_frames_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -491,6 +491,33 @@ static void the_locks_of_a_lost_session_are_told_one_by_one(void **state)
     peer_deinit(&p);
 }
 
+static void a_canceled_acquire_that_had_the_lock_already_loses_nothing(void **state)
+{
+    struct vxc_request cancel = vxc_request(VXC_CALL_LOCK_CANCEL);
+    struct vxc_message reply = {.kind = VXC_KIND_TRUTH_REPLY};
+    struct outcome outcome = {0};
+    struct session_done done;
+    struct vxc_frame frame;
+    struct vxc_message m;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done);
+    acquire(&p, "one", 11); /* sequence 1 */
+    acquire(&p, "two", 12); /* sequence 2 */
+    cancel.name = vxc_text("one");
+    cancel.id = 1;
+    assert_int_equal(
+        vxc_core_submit(p.core, &cancel, p.now_ms, UINT64_MAX, &outcome, on_outcome, NULL), 0);
+    assert_true(peer_next(&p, &frame, &m));
+    reply.truth_reply.truth = true;
+    assert_int_equal(peer_reply(&p, &reply, frame.request_id), 0);
+    tell_end(&p, 50);
+    assert_string_equal(p.lost_names, "two ");
+    peer_deinit(&p);
+}
+
 static void a_refused_resume_loses_the_locks_too(void **state)
 {
     struct session_done done;
@@ -605,6 +632,7 @@ int main(void)
         cmocka_unit_test(an_expiry_that_the_server_tells_ends_the_session),
         cmocka_unit_test(a_session_is_closed_and_another_one_opened),
         cmocka_unit_test(the_locks_of_a_lost_session_are_told_one_by_one),
+        cmocka_unit_test(a_canceled_acquire_that_had_the_lock_already_loses_nothing),
         cmocka_unit_test(a_refused_resume_loses_the_locks_too),
         cmocka_unit_test(a_session_closed_by_another_connection_is_lost),
         cmocka_unit_test(a_session_closed_at_our_own_wish_loses_nothing),
