@@ -118,16 +118,20 @@ static void open_letter(struct vxc_letter *letter)
     const struct vxc_conn_peer peer = {
         .data = c, .on_frame = on_frame, .on_want = on_want, .on_close = on_close};
     bool let_go;
+    bool ended;
     bool over;
 
     (void)pthread_mutex_lock(&c->lock);
     c->letter_out = false; /* whatever comes from here on sends it again */
     let_go = c->let_go;
+    ended = c->ended;
     over = is_over(c);
     (void)pthread_mutex_unlock(&c->lock);
     if (over) {
         destroy(c);
-        return;
+    }
+    if (ended) {
+        return; /* the owner may free it from now on; before the end, only this thread can */
     }
     if (!c->opened) {
         int rv = vxc_listener_attach(c->listener, &peer, &c->conn);

@@ -742,6 +742,30 @@ static void what_was_processed_before_a_disconnect_takes_effect(void **state)
     remove_place(&p);
 }
 
+/* The owner lets go while letters of a connection that has ended are still on their way. */
+static void an_end_from_both_sides_at_once_is_one_end(void **state)
+{
+    static const uint8_t nonsense[64];
+    struct place p;
+
+    (void)state;
+    make_place(&p);
+    spawn(&p);
+    for (int i = 0; i < 300; i++) {
+        struct end e;
+
+        dial(&e, p.node, false);
+        assert_int_equal(vxc_node_process(e.connection, nonsense, sizeof nonsense), 0);
+        for (int j = 0; j < i % 50; j++) {
+            if (vxc_node_process(e.connection, nonsense, 1) == VXC_ECLOSED) {
+                break;
+            }
+        }
+        hang_up(&e);
+    }
+    remove_place(&p);
+}
+
 static void a_connection_outlives_its_node_until_it_is_disconnected(void **state)
 {
     struct place p;
@@ -1334,6 +1358,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_no_frame_end_the_connection),
         cmocka_unit_test(a_damaged_frame_ends_the_connection_and_an_unknown_kind_does_not),
         cmocka_unit_test(what_was_processed_before_a_disconnect_takes_effect),
+        cmocka_unit_test(an_end_from_both_sides_at_once_is_one_end),
         cmocka_unit_test(a_connection_outlives_its_node_until_it_is_disconnected),
         cmocka_unit_test(a_connection_too_many_is_closed),
         cmocka_unit_test(an_inbox_is_bounded),
