@@ -3,11 +3,12 @@
  *     struct vxc_node_options options = vxc_node_options();
  *     options.data = "./data";
  *     struct vxc_error err;
- *     struct vxc_node *node;
- *     if (vxc_node_create(&options, &node, &err) != 0) puts(err.text);
- *     if (vxc_node_start(node, &err) != 0) puts(err.text);
- *     if (vxc_node_spawn(node, &err) != 0) puts(err.text);
- *     … vxc_node_address(node) is where clients find it …
+ *     struct vxc_node *node = NULL;
+ *     if (vxc_node_create(&options, &node, &err) != 0 || vxc_node_start(node, &err) != 0 ||
+ *         vxc_node_spawn(node, &err) != 0)
+ *         puts(err.text);
+ *     else
+ *         … vxc_node_address(node) is where clients find it …
  *     vxc_node_free(node);
  *
  * Life: create → start, which opens, verifies, recovers and listens → driven in one of three ways →
@@ -32,7 +33,8 @@
  * flush of the log or an invariant that is lost ends the process: what is on the disk is unknown
  * then, and only a restart reads it back.
  *
- * The library installs no signal handler unless asked to, and prints nothing but log lines.
+ * The library installs no signal handler unless asked to, raises no SIGPIPE, and prints nothing but
+ * log lines, and on stderr the reason when it ends the process.
  */
 #ifndef VXC_NODE_H
 #define VXC_NODE_H
@@ -56,8 +58,7 @@ struct vxc_node;
 struct vxc_node_options {
     size_t struct_size;        /* set by vxc_node_options() */
     const char *data;          /* data directory; made when it is not there */
-    const char *host;          /* numeric address to listen on; NULL = listens nowhere, and only
-                           connections without a socket reach it */
+    const char *host;          /* numeric address to listen on; NULL = none (vxc_node_connect) */
     uint64_t port;             /* 0 = any free one */
     uint64_t node_id;          /* from 1; for ever the same for one data directory */
     uint64_t timeout_ms;       /* of sessions that name none */

@@ -2,7 +2,9 @@
 #include "base/check.h"
 #include "node/node_internal.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <time.h>
 
 enum { STOP_WAIT_MS = 5000 };
 
@@ -61,8 +63,36 @@ uint64_t vxc_node_on_turn(void *data)
 
 /* ---- on a thread ---- */
 
+void vxc_pipe_guard_begin(struct vxc_pipe_guard *guard)
+{
+    sigset_t pending;
+    sigset_t pipe;
+
+    (void)sigpending(&pending); /* none of these can fail */
+    guard->pending = sigismember(&pending, SIGPIPE) == 1;
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, &guard->before);
+}
+
+void vxc_pipe_guard_end(const struct vxc_pipe_guard *guard)
+{
+    const struct timespec now = {0};
+    sigset_t pipe;
+
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    while (!guard->pending && sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR) {
+        /* another signal came in between */
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
+}
+
 static void drive(struct vxc_node *n)
 {
+    struct vxc_pipe_guard guard;
+
+    vxc_pipe_guard_begin(&guard);
     vxc_mailbox_drive(n->mailbox);
     if (!atomic_load(&n->stopped)) {
         vxc_loop_run(n->loop);
@@ -70,6 +100,7 @@ static void drive(struct vxc_node *n)
     vxc_snapshots_cancel(
         n->snapshots); /* who waits for one need not wait for the end of the node */
     vxc_mailbox_end_run(n->mailbox);
+    vxc_pipe_guard_end(&guard);
 }
 
 int vxc_node_run(struct vxc_node *n)
@@ -135,12 +166,16 @@ int vxc_node_timeout_ms(struct vxc_node *n)
 
 bool vxc_node_dispatch(struct vxc_node *n)
 {
+    struct vxc_pipe_guard guard;
+
     vxc_check(!n->dispatching); /* not from a callback */
     if (!n->started || atomic_load(&n->stopped)) {
         return false;
     }
     n->dispatching = true;
+    vxc_pipe_guard_begin(&guard);
     vxc_loop_dispatch(n->loop);
+    vxc_pipe_guard_end(&guard);
     n->dispatching = false;
     if (atomic_load(&n->stopped)) {
         vxc_snapshots_cancel(n->snapshots);

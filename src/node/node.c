@@ -305,6 +305,7 @@ int vxc_node_connect(struct vxc_node *n, const struct vxc_connection_options *op
 
 void vxc_node_free(struct vxc_node *n)
 {
+    struct vxc_pipe_guard guard;
     bool clean;
 
     if (n == NULL) {
@@ -314,6 +315,7 @@ void vxc_node_free(struct vxc_node *n)
         vxc_node_stop(n);
         vxc_node_join(n);
     }
+    vxc_pipe_guard_begin(&guard);
     vxc_mailbox_close(n->mailbox); /* what was posted until now is still done */
     vxc_snapshots_cancel(n->snapshots);
     if (n->replica != NULL) {
@@ -328,6 +330,7 @@ void vxc_node_free(struct vxc_node *n)
         vxc_listener_close(n->listener);
     }
     vxc_loop_free(n->loop); /* closing callbacks of connections run in here */
+    vxc_pipe_guard_end(&guard);
     if (n->started && n->address[0] != '\0') {
         vxc_identity_remove_endpoint(&n->identity);
     }

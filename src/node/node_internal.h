@@ -4,6 +4,7 @@
 #define VXC_NODE_NODE_INTERNAL_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "base/logger.h"
@@ -53,6 +54,15 @@ struct vxc_node {
 /* ---- drive.c ---- */
 
 uint64_t vxc_node_on_turn(void *node);
+
+/* Writing to a socket whose other side is gone raises SIGPIPE, which is not the program's concern:
+ * between begin and end, on one thread, it is blocked, and taken back. */
+struct vxc_pipe_guard {
+    sigset_t before;
+    bool pending;
+};
+void vxc_pipe_guard_begin(struct vxc_pipe_guard *guard);
+void vxc_pipe_guard_end(const struct vxc_pipe_guard *guard);
 
 /* ---- stats.c ---- */
 

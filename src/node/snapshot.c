@@ -141,19 +141,13 @@ static void *write_image(void *data)
 
 static void end_save(struct vxc_snapshots *s);
 
-/* The one that there is has failed, with code and text as they stand. */
-static void failed(struct vxc_snapshots *s)
+static void fail(struct vxc_snapshots *s, int code, const char *text)
 {
     s->state = FAILED;
+    s->code = vxc_error_set(&s->err, code, "%s", text);
     if (s->target != NULL) {
         end_save(s);
     }
-}
-
-static void fail(struct vxc_snapshots *s, int code, const char *text)
-{
-    s->code = vxc_error_set(&s->err, code, "%s", text);
-    failed(s);
 }
 
 static void start_writing(struct vxc_snapshots *s)
@@ -221,7 +215,7 @@ static void end_save(struct vxc_snapshots *s)
     }
     s->state = NONE;
     s->owner = NULL;
-    s->target = NULL; /* before the callback: another one may begin */
+    s->target = NULL;
     s->on_done(s->done_data, s->code, &s->info, &s->err);
     vxc_free(target);
 }

@@ -763,6 +763,7 @@ def slow_writers_are_cut_in_time():
     for name, limit in (("silent", 10), ("first frame", 10), ("later frame", 30)):
         assert limit - 1 <= spans[name][0] and spans[name][1] < limit + 4, spans
     assert slowloris.idle.ask("ping").kind_name == "pong", "who is only idle is not cut"
+    assert slowloris_node.status()["connections_silent_total"] == 200, slowloris_node.status()
     assert slowloris_node.stop() == 0
     return ", ".join("%s %.0f-%.0f s" % (name, *span) for name, span in spans.items())
 

@@ -297,6 +297,128 @@ static void connections_over_the_bound_are_closed_and_counted(void **state)
     assert_int_equal(s.frames, 1);
 }
 
+/* ---- a peer in place of a socket ---- */
+
+struct peer {
+    struct server server;
+    struct vxc_conn *conn;
+    struct vxc_buffer out; /* fed piece by piece, whenever that is wanted */
+    size_t fed, piece;
+    uint32_t frames;   /* that came back, in order */
+    uint32_t expected; /* then the connection is ended */
+    bool wanted;
+    int closes, close_code;
+};
+
+static void on_peer_frame(void *data, struct vxc_slice bytes)
+{
+    struct peer *p = data;
+    struct vxc_frame frame;
+    uint32_t need;
+
+    assert_int_equal(vxc_frame_decode(bytes, VXC_FRAME_SIZE_MAX, &frame, &need), 0);
+    assert_int_equal(frame.size, bytes.size);
+    assert_int_equal(frame.request_id, p->frames++);
+}
+
+static void on_peer_want(void *data)
+{
+    struct peer *p = data;
+    p->wanted = true;
+}
+
+static void on_peer_close(void *data, int code, const char *reason)
+{
+    struct peer *p = data;
+    (void)reason;
+    assert_int_equal(p->server.closed, 1); /* the owner heard of it first */
+    p->closes++;
+    p->close_code = code;
+    vxc_loop_stop(p->server.loop);
+}
+
+static uint64_t on_peer_turn(void *data)
+{
+    struct peer *p = data;
+    size_t left = p->out.size - p->fed;
+
+    (void)on_turn(&p->server);
+    if (p->closes == 0 && left > 0 && vxc_conn_is_read(p->conn)) {
+        size_t size = left < p->piece ? left : p->piece;
+        assert_true(p->wanted);
+        vxc_conn_feed(p->conn, vxc_slice(p->out.data + p->fed, size));
+        p->fed += size;
+    } else if (p->frames == p->expected && p->closes == 0) {
+        vxc_conn_cut(p->conn, VXC_ECLOSED, "done", false);
+    }
+    return 0;
+}
+
+/* Until the connection ends: fed to the end and answered, or cut. */
+static void attach(struct peer *p, uint32_t connections_max)
+{
+    struct vxc_listener_options options = {
+        .connections_max = connections_max, /* no host: it listens nowhere */
+        .hooks = {.data = &p->server,
+                  .on_open = on_open,
+                  .on_frame = on_frame,
+                  .on_close = on_close},
+    };
+    const struct vxc_conn_peer peer = {
+        .data = p, .on_frame = on_peer_frame, .on_want = on_peer_want, .on_close = on_peer_close};
+    struct vxc_conn *second;
+
+    p->server.in_order = true;
+    assert_int_equal(vxc_loop_create(&p->server.loop, NULL), 0);
+    assert_int_equal(vxc_listener_open(p->server.loop, &options, &p->server.listener, NULL), 0);
+    assert_int_equal(vxc_listener_port(p->server.listener), 0);
+    assert_int_equal(vxc_listener_attach(p->server.listener, &peer, &p->conn), 0);
+    assert_int_equal(vxc_listener_attach(p->server.listener, &peer, &second), VXC_ELIMIT);
+    assert_string_equal(vxc_conn_address(p->conn), "local");
+    vxc_loop_on_turn(p->server.loop, on_peer_turn, p);
+    vxc_loop_run(p->server.loop);
+    assert_int_equal(p->closes, 1);
+    vxc_listener_stop(p->server.listener);
+    assert_int_equal(vxc_listener_attach(p->server.listener, &peer, &second), VXC_ECLOSED);
+    vxc_listener_close(p->server.listener);
+    vxc_loop_free(p->server.loop);
+    vxc_buffer_free(&p->out);
+}
+
+static void a_peer_is_served_as_a_socket_is(void **state)
+{
+    static const size_t pieces[] = {1, 7, 16, 1000, 1 << 20};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        struct peer p = {
+            .piece = pieces[i], .expected = 200, .server = {.pause_every = i % 2 == 0 ? 3 : 0}};
+
+        for (uint32_t id = 0; id < 200; id++) {
+            add_frame(&p.out, id, id % 50);
+        }
+        attach(&p, 1);
+        assert_int_equal(p.server.frames, 200);
+        assert_int_equal(p.frames, 200);
+        assert_true(p.server.in_order);
+        assert_int_equal(p.close_code, VXC_ECLOSED);
+    }
+}
+
+static void a_peer_that_feeds_no_frames_is_cut(void **state)
+{
+    static const uint8_t nonsense[32];
+    struct peer p = {.piece = 1 << 20, .expected = UINT32_MAX};
+
+    (void)state;
+    add_frame(&p.out, 0, 10);
+    assert_int_equal(vxc_buffer_append(&p.out, nonsense, sizeof nonsense), 0);
+    attach(&p, 1);
+    assert_int_equal(p.server.frames, 1);
+    assert_int_equal(p.frames, 1); /* what was gathered before leaves */
+    assert_int_equal(p.close_code, VXC_EPROTO);
+}
+
 static void a_port_in_use_is_told_by_name(void **state)
 {
     struct vxc_listener_options options = {.host = "127.0.0.1", .connections_max = 1};
@@ -326,6 +448,8 @@ int main(void)
         cmocka_unit_test(the_largest_frame_passes_between_small_ones),
         cmocka_unit_test(bytes_that_are_no_frame_end_the_connection_with_a_reason),
         cmocka_unit_test(connections_over_the_bound_are_closed_and_counted),
+        cmocka_unit_test(a_peer_is_served_as_a_socket_is),
+        cmocka_unit_test(a_peer_that_feeds_no_frames_is_cut),
         cmocka_unit_test(a_port_in_use_is_told_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "net/loop.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -109,6 +110,35 @@ static void an_interval_repeats(void **state)
     vxc_loop_free(s.loop);
 }
 
+static void a_loop_of_somebody_elses_knows_when_to_dispatch(void **state)
+{
+    struct seen s = {.descriptor = eventfd(0, EFD_CLOEXEC)};
+    uint64_t one = 1;
+    struct pollfd fd;
+
+    (void)state;
+    assert_int_equal(vxc_loop_create(&s.loop, NULL), 0);
+    assert_int_equal(vxc_loop_watch(s.loop, s.descriptor, on_readable, &s), 0);
+    vxc_loop_on_turn(s.loop, stop_when_read, &s);
+    fd = (struct pollfd){.fd = vxc_loop_fd(s.loop), .events = POLLIN};
+    assert_int_equal(vxc_loop_timeout_ms(s.loop), 0); /* the first turn comes at once */
+    while (vxc_loop_timeout_ms(s.loop) == 0) {
+        vxc_loop_dispatch(s.loop);
+        assert_true(s.turns < 10);
+    }
+    assert_int_equal(vxc_loop_timeout_ms(s.loop), -1);
+    assert_int_equal(poll(&fd, 1, 0), 0);
+    assert_int_equal(write(s.descriptor, &one, sizeof one), sizeof one);
+    assert_int_equal(poll(&fd, 1, 10000), 1);
+    vxc_loop_dispatch(s.loop);
+    assert_int_equal(s.readable, 1);
+    assert_int_equal(poll(&fd, 1, 0), 0);
+    vxc_loop_wake(s.loop);
+    assert_int_equal(poll(&fd, 1, 10000), 1);
+    vxc_loop_free(s.loop);
+    close(s.descriptor);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +146,7 @@ int main(void)
         cmocka_unit_test(a_readable_descriptor_is_followed_by_a_turn),
         cmocka_unit_test(a_signal_calls_back_instead_of_killing),
         cmocka_unit_test(an_interval_repeats),
+        cmocka_unit_test(a_loop_of_somebody_elses_knows_when_to_dispatch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

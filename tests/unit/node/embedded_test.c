@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -869,6 +870,47 @@ static void callbacks_may_process_and_disconnect(void **state)
     remove_place(&p);
 }
 
+static void raise_pipe(void *data, const void *frame, size_t size)
+{
+    on_frame(data, frame, size);
+    assert_int_equal(raise(SIGPIPE), 0); /* as a write to a socket that is gone */
+}
+
+static void a_broken_pipe_does_not_reach_the_program(void **state)
+{
+    struct vxc_connection_options options = vxc_connection_options();
+    struct vxc_message add_one = add_of(1);
+    struct vxc_buffer request = {0};
+    struct vxc_connection *connection;
+    struct place p;
+    struct end e;
+    sigset_t pending;
+
+    (void)state;
+    make_place(&p);
+    start(&p);
+    dial(&e, p.node, true);
+    options.data = &e;
+    options.on_frame = raise_pipe;
+    options.on_close = on_close;
+    assert_int_equal(vxc_node_connect(p.node, &options, &connection, NULL), 0);
+    encode(&e, &add_one, false, &request);
+    assert_int_equal(vxc_node_process(connection, request.data, request.size), 0);
+    vxc_buffer_free(&request);
+    while (e.frames == 0) {
+        drive(p.node);
+    }
+    assert_int_equal(sigpending(&pending), 0);
+    assert_false(sigismember(&pending, SIGPIPE));
+    vxc_node_free(p.node);
+    p.node = NULL;
+    assert_int_equal(e.closes, 2);
+    vxc_node_disconnect(connection);
+    vxc_node_disconnect(e.connection);
+    vxc_buffer_free(&e.in);
+    remove_place(&p);
+}
+
 static void *write_much(void *data)
 {
     struct vxc_message add_one = add_of(1);
@@ -1296,6 +1338,7 @@ int main(void)
         cmocka_unit_test(a_connection_too_many_is_closed),
         cmocka_unit_test(an_inbox_is_bounded),
         cmocka_unit_test(callbacks_may_process_and_disconnect),
+        cmocka_unit_test(a_broken_pipe_does_not_reach_the_program),
         cmocka_unit_test(threads_have_connections_of_their_own),
         cmocka_unit_test(a_silent_session_is_cleaned_away_and_told_once),
         cmocka_unit_test(timeouts_are_told_of_a_node_with_its_own_thread),
