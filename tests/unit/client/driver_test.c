@@ -252,6 +252,7 @@ static void a_thread_that_waits_for_a_lock_drives_for_the_others_and_they_for_it
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(waiting.code, 0);
     assert_true(waiting.found);
+    assert_int_equal(vxc_client_session_close(waiting.client), 0); /* gives the lock back */
     vxc_client_free(waiting.client);
     vxc_client_free(holder);
 }
@@ -288,7 +289,8 @@ static void the_role_goes_on_when_the_librarys_thread_stops(void **state)
     release(holder, "gate");
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_true(waiting.found);
-    vxc_client_free(waiting.client); /* stops the thread */
+    assert_int_equal(vxc_client_session_close(waiting.client), 0); /* gives the lock back */
+    vxc_client_free(waiting.client);                               /* stops the thread */
     vxc_client_free(holder);
 }
 
