@@ -178,6 +178,7 @@ static void *threaded_run(void *data)
 {
     struct threaded *t = data;
 
+    (void)pthread_setname_np(pthread_self(), "vxc-log"); /* for people who look at threads */
     (void)pthread_mutex_lock(&t->mutex);
     for (;;) {
         struct vxc_log_write *batch;

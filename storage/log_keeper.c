@@ -51,6 +51,7 @@ static void *keeper_run(void *data)
 {
     struct vxc_log_keeper *keeper = data;
 
+    (void)pthread_setname_np(pthread_self(), "vxc-segments"); /* for people who look at threads */
     (void)pthread_mutex_lock(&keeper->mutex);
     for (;;) {
         struct vxc_log_job *job = list_pop(&keeper->waiting);

@@ -199,6 +199,23 @@ int vxc_table_get(struct vxc_table *table, enum vxc_database db, struct vxc_slic
     return 0;
 }
 
+static uint32_t expected(const struct vxc_table *table, unsigned at)
+{
+    return table->expected[at % VXC_TABLE_EXPECTED];
+}
+
+void vxc_table_expect(struct vxc_table *table, enum vxc_database db, struct vxc_slice key)
+{
+    const unsigned at = table->expected_count++;
+    const uint32_t hash = vxc_row_hash_of(&table->hash, db, key);
+
+    table->expected[at % VXC_TABLE_EXPECTED] = hash;
+    vxc_row_hash_fetch_bucket(&table->hash, hash);
+    vxc_row_hash_fetch_first(&table->hash, expected(table, at - VXC_TABLE_BUCKET_CALLS));
+    vxc_row_hash_fetch_second(&table->hash,
+                              expected(table, at - VXC_TABLE_BUCKET_CALLS - VXC_TABLE_FIRST_CALLS));
+}
+
 /* ---- put and del ---- */
 
 /* The row's memory leaves the account that its epoch names. */

@@ -35,6 +35,12 @@ void vxc_table_free(struct vxc_table *table);
 int vxc_table_get(struct vxc_table *table, enum vxc_database db, struct vxc_slice key,
                   struct vxc_slice *body);
 
+/* Says that a get or put of this key comes soon, some VXC_TABLE_EXPECT_AHEAD calls of this one from
+ * now: what it will look at is fetched into the processor's caches meanwhile, for in a large table
+ * nearly all of its time is waiting for memory. Changes nothing. */
+#define VXC_TABLE_EXPECT_AHEAD 8u
+void vxc_table_expect(struct vxc_table *table, enum vxc_database db, struct vxc_slice key);
+
 /* Copies key and body. `body` may be given in two parts, written one after the other (a head that
  * the caller encodes and the user's value), so that large values are copied once. */
 void vxc_table_put(struct vxc_table *table, enum vxc_database db, struct vxc_slice key,

@@ -62,6 +62,12 @@ struct vxc_row_hash {
 
 enum { VXC_HASH_SEGMENT_BUCKETS = 8192 };
 
+/* Calls of expect after which a key's bucket is there, and then its first row. */
+enum { VXC_TABLE_BUCKET_CALLS = 3, VXC_TABLE_FIRST_CALLS = 3, VXC_TABLE_EXPECTED = 8 };
+_Static_assert(VXC_TABLE_BUCKET_CALLS + VXC_TABLE_FIRST_CALLS < VXC_TABLE_EXPECT_AHEAD &&
+                   VXC_TABLE_BUCKET_CALLS + VXC_TABLE_FIRST_CALLS < VXC_TABLE_EXPECTED,
+               "all is on its way before the key is used");
+
 static inline struct vxc_slice vxc_row_key_of(const struct vxc_row *row)
 {
     return vxc_slice(row->data, row->key_size);
@@ -91,6 +97,12 @@ uint32_t vxc_row_hash_of(const struct vxc_row_hash *hash, enum vxc_database db,
                          struct vxc_slice key);
 struct vxc_row *vxc_row_hash_find(const struct vxc_row_hash *hash, enum vxc_database db,
                                   struct vxc_slice key, uint32_t value);
+/* Fetch into the caches, without waiting: the bucket of a hash; the first row of its bucket; the
+ * second row where the first is not the one. Each is best called when what the one before it fetches
+ * has come. */
+void vxc_row_hash_fetch_bucket(const struct vxc_row_hash *hash, uint32_t value);
+void vxc_row_hash_fetch_first(const struct vxc_row_hash *hash, uint32_t value);
+void vxc_row_hash_fetch_second(const struct vxc_row_hash *hash, uint32_t value);
 void vxc_row_hash_insert(struct vxc_row_hash *hash, struct vxc_row *row);
 void vxc_row_hash_remove(struct vxc_row_hash *hash, struct vxc_row *row);
 /* Puts `row` into the place of `old`, which has the same key. */
@@ -173,8 +185,10 @@ struct vxc_table {
     struct vxc_store *store; /* borrowed */
     uint64_t clean_bytes_max;
     struct vxc_row_hash hash;
-    struct vxc_batch *dirty;   /* never NULL */
-    struct vxc_batch *frozen;  /* in the running commit, or NULL */
+    uint32_t expected[VXC_TABLE_EXPECTED]; /* ring of hashes, the newest at expected_count - 1 */
+    unsigned expected_count;               /* wraps around */
+    struct vxc_batch *dirty;               /* never NULL */
+    struct vxc_batch *frozen;              /* in the running commit, or NULL */
     struct vxc_batch *thawing; /* queue: in the store, rows still to be settled; oldest first */
     size_t thawing_next;       /* first unsettled row of the oldest */
     uint64_t thawing_rows;     /* unsettled ones that have not been changed again */

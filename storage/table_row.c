@@ -10,9 +10,10 @@
 
 enum {
     HEAD_SIZE = offsetof(struct vxc_row, data),
-    ROUND_SMALL = 16,  /* bytes; allocation step of small rows */
-    ROUND_SHIFT = 3,   /* larger rows grow in steps of an eighth */
-    CAPACITY_MIN = 8,  /* bytes; the address of an outside value fits */
+    CACHE_LINE_SIZE = 64, /* bytes */
+    ROUND_SMALL = 16,     /* bytes; allocation step of small rows */
+    ROUND_SHIFT = 3,      /* larger rows grow in steps of an eighth */
+    CAPACITY_MIN = 8,     /* bytes; the address of an outside value fits */
     OVERHEAD = 8 + 16, /* bytes per row: the allocator's head and the row's share of the buckets */
     WASTE_MIN = 1024,  /* bytes of room from which a much smaller value moves to a smaller row */
     WASTE_FACTOR = 4,
@@ -194,6 +195,35 @@ static struct vxc_row **chain_of(const struct vxc_row_hash *hash, uint32_t value
         index = value & hash->level_mask;
     }
     return vxc_row_hash_bucket(hash, index);
+}
+
+void vxc_row_hash_fetch_bucket(const struct vxc_row_hash *hash, uint32_t value)
+{
+    __builtin_prefetch(chain_of(hash, value));
+}
+
+/* Head and key, and the beginning of the value. */
+static void fetch(const struct vxc_row *row)
+{
+    if (row != NULL) {
+        __builtin_prefetch(row);
+        __builtin_prefetch((const uint8_t *)row + CACHE_LINE_SIZE);
+        __builtin_prefetch((const uint8_t *)row + CACHE_LINE_SIZE * 2);
+    }
+}
+
+void vxc_row_hash_fetch_first(const struct vxc_row_hash *hash, uint32_t value)
+{
+    fetch(*chain_of(hash, value));
+}
+
+void vxc_row_hash_fetch_second(const struct vxc_row_hash *hash, uint32_t value)
+{
+    const struct vxc_row *row = *chain_of(hash, value);
+
+    if (row != NULL && row->hash != value) {
+        fetch(row->hash_next);
+    }
 }
 
 struct vxc_row *vxc_row_hash_find(const struct vxc_row_hash *hash, enum vxc_database db,

@@ -72,8 +72,9 @@ void vxc_freeze_configure(struct vxc_freeze *freeze, uint64_t index, struct vxc_
 
 void vxc_freeze_applied(struct vxc_freeze *freeze, uint64_t now_ms)
 {
+    freeze->newest_ms = now_ms == 0 ? 1 : now_ms;
     if (freeze->applied_ms == 0) {
-        freeze->applied_ms = now_ms == 0 ? 1 : now_ms;
+        freeze->applied_ms = freeze->newest_ms;
     }
 }
 
@@ -169,16 +170,21 @@ static void maybe_sync(struct vxc_freeze *freeze)
     }
 }
 
-/* Age of the oldest entry at which it is frozen. */
-static uint64_t age_most(const struct vxc_table_stats *stats)
+/* When what is applied becomes due by age, if nothing more is applied. */
+static uint64_t due_ms(const struct vxc_freeze *freeze, const struct vxc_table_stats *stats)
 {
-    return stats->dirty_rows < VXC_FREEZE_SMALL_ROWS ? VXC_FREEZE_IDLE_MS : VXC_FREEZE_LOADED_MS;
+    const uint64_t loaded_ms = freeze->applied_ms + VXC_FREEZE_LOADED_MS;
+    const uint64_t quiet_ms = freeze->newest_ms + VXC_FREEZE_IDLE_MS;
+
+    if (stats->dirty_rows < VXC_FREEZE_SMALL_ROWS) {
+        return freeze->applied_ms + VXC_FREEZE_IDLE_MS;
+    }
+    return quiet_ms < loaded_ms ? quiet_ms : loaded_ms;
 }
 
 uint64_t vxc_freeze_turn(struct vxc_freeze *freeze, uint64_t now_ms)
 {
     struct vxc_table_stats table;
-    uint64_t age;
 
     if (vxc_table_freezing(freeze->table) || freeze->syncing.index != 0) {
         if (now_ms - freeze->looked_ms >= VXC_FREEZE_LOOK_MS) {
@@ -197,13 +203,12 @@ uint64_t vxc_freeze_turn(struct vxc_freeze *freeze, uint64_t now_ms)
         return UINT64_MAX;
     }
     vxc_table_stats(freeze->table, &table);
-    age = now_ms > freeze->applied_ms ? now_ms - freeze->applied_ms : 0;
-    if (is_large(&table) || age >= age_most(&table) || freeze->wanted != 0) {
+    if (is_large(&table) || now_ms >= due_ms(freeze, &table) || freeze->wanted != 0) {
         start_commit(freeze);
         maybe_sync(freeze);
         return VXC_FREEZE_LOOK_MS;
     }
-    return age_most(&table) - age;
+    return due_ms(freeze, &table) - now_ms;
 }
 
 /* ---- waiting ---- */

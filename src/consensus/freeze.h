@@ -2,9 +2,11 @@
  *
  * Freeze (always at an entry boundary, one commit at a time):
  *   by size    at VXC_FREEZE_ROWS or VXC_FREEZE_BYTES: large commits drain five times as fast
- *   by age     when something applied is VXC_FREEZE_IDLE_MS old and little of it is there, which is
- *              what an idle node looks like; under load, where small commits would only steal the
- * disk from the log, at VXC_FREEZE_LOADED_MS Truncation: after VXC_SYNC_LOG_BYTES of log (and at a
+ *   by age     when something applied is VXC_FREEZE_IDLE_MS old and either little of it is there or
+ *              nothing came after it for as long: an idle node. Under load, where small commits
+ *              dirty a page per row and steal the disk from the log, at VXC_FREEZE_LOADED_MS
+ *
+ * Truncation: after VXC_SYNC_LOG_BYTES of log (and at a
  * clean stop) the store is synced; what it then covers for sure becomes the log's base, and the
  * caller trims engine and log to it.
  *
@@ -27,8 +29,8 @@
 #include <stdint.h>
 
 enum {
-    VXC_FREEZE_SMALL_ROWS = 5000, /* a commit of fewer takes less than 25 ms */
-    VXC_FREEZE_LOADED_MS = 1000,  /* dump tools see a value at most this and one commit later */
+    VXC_FREEZE_SMALL_ROWS = 1000, /* a commit of fewer takes a few ms */
+    VXC_FREEZE_LOADED_MS = 5000,  /* dump tools see a value at most this and one commit later */
     VXC_FREEZE_LOOK_MS = 100,     /* between looks at the store's statistics, which are costly */
     VXC_SYNC_LOG_BYTES = 32 * 1024 * 1024, /* bytes of log between syncs: half the trailing part */
 };
@@ -42,6 +44,7 @@ struct vxc_freeze {
     struct vxc_buffer configuration; /* newest committed one that is applied */
     uint64_t configuration_index;
     uint64_t applied_ms; /* when the oldest entry not yet frozen was applied; 0 = none */
+    uint64_t newest_ms;  /* when the newest one was */
     uint64_t wanted;     /* somebody waits for a commit of this entry; 0 = nobody does */
 
     /* what the store has */

@@ -15,6 +15,8 @@
  */
 #include "fsm/element.h"
 
+#include "base/check.h"
+
 enum { NAME_OFFSET = 8, VALUE_SIZE = 8 };
 
 struct place {
@@ -28,6 +30,23 @@ static uint64_t counter_cost(struct vxc_slice name)
     return name.size + VALUE_SIZE;
 }
 
+static void row_key(const struct vxc_command *command, struct vxc_row_key *key)
+{
+    vxc_row_key_begin(key);
+    vxc_row_key_u64(key, command->namespace_id);
+    vxc_row_key_user(key, command->name);
+}
+
+void vxc_counter_expect(struct vxc_fsm *fsm, const struct vxc_command *command)
+{
+    VXC_UNINITIALIZED struct vxc_row_key key;
+
+    if (command->name.size <= VXC_ROW_KEY_PLAIN_MAX) { /* hashing would cost more */
+        row_key(command, &key);
+        vxc_table_expect(fsm->table, VXC_DB_COUNTERS, vxc_row_key_slice(&key));
+    }
+}
+
 static bool locate(struct vxc_fsm *fsm, const struct vxc_command *command, struct place *place,
                    struct vxc_result *result)
 {
@@ -36,9 +55,7 @@ static bool locate(struct vxc_fsm *fsm, const struct vxc_command *command, struc
 
     place->found = false;
     place->value = 0;
-    vxc_row_key_begin(&place->key);
-    vxc_row_key_u64(&place->key, command->namespace_id);
-    vxc_row_key_user(&place->key, command->name);
+    row_key(command, &place->key);
     if (vxc_table_get(fsm->table, VXC_DB_COUNTERS, vxc_row_key_slice(&place->key), &body) != 0) {
         return true;
     }
@@ -133,7 +150,7 @@ static void apply_destroy(struct vxc_fsm *fsm, const struct vxc_command *command
 void vxc_counter_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
                        struct vxc_result *result)
 {
-    struct place place;
+    VXC_UNINITIALIZED struct place place;
 
     if (!locate(fsm, command, &place, result)) {
         return;
@@ -192,7 +209,7 @@ static void query_list(struct vxc_fsm *fsm, const struct vxc_command *query,
 void vxc_counter_query(struct vxc_fsm *fsm, const struct vxc_command *query,
                        struct vxc_result *result)
 {
-    struct place place;
+    VXC_UNINITIALIZED struct place place;
 
     if (query->op == VXC_OP_COUNTER_LIST) {
         query_list(fsm, query, result);

@@ -92,6 +92,21 @@ bool vxc_element_locate(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
     return true;
 }
 
+void vxc_element_expect(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
+                        const struct vxc_command *command)
+{
+    const struct vxc_object *object =
+        vxc_object_resident(fsm, kind, command->namespace_id, command->name);
+    VXC_UNINITIALIZED struct vxc_row_key key;
+
+    if (object != NULL &&
+        command->key.size <= VXC_ROW_KEY_PLAIN_MAX) { /* hashing would cost more */
+        vxc_object_row_key(object, &key);
+        vxc_row_key_user(&key, command->key);
+        vxc_table_expect(fsm->table, vxc_object_database(kind), vxc_row_key_slice(&key));
+    }
+}
+
 static size_t item_size(const struct vxc_element *element, enum vxc_scan_what what)
 {
     return what == VXC_SCAN_KEYS     ? 4 + element->key.size

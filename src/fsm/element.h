@@ -47,6 +47,10 @@ bool vxc_element_locate(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
                         const struct vxc_command *command, struct vxc_place *place,
                         struct vxc_result *result);
 
+/* For vxc_fsm_expect(): this element will be looked up soon. */
+void vxc_element_expect(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
+                        const struct vxc_command *command);
+
 /* Page of an object's elements in the order of keys; query: key cursor, b limits. */
 void vxc_element_scan(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
                       const struct vxc_command *query, enum vxc_scan_what what,

@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "fsm/deadline.h"
 #include "fsm/dump.h"
+#include "fsm/element.h"
 #include "fsm/meta.h"
-#include "fsm/object.h"
 #include "fsm/state.h"
 
 /* ---- birth and death ---- */
@@ -244,17 +244,36 @@ static int check_entry(struct vxc_slice entry, uint32_t skip, struct vxc_entry_h
     return check_commands(*rest, head->count, err);
 }
 
+/* The commands of an entry, decoded some ahead of being applied, so that what they will look at is
+ * on its way from memory meanwhile. */
+struct pipeline {
+    struct vxc_slice rest; /* not yet decoded */
+    uint32_t count;        /* commands of the entry */
+    uint32_t decoded;
+    struct vxc_command ring[VXC_FSM_EXPECT_AHEAD];
+};
+
+static void look_ahead(struct vxc_fsm *fsm, struct pipeline *p, uint32_t position)
+{
+    while (p->decoded < p->count && p->decoded < position + VXC_FSM_EXPECT_AHEAD) {
+        struct vxc_command *command = &p->ring[p->decoded++ % VXC_FSM_EXPECT_AHEAD];
+        struct vxc_slice bytes;
+
+        vxc_check(vxc_entry_next(&p->rest, &bytes) == 0); /* as check_commands() found */
+        vxc_check(vxc_command_decode(bytes, command) == 0);
+        vxc_fsm_expect(fsm, command);
+    }
+}
+
 /* One command with its result given out, unless what it read was damaged. */
-static int apply_at(struct vxc_fsm *fsm, uint32_t position, struct vxc_slice bytes,
+static int apply_at(struct vxc_fsm *fsm, uint32_t position, const struct vxc_command *command,
                     struct vxc_error *err)
 {
     struct vxc_result result = {0};
-    struct vxc_command command;
-    int rv = vxc_command_decode(bytes, &command);
+    int rv;
 
-    vxc_check(rv == 0); /* as check_commands() found */
     fsm->position = position;
-    apply_command(fsm, &command, &result);
+    apply_command(fsm, command, &result);
     rv = check_damage(fsm, err);
     if (rv == 0 && fsm->hooks.on_result != NULL) {
         fsm->hooks.on_result(fsm->hooks.data, position, &result);
@@ -267,8 +286,8 @@ int vxc_fsm_apply(struct vxc_fsm *fsm, uint64_t index, uint64_t term, struct vxc
                   struct vxc_error *err)
 {
     struct vxc_entry_head head;
-    struct vxc_slice rest, bytes;
-    int rv = check_entry(entry, skip, &head, &rest, err);
+    VXC_UNINITIALIZED struct pipeline pipeline;
+    int rv = check_entry(entry, skip, &head, &pipeline.rest, err);
 
     vxc_check(index > fsm->applied_index);
     vxc_check(skip == fsm->applied_position);
@@ -278,21 +297,24 @@ int vxc_fsm_apply(struct vxc_fsm *fsm, uint64_t index, uint64_t term, struct vxc
             begin_entry(fsm, head.stamp_ms);
         }
         rv = check_damage(fsm, err);
+        pipeline.count = head.count;
+        pipeline.decoded = 0;
     }
     for (uint32_t i = 0; rv == 0 && i < head.count; i++) {
-        rv = vxc_entry_next(&rest, &bytes);
-        if (rv == 0 && i >= skip) {
-            rv = apply_at(fsm, i, bytes, err);
+        look_ahead(fsm, &pipeline, i);
+        if (i < skip) {
+            continue;
         }
-        if (rv == 0 && i >= skip) {
-            fsm->applied_position = i + 1;
-            if (i + 1 == head.count) {
-                finish_entry(fsm, index,
-                             term); /* the last commit of an entry is that of the entry */
-            }
-            if (after_each != NULL) {
-                after_each(data, i + 1);
-            }
+        rv = apply_at(fsm, i, &pipeline.ring[i % VXC_FSM_EXPECT_AHEAD], err);
+        if (rv != 0) {
+            break;
+        }
+        fsm->applied_position = i + 1;
+        if (i + 1 == head.count) {
+            finish_entry(fsm, index, term); /* the last commit of an entry is that of the entry */
+        }
+        if (after_each != NULL) {
+            after_each(data, i + 1);
         }
     }
     if (rv != 0) {
@@ -340,6 +362,34 @@ static void answer(struct vxc_fsm *fsm, const struct vxc_command *query, struct 
         vxc_dump_query(fsm, query, result);
     } else {
         vxc_result_fail(result, VXC_EINVAL, "not a query");
+    }
+}
+
+void vxc_fsm_expect(struct vxc_fsm *fsm, const struct vxc_command *command)
+{
+    switch (command->op) {
+    case VXC_OP_MAP_GET:
+    case VXC_OP_MAP_CONTAINS:
+    case VXC_OP_MAP_PUT:
+    case VXC_OP_MAP_PUT_IF_ABSENT:
+    case VXC_OP_MAP_REMOVE:
+    case VXC_OP_MAP_REMOVE_IF:
+    case VXC_OP_MAP_REPLACE:
+    case VXC_OP_MAP_REPLACE_IF:
+        vxc_element_expect(fsm, VXC_WATCH_MAP, command);
+        break;
+    case VXC_OP_SET_ADD:
+    case VXC_OP_SET_REMOVE:
+    case VXC_OP_SET_CONTAINS:
+        vxc_element_expect(fsm, VXC_WATCH_SET, command);
+        break;
+    case VXC_OP_COUNTER_GET:
+    case VXC_OP_COUNTER_ADD:
+    case VXC_OP_COUNTER_CAS:
+        vxc_counter_expect(fsm, command);
+        break;
+    default: /* others are rare, or look at little */
+        break;
     }
 }
 

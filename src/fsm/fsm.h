@@ -101,6 +101,12 @@ void vxc_fsm_pass(struct vxc_fsm *fsm, uint64_t index, uint64_t term);
 /* Answers a query from the applied state. Result slices live until the next call. */
 void vxc_fsm_query(struct vxc_fsm *fsm, const struct vxc_command *query, struct vxc_result *result);
 
+/* Says that this query or command comes soon, after some VXC_FSM_EXPECT_AHEAD others: what it will
+ * look at is fetched from memory meanwhile. Only operation, namespace, name and key are looked at;
+ * nothing changes. */
+#define VXC_FSM_EXPECT_AHEAD 8u
+void vxc_fsm_expect(struct vxc_fsm *fsm, const struct vxc_command *command);
+
 /* Writes resident objects back as rows; fills applied index, term, time into *meta. */
 void vxc_fsm_flush(struct vxc_fsm *fsm, struct vxc_store_meta *meta);
 

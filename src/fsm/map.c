@@ -13,6 +13,8 @@
  */
 #include "fsm/element.h"
 
+#include "base/check.h"
+
 static uint64_t entry_size(struct vxc_slice key, struct vxc_slice value)
 {
     return key.size + value.size;
@@ -91,7 +93,7 @@ static void apply_entry(struct vxc_fsm *fsm, const struct vxc_command *command,
                         struct vxc_result *result)
 {
     bool removes = command->op == VXC_OP_MAP_REMOVE || command->op == VXC_OP_MAP_REMOVE_IF;
-    struct vxc_place place;
+    VXC_UNINITIALIZED struct vxc_place place;
     uint64_t due_ms = 0;
     bool matches;
 
@@ -154,7 +156,7 @@ void vxc_map_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
 void vxc_map_entry_due(struct vxc_fsm *fsm, struct vxc_slice row_key, uint64_t due_ms)
 {
     struct vxc_command command = {.op = VXC_OP_MAP_REMOVE};
-    struct vxc_place place;
+    VXC_UNINITIALIZED struct vxc_place place;
     struct vxc_slice body;
 
     if (row_key.size < VXC_ROW_ELEMENT_KEY_MIN || row_key.size > VXC_ROW_KEY_SIZE_MAX) {
@@ -192,7 +194,7 @@ void vxc_map_clear_by_name(struct vxc_fsm *fsm, uint64_t namespace_id, struct vx
 
 void vxc_map_query(struct vxc_fsm *fsm, const struct vxc_command *query, struct vxc_result *result)
 {
-    struct vxc_place place;
+    VXC_UNINITIALIZED struct vxc_place place;
 
     switch (query->op) {
     case VXC_OP_MAP_SIZE:

@@ -15,6 +15,7 @@ struct vxc_object_cache {
     size_t count;
     struct vxc_object *dirty; /* changed since the last flush */
     struct vxc_object *hand;  /* of the eviction clock; NULL when empty */
+    struct vxc_object *last;  /* found by the last lookup: most that follow ask for it again */
     struct vxc_object *buckets[BUCKET_COUNT];
 };
 
@@ -123,18 +124,35 @@ static struct vxc_object **bucket_of(struct vxc_object_cache *cache, uint64_t ha
     return &cache->buckets[hash % BUCKET_COUNT];
 }
 
-static struct vxc_object *find_resident(struct vxc_object_cache *cache, uint64_t hash,
-                                        enum vxc_watch_kind kind, uint64_t namespace_id,
-                                        struct vxc_slice name)
+static bool is_named(const struct vxc_object *object, enum vxc_watch_kind kind,
+                     uint64_t namespace_id, struct vxc_slice name)
 {
-    struct vxc_object *object = *bucket_of(cache, hash);
+    return object->header.kind == kind && object->header.namespace_id == namespace_id &&
+           vxc_slice_equal(object->header.name, name);
+}
 
-    while (object != NULL && (object->hash != hash || object->header.kind != kind ||
-                              object->header.namespace_id != namespace_id ||
-                              !vxc_slice_equal(object->header.name, name))) {
+static struct vxc_object *find_resident(struct vxc_object_cache *cache, enum vxc_watch_kind kind,
+                                        uint64_t namespace_id, struct vxc_slice name)
+{
+    struct vxc_object *object = cache->last;
+
+    if (object != NULL && is_named(object, kind, namespace_id, name)) {
+        return object;
+    }
+    object = *bucket_of(cache, hash_of(kind, namespace_id, name));
+    while (object != NULL && !is_named(object, kind, namespace_id, name)) {
         object = object->next_in_bucket;
     }
+    if (object != NULL) {
+        cache->last = object;
+    }
     return object;
+}
+
+const struct vxc_object *vxc_object_resident(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
+                                             uint64_t namespace_id, struct vxc_slice name)
+{
+    return find_resident(fsm->objects, kind, namespace_id, name);
 }
 
 /* Frees an object and forgets it; it must not be in the list of dirty ones. */
@@ -147,6 +165,9 @@ static void forget(struct vxc_object_cache *cache, struct vxc_object *object)
         link = &(*link)->next_in_bucket;
     }
     *link = object->next_in_bucket;
+    if (cache->last == object) {
+        cache->last = NULL;
+    }
     if (cache->hand == object) {
         cache->hand = object->next_in_ring == object ? NULL : object->next_in_ring;
     }
@@ -253,21 +274,15 @@ static bool read_header(struct vxc_fsm *fsm, enum vxc_watch_kind kind, uint64_t 
 
 /* ---- life ---- */
 
-int vxc_object_find(struct vxc_fsm *fsm, enum vxc_watch_kind kind, uint64_t namespace_id,
-                    struct vxc_slice name, struct vxc_object **object)
+/* vxc_object_find() of one that is not resident. */
+static int find_stored(struct vxc_fsm *fsm, enum vxc_watch_kind kind, uint64_t namespace_id,
+                       struct vxc_slice name, struct vxc_object **object)
 {
-    uint64_t hash = hash_of(kind, namespace_id, name);
-    struct vxc_object *found = find_resident(fsm->objects, hash, kind, namespace_id, name);
     struct vxc_object_header header;
     struct vxc_row_key key;
     struct vxc_slice body;
     uint64_t id;
 
-    if (found != NULL) {
-        found->used = true;
-        *object = found;
-        return 0;
-    }
     *object = NULL;
     names_row_key(kind, namespace_id, name, &key);
     if (vxc_table_get(fsm->table, VXC_DB_NAMES, vxc_row_key_slice(&key), &body) != 0) {
@@ -285,6 +300,19 @@ int vxc_object_find(struct vxc_fsm *fsm, enum vxc_watch_kind kind, uint64_t name
         return VXC_ECONFLICT;
     }
     *object = make_resident(fsm->objects, id, &header);
+    return 0;
+}
+
+int vxc_object_find(struct vxc_fsm *fsm, enum vxc_watch_kind kind, uint64_t namespace_id,
+                    struct vxc_slice name, struct vxc_object **object)
+{
+    struct vxc_object *found = find_resident(fsm->objects, kind, namespace_id, name);
+
+    if (found == NULL) {
+        return find_stored(fsm, kind, namespace_id, name, object);
+    }
+    found->used = true;
+    *object = found;
     return 0;
 }
 
@@ -468,9 +496,8 @@ void vxc_object_query_size(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
 static void current_sizes(struct vxc_fsm *fsm, const struct vxc_object_header *header,
                           uint8_t sizes[16])
 {
-    uint64_t hash = hash_of(header->kind, header->namespace_id, header->name);
     const struct vxc_object *object =
-        find_resident(fsm->objects, hash, header->kind, header->namespace_id, header->name);
+        vxc_object_resident(fsm, header->kind, header->namespace_id, header->name);
     const struct vxc_object_header *newest = object != NULL ? &object->header : header;
 
     vxc_store_u64(sizes, newest->count);

@@ -62,6 +62,9 @@ enum vxc_database vxc_object_database(enum vxc_watch_kind kind);
  * same first 440 bytes and the same 128 bits of hash. */
 int vxc_object_find(struct vxc_fsm *fsm, enum vxc_watch_kind kind, uint64_t namespace_id,
                     struct vxc_slice name, struct vxc_object **object);
+/* The same without a look at rows: NULL when it is not in memory. */
+const struct vxc_object *vxc_object_resident(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
+                                             uint64_t namespace_id, struct vxc_slice name);
 /* NULL when there is none (any more). */
 struct vxc_object *vxc_object_find_by_id(struct vxc_fsm *fsm, enum vxc_watch_kind kind,
                                          uint64_t id);

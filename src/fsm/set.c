@@ -8,6 +8,8 @@
  */
 #include "fsm/element.h"
 
+#include "base/check.h"
+
 static void add_member(struct vxc_fsm *fsm, const struct vxc_command *command,
                        struct vxc_place *place, struct vxc_result *result)
 {
@@ -32,7 +34,7 @@ static void add_member(struct vxc_fsm *fsm, const struct vxc_command *command,
 static void apply_member(struct vxc_fsm *fsm, const struct vxc_command *command,
                          struct vxc_result *result)
 {
-    struct vxc_place place;
+    VXC_UNINITIALIZED struct vxc_place place;
 
     if (!vxc_element_locate(fsm, VXC_WATCH_SET, command, &place, result)) {
         return;
@@ -71,7 +73,7 @@ void vxc_set_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
 
 void vxc_set_query(struct vxc_fsm *fsm, const struct vxc_command *query, struct vxc_result *result)
 {
-    struct vxc_place place;
+    VXC_UNINITIALIZED struct vxc_place place;
 
     switch (query->op) {
     case VXC_OP_SET_SIZE:

@@ -230,6 +230,8 @@ VXC_FSM_MODULE(set)
 VXC_FSM_MODULE(multimap)
 VXC_FSM_MODULE(counter)
 VXC_FSM_MODULE(transaction)
+/* For vxc_fsm_expect(): this counter will be looked up soon. */
+void vxc_counter_expect(struct vxc_fsm *fsm, const struct vxc_command *command);
 VXC_FSM_MODULE(lock)   /* also: vxc_lock_disown below */
 VXC_FSM_MODULE(member) /* NODE_* */
 VXC_FSM_MODULE(registration)

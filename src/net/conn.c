@@ -315,10 +315,30 @@ static bool stopped(const struct vxc_conn *conn)
     return conn->closing || conn->cut_after_flush || conn->paused || conn->choked;
 }
 
+/* How far the hints about the frames of one batch have come. */
+struct ahead {
+    struct vxc_slice bytes; /* behind the last frame that was hinted at */
+    unsigned frames;        /* hinted at and not yet handed out */
+};
+
+static void look_ahead(struct vxc_conn *conn, struct ahead *ahead)
+{
+    const struct vxc_conn_hooks *hooks = &conn->listener->hooks;
+    struct vxc_frame frame;
+
+    while (ahead->frames < VXC_CONN_AHEAD && vxc_frame_peek(ahead->bytes, &frame)) {
+        ahead->bytes.data += frame.size;
+        ahead->bytes.size -= frame.size;
+        ahead->frames++;
+        hooks->on_ahead(hooks->data, conn, &frame);
+    }
+}
+
 /* Hands out the whole frames at the front of `bytes`; returns how many bytes they took. */
 static size_t hand_out(struct vxc_conn *conn, struct vxc_slice bytes)
 {
     struct vxc_listener *l = conn->listener;
+    struct ahead ahead = {.bytes = bytes};
     size_t used = 0;
 
     while (!stopped(conn)) {
@@ -330,6 +350,9 @@ static size_t hand_out(struct vxc_conn *conn, struct vxc_slice bytes)
             conn->need = 0;
             conn->waiting_since_ms = 0;
             break;
+        }
+        if (l->hooks.on_ahead != NULL) {
+            look_ahead(conn, &ahead);
         }
         rv = vxc_frame_decode(rest, VXC_FRAME_SIZE_MAX, &frame, &conn->need);
         if (rv == VXC_EBUSY) {
@@ -345,6 +368,7 @@ static size_t hand_out(struct vxc_conn *conn, struct vxc_slice bytes)
             break;
         }
         used += frame.size;
+        ahead.frames -= ahead.frames > 0;
         conn->waiting_since_ms = 0;
         conn->greeted = true;
         l->hooks.on_frame(l->hooks.data, conn, &frame);

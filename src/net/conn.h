@@ -20,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define VXC_CONN_AHEAD 8u /* frames of a batch between the hint and the frame */
+
 struct vxc_conn;
 struct vxc_listener;
 
@@ -30,6 +32,9 @@ struct vxc_conn_hooks {
     void *(*on_open)(void *data, struct vxc_conn *conn);
     /* One sound frame; its payload is borrowed during the call. */
     void (*on_frame)(void *data, struct vxc_conn *conn, const struct vxc_frame *frame);
+    /* May be NULL. This frame, not yet checked, will be handed out in some VXC_CONN_AHEAD frames, if
+     * at all: time to fetch what it will look at. */
+    void (*on_ahead)(void *data, struct vxc_conn *conn, const struct vxc_frame *frame);
     /* May be NULL. The connection was choked by unread replies and has room again; called before
      * frames are handed out. */
     void (*on_room)(void *data, struct vxc_conn *conn);

@@ -55,6 +55,7 @@ void vxc_gateway_set_replica(struct vxc_gateway *gateway, struct vxc_replica *re
 /* Hooks for the listener. */
 void *vxc_gateway_on_open(void *gateway, struct vxc_conn *conn);
 void vxc_gateway_on_frame(void *gateway, struct vxc_conn *conn, const struct vxc_frame *frame);
+void vxc_gateway_on_ahead(void *gateway, struct vxc_conn *conn, const struct vxc_frame *frame);
 void vxc_gateway_on_room(void *gateway, struct vxc_conn *conn);
 void vxc_gateway_on_close(void *gateway, struct vxc_conn *conn, int code, const char *reason);
 

@@ -237,6 +237,7 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
         .hooks = {.data = n->gateway,
                   .on_open = vxc_gateway_on_open,
                   .on_frame = vxc_gateway_on_frame,
+                  .on_ahead = vxc_gateway_on_ahead,
                   .on_room = vxc_gateway_on_room,
                   .on_close = vxc_gateway_on_close},
     };

@@ -216,7 +216,7 @@ void vxc_reply_result(struct vxc_caller *caller, const struct vxc_request *r,
 {
     uint16_t reply = vxc_message_schema(r->kind)->reply;
     uint8_t flags = 0;
-    struct vxc_message m;
+    VXC_UNINITIALIZED struct vxc_message m;
     int rv = 0;
 
     if (result->code != 0) {

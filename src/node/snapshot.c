@@ -132,6 +132,7 @@ static void *write_image(void *data)
     struct vxc_snapshots *s = data;
     const struct vxc_image_progress progress = {s, on_progress};
 
+    (void)pthread_setname_np(pthread_self(), "vxc-snapshot");  /* for people who look at threads */
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread only, on Linux */
     s->code = vxc_image_write(s->options.store, s->target != NULL ? s->target : s->path, &s->write,
                               &progress, &s->info, &s->err);

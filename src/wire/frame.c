@@ -24,11 +24,42 @@ static uint32_t checksum_of(const uint8_t *frame, uint32_t size)
     return vxc_crc32(0, frame + AT_SIZE, size - AT_SIZE);
 }
 
+/* Everything but the checks; false when a SEQUENCED frame is too short. */
+static bool read_fields(const uint8_t *p, uint32_t size, struct vxc_frame *frame)
+{
+    const bool sequenced = (p[AT_FLAGS] & VXC_FRAME_SEQUENCED) != 0;
+    const uint32_t head = VXC_FRAME_HEADER_SIZE + (sequenced ? VXC_FRAME_SEQUENCED_SIZE : 0);
+
+    if (size < head) {
+        return false;
+    }
+    frame->version = p[AT_VERSION];
+    frame->flags = p[AT_FLAGS];
+    frame->kind = vxc_load_u16(p + AT_KIND);
+    frame->request_id = vxc_load_u32(p + AT_REQUEST_ID);
+    frame->sequence = sequenced ? vxc_load_u64(p + VXC_FRAME_HEADER_SIZE) : 0;
+    frame->floor = sequenced ? vxc_load_u64(p + VXC_FRAME_HEADER_SIZE + 8) : 0;
+    frame->payload = vxc_slice(p + head, size - head);
+    frame->size = size;
+    return true;
+}
+
+bool vxc_frame_peek(struct vxc_slice bytes, struct vxc_frame *frame)
+{
+    uint32_t size;
+
+    if (bytes.size < VXC_FRAME_HEADER_SIZE) {
+        return false;
+    }
+    size = vxc_load_u32(bytes.data + AT_SIZE);
+    return size >= VXC_FRAME_HEADER_SIZE && size <= bytes.size &&
+           read_fields(bytes.data, size, frame);
+}
+
 int vxc_frame_decode(struct vxc_slice bytes, uint32_t size_max, struct vxc_frame *frame,
                      uint32_t *need)
 {
     const uint8_t *p = bytes.data;
-    uint32_t head = VXC_FRAME_HEADER_SIZE;
     uint32_t size;
 
     *need = VXC_FRAME_HEADER_SIZE;
@@ -53,21 +84,7 @@ int vxc_frame_decode(struct vxc_slice bytes, uint32_t size_max, struct vxc_frame
     if (p[AT_VERSION] != VXC_PROTOCOL_VERSION) {
         return VXC_EVERSION;
     }
-    if ((p[AT_FLAGS] & VXC_FRAME_SEQUENCED) != 0) {
-        head += VXC_FRAME_SEQUENCED_SIZE;
-        if (size < head) {
-            return VXC_EPROTO;
-        }
-    }
-    frame->version = p[AT_VERSION];
-    frame->flags = p[AT_FLAGS];
-    frame->kind = vxc_load_u16(p + AT_KIND);
-    frame->request_id = vxc_load_u32(p + AT_REQUEST_ID);
-    frame->sequence = head == VXC_FRAME_HEADER_SIZE ? 0 : vxc_load_u64(p + VXC_FRAME_HEADER_SIZE);
-    frame->floor = head == VXC_FRAME_HEADER_SIZE ? 0 : vxc_load_u64(p + VXC_FRAME_HEADER_SIZE + 8);
-    frame->payload = vxc_slice(p + head, size - head);
-    frame->size = size;
-    return 0;
+    return read_fields(p, size, frame) ? 0 : VXC_EPROTO;
 }
 
 static void write_header(uint8_t *p, uint8_t flags, uint16_t kind, uint32_t request_id)

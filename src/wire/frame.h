@@ -51,6 +51,10 @@ struct vxc_frame {
 int vxc_frame_decode(struct vxc_slice bytes, uint32_t size_max, struct vxc_frame *frame,
                      uint32_t *need);
 
+/* The frame at the front of `bytes` before anybody has checked it: false when it is not there whole.
+ * For hints only: what it says may be wrong until vxc_frame_decode() has said otherwise. */
+bool vxc_frame_peek(struct vxc_slice bytes, struct vxc_frame *frame);
+
 /* Begins a frame at the end of `out` and returns its offset; the payload is then appended to `out`;
  * finish fills size and checksum in. Several frames may follow one another in one buffer. */
 size_t vxc_frame_begin(struct vxc_buffer *out, uint8_t flags, uint16_t kind, uint32_t request_id);

@@ -55,6 +55,7 @@ static void nobody_at_the_port_is_told_as_not_reached(void **state)
     assert_int_equal(vxc_client_call(client, &get, &reply), VXC_ECLOSED);
     assert_non_null(strstr(reply.message, "refused"));
     assert_non_null(strstr(reply.message, endpoint));
+    vxc_reply_free(&reply);
     assert_false(vxc_client_reached(client));
     assert_int_equal(vxc_client_connect(client, NULL), VXC_ECLOSED);
     assert_int_equal(vxc_client_session_open(client, 1000, vxc_text("x")), VXC_ECLOSED);
@@ -73,6 +74,8 @@ static void a_server_that_never_answers_costs_no_more_than_the_timeout(void **st
     (void)state;
     client = client_of(endpoint, 100);
     assert_int_equal(vxc_client_call(client, &put, &reply), VXC_ETIMEOUT);
+    vxc_reply_free(&reply);
+    vxc_reply_free(&reply); /* twice is fine */
     assert_true(vxc_client_reached(client));
     assert_int_equal(vxc_client_connect(client, NULL), VXC_ETIMEOUT);
     assert_int_equal(vxc_client_silence_ms(client), -1);
