@@ -23,6 +23,8 @@ struct vxc_histogram {
 
 void vxc_histogram_clear(struct vxc_histogram *h);
 void vxc_histogram_record(struct vxc_histogram *h, uint64_t value);
+/* The same value `times` times over; 0 records nothing. */
+void vxc_histogram_record_many(struct vxc_histogram *h, uint64_t value, uint64_t times);
 
 /* Adds what `other` recorded. */
 void vxc_histogram_merge(struct vxc_histogram *h, const struct vxc_histogram *other);

@@ -129,6 +129,21 @@ static void merged_histograms_answer_as_one(void **state)
     assert_true(whole.sum == parts[0].sum + parts[1].sum);
 }
 
+static void value_recorded_many_times_counts_as_often(void **state)
+{
+    static struct vxc_histogram one_by_one;
+    static struct vxc_histogram at_once;
+
+    (void)state;
+    for (uint64_t value = 0; value < 1000; value += 7) {
+        for (uint64_t i = 0; i < value % 5; i++) {
+            vxc_histogram_record(&one_by_one, value);
+        }
+        vxc_histogram_record_many(&at_once, value, value % 5);
+    }
+    assert_memory_equal(&one_by_one, &at_once, sizeof at_once);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +152,7 @@ int main(void)
         cmocka_unit_test(extremes_have_buckets_of_their_own),
         cmocka_unit_test(empty_histogram_answers_zero),
         cmocka_unit_test(merged_histograms_answer_as_one),
+        cmocka_unit_test(value_recorded_many_times_counts_as_often),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
