@@ -80,3 +80,16 @@ counter_sum() { # of the counters bench/…
     [ ! -s out ]
     cli_start_node
 }
+
+@test "tests/bench/run writes a report" {
+    local repository
+    repository=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    TMPDIR=$BATS_TEST_TMPDIR run timeout 120 "$repository/tests/bench/run" --quick \
+        --only machine,throughput,latency,readiness --out "$BATS_TEST_TMPDIR/report.md"
+    [ "$status" -eq 0 ] || { echo "$output" >&2; false; }
+    for heading in '## The machine' '## Operations per second' '## One at a time' '## Ready, and at rest'; do
+        grep -qxF "$heading" report.md
+    done
+    grep -q '| map-put, 50 x 16 | [1-9][0-9,]* |' report.md
+    grep -q 'a quick run' report.md
+}
