@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { PARTS_BITS = 4 };
+enum { PARTS_BITS = 6 };
 
 _Static_assert(1 << PARTS_BITS == VXC_HISTOGRAM_PARTS, "parts are a power of two");
 

@@ -223,7 +223,7 @@ static int run_load(struct vxc_cli *cli, struct vxc_load_options *options,
 static int run_bench(struct vxc_cli *cli)
 {
     struct vxc_load_options options = {0};
-    static struct vxc_load_report result; /* 8 KiB of histogram */
+    static struct vxc_load_report result; /* 32 KiB of histogram */
     int rc = read_options(cli, &options);
 
     rc = rc != 0 ? rc : vxc_cli_client(cli); /* finds the endpoint, and that somebody is there */
