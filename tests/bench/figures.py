@@ -66,6 +66,12 @@ def _target(figure, value, sign, bound, unit, reached):
 
 
 def targets(rows):
-    """The table of targets that stands in each section and at the top."""
-    return table(["figure", "measured", "target", "reached"],
-                 [[t["figure"], t["value"], t["target"], "yes" if t["reached"] else "**no**"] for t in rows])
+    """The table of all targets; each is a target with the title of its section."""
+    return table(["figure", "measured", "target", "reached", "section"],
+                 [[t["figure"], t["value"], t["target"], "yes" if t["reached"] else "**no**",
+                   "[%s](#%s)" % (title, anchor(title))] for t, title in rows])
+
+
+def anchor(title):
+    """Of a heading, as GitHub and others make it."""
+    return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c == "-")

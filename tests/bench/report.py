@@ -27,10 +27,7 @@ def _section(section, result, notes):
     text = "## %s\n\n" % section.TITLE
     if result is None:
         return text + "Not measured yet: `tests/bench/run --only %s`.\n" % section.NAME
-    targets = section.targets(result["raw"])
     parts = [section.render(result["raw"])]
-    if targets:
-        parts.append(figures.targets(targets))
     if section.NAME in notes:
         parts.append(notes[section.NAME])
     return text + "\n\n".join(parts) + "\n"
@@ -46,7 +43,8 @@ def _made(results, quick):
 def write(path, sections, results, quick):
     """Returns how many targets were reached and how many were not."""
     measured = [section for section in sections if section.NAME in results]
-    targets = [target for section in measured for target in section.targets(results[section.NAME]["raw"])]
+    targets = [(target, section.TITLE) for section in measured
+               for target in section.targets(results[section.NAME]["raw"])]
     text = _read("template.md")
     # Not re.sub's own replacement: figures may hold backslashes.
     for section in sections:
@@ -57,4 +55,5 @@ def write(path, sections, results, quick):
     with open(path + ".part", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(path + ".part", path)
-    return (sum(target["reached"] for target in targets), sum(not target["reached"] for target in targets))
+    reached = sum(target["reached"] for target, _ in targets)
+    return reached, len(targets) - reached

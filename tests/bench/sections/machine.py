@@ -59,7 +59,7 @@ def measure(ctx):
         raw["redis"] = output_of(["redis-server", "--version"]).split()[2].removeprefix("v=")
     for direct in (False, True):
         for size in (4096, 65536):
-            raw["flushes"]["%s %d" % ("O_DIRECT|O_DSYNC" if direct else "fdatasync", size)] = \
+            raw["flushes"]["%s %d" % ("O_DIRECT, O_DSYNC" if direct else "fdatasync", size)] = \
                 [_flushes(ctx, size, direct) for _ in range(min(3, ctx.runs))]
     return raw
 

@@ -31,7 +31,7 @@ def _layers(ctx):
 
 
 def _layer_of(layers, dso, symbol):
-    if dso.startswith("[") or symbol.startswith("[k]"):
+    if dso.startswith("["):
         return KERNEL
     if dso == "vxcd":
         return layers.get(symbol.split(".")[0], "engine (libraft) and others")
@@ -49,16 +49,18 @@ def _profile(ctx, node, op, pipeline, layers):
         raise BenchError("the load beside perf failed")
     text = output_of(["perf", "report", "-q", "-i", path, "--stdio", "-s", "dso,symbol", "-t", "|"])
     os.remove(path)
-    rows = []
+    shares = {}
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.split("|")]
         if len(cells) >= 3 and cells[0].endswith("%"):
-            symbol = cells[2]
-            layer = _layer_of(layers, cells[1], symbol if symbol.startswith("[k]") else symbol[4:])
-            rows.append([float(cells[0][:-1]), layer, symbol[4:]])
-    if not rows:
+            kind, symbol = cells[2][:3], cells[2][4:]
+            layer = KERNEL if kind == "[k]" else _layer_of(layers, cells[1], symbol)
+            # A library without symbols shows addresses: together they are one function to us.
+            place = (layer, "(no name)" if symbol.startswith("0x") else symbol)
+            shares[place] = shares.get(place, 0) + float(cells[0][:-1])
+    if not shares:
         raise BenchError("perf report shows nothing")
-    return rows
+    return sorted(([share, layer, symbol] for (layer, symbol), share in shares.items()), reverse=True)
 
 
 def measure(ctx):
