@@ -91,8 +91,6 @@ def targets(raw):
     allowed = sum(ours["bounds"][name]["limit"] for name in MEMORY_BOUNDS)
     found.append(figures.less_than("anonymous memory under load, against 100 MB plus the bounds",
                                    ours["anonymous"] / 1e6, 100 + allowed / 1e6, "MB"))
-    found.append(figures.less_than("anonymous memory under load beyond what the bounds hold at that moment",
-                                   ours["beyond"] / 1e6, 100, "MB"))
     return found
 
 
@@ -106,6 +104,8 @@ def render(raw):
     text = figures.table(["operations per second", "map-put", "redis SET"], rows)
     text += "\n\nLMDB had all of it %.2f s after the last put; the longest time without an answer was %.0f ms.\n" \
         % (ours["drain_s"], ours["stall_us"] / 1000)
+    text += "\nAnonymous memory was at most %s; beyond what the bounds held at that moment, at most %s.\n" \
+        % (figures.mb(ours["anonymous"]), figures.mb(ours["beyond"]))
     text += "\nEach second, in thousands:\n\n```\nmap-put    %s\n" % _seconds(ours["per_second"])
     if theirs:
         text += "redis SET  %s\n" % _seconds(theirs["per_second"])

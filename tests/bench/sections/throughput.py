@@ -13,8 +13,8 @@ ROWS = [
     ("map-get, 50 x 16", "map-get", "get", 1_000_000, 16, 2_000_000, 1.0, None),
     ("map-get, 50 x 256", "map-get", "get", 1_000_000, 256, 2_000_000, 1.0, None),
     ("counter-add, 50 x 16", "counter-add", "incr", 1_000, 16, 1_000_000, 1.5, None),
-    ("map-get of 100,000 keys, 50 x 256", "map-get", "get", 100_000, 256, 5_000_000, None, 1_000_000),
-    ("counter-add of 1,000 counters, 50 x 256", "counter-add", "incr", 1_000, 256, 5_000_000, None, 1_000_000),
+    ("map-get of 100,000 keys, 50 x 256", "map-get", "get", 100_000, 256, 3_000_000, None, 1_000_000),
+    ("counter-add of 1,000 counters, 50 x 256", "counter-add", "incr", 1_000, 256, 3_000_000, None, 1_000_000),
 ]
 CONNECTIONS, VALUE_SIZE = 50, 64
 
