@@ -20,14 +20,16 @@ class BenchError(Exception):
     """A measurement that could not be made; the text says which and why."""
 
 
-def _end_all():
+def end_all():
+    """What a section that failed left running."""
     for process in _running:
         if process.poll() is None:
             process.kill()
             process.wait()
+    _running.clear()
 
 
-atexit.register(_end_all)
+atexit.register(end_all)
 
 
 def spawn(command, **options):
@@ -42,7 +44,7 @@ def pinned(command, cores):
     return command if cores is None else ["taskset", "-c", cores, *command]
 
 
-def output_of(command, timeout=300):
+def output_of(command, timeout=900):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
     if done.returncode != 0:
         raise BenchError("%s: status %d: %s" % (" ".join(command), done.returncode, done.stderr.strip()[-500:]))
