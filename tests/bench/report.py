@@ -9,6 +9,7 @@ import re
 
 import figures
 
+RUNS = 5  # of which a figure is the median
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -28,6 +29,8 @@ def _section(section, result, notes):
     if result is None:
         return text + "Not measured yet: `tests/bench/run --only %s`.\n" % section.NAME
     parts = [section.render(result["raw"])]
+    if result["runs"] != RUNS:
+        parts.insert(0, "*Preliminary: medians of %d, where the others are of %d.*" % (result["runs"], RUNS))
     if section.NAME in notes:
         parts.append(notes[section.NAME])
     return text + "\n\n".join(parts) + "\n"
