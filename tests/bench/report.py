@@ -39,8 +39,11 @@ def _section(section, result, notes):
 def _made(results, quick):
     if quick:
         return "**This is a quick run, which shows that measuring works: its figures mean nothing.**"
-    made = sorted({(result["date"], result["commit"]) for result in results.values()})
-    return "Measured on %s." % " and ".join("%s (commit %s)" % pair for pair in made)
+    made = {}
+    for result in results.values():
+        made.setdefault(result["date"], set()).add(result["commit"])
+    return "Measured on %s." % "; ".join(
+        "%s at commit %s" % (date, ", ".join(sorted(commits))) for date, commits in sorted(made.items()))
 
 
 def write(path, sections, results, quick):
