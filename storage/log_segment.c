@@ -50,6 +50,7 @@ static bool job_succeeded(struct vxc_log *log, int rv, int errnum, bool *failed,
         vxc_fatal("%s: %s failed: %s", log->path, what, strerror(errnum));
     }
     if (rv != 0) {
+        log->lack = rv;
         log->retry_us = log_now_us() + LOG_SPACE_RETRY_MS * 1000;
     }
     return rv == 0;

@@ -235,9 +235,13 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
     (void)snprintf(n->address, sizeof n->address,
                    strchr(n->config.host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u",
                    n->config.host, vxc_listener_port(n->listener));
-    if (vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n) != 0 ||
-        vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n) != 0) {
-        return vxc_error_set(err, VXC_EIO, "cannot watch the log's and the store's descriptors");
+    rv = vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n);
+    if (rv == 0) {
+        rv = vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n);
+    }
+    if (rv != 0) {
+        return vxc_error_set(err, rv, "cannot watch the log's and the store's descriptors: %s",
+                             vxc_strerror(rv));
     }
     return vxc_identity_write_endpoint(&n->identity, n->address, err);
 }
