@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -182,6 +182,7 @@ struct run {
     struct verdict verdict;
     bool spoke; /* the verdict came */
     bool went_wrong;
+    pid_t child;  /* 0 = it was waited for */
     FILE *output; /* the child's stderr */
 };
 
@@ -191,6 +192,7 @@ static _Noreturn void live(const struct run *run, int verdict_fd)
     struct verdict v;
     int status = 0;
 
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* outlives no test */
     (void)setrlimit(RLIMIT_CORE, &no_core); /* would only be litter */
     (void)signal(SIGABRT, SIG_DFL);         /* cmocka's handlers are for the test */
     (void)signal(SIGSEGV, SIG_DFL);
@@ -209,6 +211,8 @@ static _Noreturn void live(const struct run *run, int verdict_fd)
     }
     exit(status); /* not _exit: the leak checker of a sanitizer looks now */
 }
+
+static struct run *current; /* for a test that fails in the middle of it */
 
 static void show(struct run *run)
 {
@@ -299,7 +303,6 @@ static bool run_once(struct run *run)
     int ends[2];
     int status;
     bool in_time;
-    pid_t child;
 
     if (story->prepare != NULL) {
         story->prepare(story->data);
@@ -308,21 +311,22 @@ static bool run_once(struct run *run)
     assert_non_null(run->output);
     assert_int_equal(pipe(ends), 0);
     fflush(NULL); /* or the child writes it again */
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
+    run->child = fork();
+    assert_true(run->child >= 0);
+    if (run->child == 0) {
         (void)close(ends[0]);
         live(run, ends[1]);
     }
     (void)close(ends[1]);
     if (story->talk != NULL) {
-        story->talk(story->data, child);
+        story->talk(story->data, run->child);
     }
     in_time = hear(run, ends[0]);
     if (!in_time) {
-        (void)kill(child, SIGKILL);
+        (void)kill(run->child, SIGKILL);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(waitpid(run->child, &status, 0), run->child);
+    run->child = 0;
     (void)close(ends[0]);
     if (in_time) {
         judge(run, status);
@@ -340,6 +344,7 @@ void failing_heap_sweep(const struct failing_heap_story *story)
 {
     const char *text = getenv("VXC_MEMORY_STRIDE");
     const uint64_t stride = text == NULL || atoi(text) < 1 ? 1 : (uint64_t)atoi(text);
+    static struct run run; /* give_up looks at it after the test was left */
     struct timespec begun, ended;
     uint64_t runs = 0;
     int wrongs = 0;
@@ -349,8 +354,10 @@ void failing_heap_sweep(const struct failing_heap_story *story)
     for (int onwards = 0; onwards < 2; onwards++) {
         bool more = true;
         for (uint64_t k = 1; more; k += stride) {
-            struct run run = {.story = story, .k = k, .onwards = onwards != 0};
+            run = (struct run){.story = story, .k = k, .onwards = onwards != 0};
+            current = &run;
             more = run_once(&run);
+            current = NULL;
             last[onwards] = k;
             runs++;
             wrongs += run.went_wrong;
@@ -367,4 +374,20 @@ void failing_heap_sweep(const struct failing_heap_story *story)
     if (wrongs > 0) {
         fail_msg("%d runs went wrong", wrongs);
     }
+}
+
+int failing_heap_give_up(void **state)
+{
+    struct run *run = current;
+
+    (void)state;
+    current = NULL;
+    if (run != NULL) {
+        if (run->child > 0) {
+            (void)kill(run->child, SIGKILL);
+            (void)waitpid(run->child, NULL, 0);
+        }
+        wrong(run, "see above");
+    }
+    return 0;
 }

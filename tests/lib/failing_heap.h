@@ -54,4 +54,8 @@ struct failing_heap_story {
  * other message of a fatal end, or a child that does not end within 20 s. */
 void failing_heap_sweep(const struct failing_heap_story *story);
 
+/* The teardown of a test that sweeps: when talk or check failed the test, says in which run, shows
+ * the child's output and ends it. */
+int failing_heap_give_up(void **state);
+
 #endif
