@@ -201,6 +201,9 @@ int vxc_disk_open_folder(const char *path, bool create, int *folder)
         if (mkdir(path, 0700) == 0) {
             int rv = sync_parent(path);
             if (rv != 0) {
+                const int errnum = errno;
+                (void)rmdir(path); /* as it was; what matters is told already */
+                errno = errnum;
                 return rv;
             }
         } else if (errno != EEXIST && errno != EROFS) {
