@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -37,7 +38,12 @@ struct head {
     size_t size;
 };
 
-static atomic_uint_fast64_t calls, failures, armed_at, fail_at;
+/* Shared with the processes that a story forks, as verify does. */
+static struct counts {
+    atomic_uint_fast64_t calls, failures;
+} * counts;
+
+static atomic_uint_fast64_t armed_at, fail_at;
 static atomic_int_fast64_t balance;
 static atomic_bool fail_onwards;
 
@@ -55,7 +61,7 @@ static void tell(uint64_t k, size_t size)
 {
     void *stack[STACK_DEPTH];
 
-    if (atomic_fetch_add(&failures, 1) == 0) {
+    if (atomic_fetch_add(&counts->failures, 1) == 0) {
         fprintf(stderr, "failing heap: call %llu, %zu bytes, refused in\n", (unsigned long long)k,
                 size);
         fflush(stderr);
@@ -66,7 +72,7 @@ static void tell(uint64_t k, size_t size)
 static bool refuses(size_t size)
 {
     const uint64_t at = atomic_load(&fail_at);
-    const uint64_t k = atomic_fetch_add(&calls, 1) + 1 - atomic_load(&armed_at);
+    const uint64_t k = atomic_fetch_add(&counts->calls, 1) + 1 - atomic_load(&armed_at);
 
     if (at == 0 || (atomic_load(&fail_onwards) ? k < at : k != at)) {
         return false;
@@ -131,8 +137,10 @@ void failing_heap_install(void)
     void *stack[1];
 
     (void)backtrace(stack, 1); /* the first one loads a library */
-    atomic_store(&calls, 0);
-    atomic_store(&failures, 0);
+    counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (counts == MAP_FAILED) {
+        abort();
+    }
     atomic_store(&balance, 0);
     failing_heap_arm(0, false);
     vxc_set_allocator(&heap);
@@ -141,24 +149,25 @@ void failing_heap_install(void)
 void failing_heap_uninstall(void)
 {
     vxc_set_allocator(NULL);
+    (void)munmap(counts, sizeof *counts);
 }
 
 void failing_heap_arm(uint64_t k, bool onwards)
 {
     atomic_store(&fail_at, 0);
     atomic_store(&fail_onwards, onwards);
-    atomic_store(&armed_at, atomic_load(&calls));
+    atomic_store(&armed_at, atomic_load(&counts->calls));
     atomic_store(&fail_at, k);
 }
 
 uint64_t failing_heap_calls(void)
 {
-    return atomic_load(&calls);
+    return atomic_load(&counts->calls);
 }
 
 uint64_t failing_heap_failures(void)
 {
-    return atomic_load(&failures);
+    return atomic_load(&counts->failures);
 }
 
 int64_t failing_heap_balance(void)
