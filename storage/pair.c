@@ -145,6 +145,15 @@ static void copy_store(struct vxc_pair *pair, int i, const void *bytes)
     }
 }
 
+static int sync_names(const struct vxc_pair *pair, int folder, struct vxc_error *err)
+{
+    const int rv = vxc_disk_sync_folder(folder);
+
+    return rv == 0 ? 0
+                   : vxc_error_set(err, rv, "flush the names of %s and %s: %s", pair->name[0],
+                                   pair->name[1], strerror(errno));
+}
+
 /* Brings the other copy in line and flushes both: what was read may not have been durable yet. */
 static int pair_heal(struct vxc_pair *pair, int folder, const struct copy copies[2], int chosen,
                      struct vxc_error *err)
@@ -164,7 +173,7 @@ static int pair_heal(struct vxc_pair *pair, int folder, const struct copy copies
         (void)close(pair->fd[other]); /* of a wrong size: replaced by a new file */
     }
     rv = copy_create(pair, other, folder, copies[chosen].bytes, err);
-    return rv != 0 ? rv : vxc_disk_sync_folder(folder);
+    return rv != 0 ? rv : sync_names(pair, folder, err);
 }
 
 int vxc_pair_open(struct vxc_pair *pair, int folder, const char *name, void *bytes, size_t size,
@@ -205,7 +214,7 @@ int vxc_pair_create(struct vxc_pair *pair, int folder, const char *name, const v
         rv = copy_create(pair, i, folder, bytes, err);
     }
     if (rv == 0) {
-        rv = vxc_disk_sync_folder(folder);
+        rv = sync_names(pair, folder, err);
     }
     if (rv != 0) {
         vxc_pair_close(pair);
