@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 200
+# timeout: 560
 # Every i-th write, flush, rename, change of a size and open fails, with EIO, ENOSPC or by half, once or
 # for as long as the disk is full: in a node that starts, works and stops, in one that starts after
 # kill -9, in one whose log goes on to the next segment, and in vxc snapshot save, restore and extract.
