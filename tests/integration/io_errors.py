@@ -293,6 +293,7 @@ def restore(folder, failure):
         assert connection.ask("map_get", map="m", key="k1").value == b"v1"
         connection.close()
         assert node.stop() == 0
+        node.forget()
     elif done.returncode == 70:  # as if killed: nothing starts there
         assert not os.path.exists(os.path.join(target, "node")), os.listdir(target)
         assert subprocess.run([daemon.VXCD, "--data", target], capture_output=True, check=False).returncode == 6
@@ -314,7 +315,7 @@ def extract(folder, failure):
 STORIES = [
     ("a node from its first start to its stop", tell_node, dict(story=work), 1),
     ("a start after kill -9", tell_node, dict(story=go_on), 1),
-    ("the next segment of the log", tell_node, dict(story=fill_segments), 4),
+    ("the next segment of the log", tell_node, dict(story=fill_segments), 6),
     ("vxc snapshot save", tell_vxc, dict(run=save), 1),
     ("vxc snapshot restore", tell_vxc, dict(run=restore), 1),
     ("vxc snapshot extract", tell_vxc, dict(run=extract), 1),
@@ -324,11 +325,11 @@ STORIES = [
 def sweep(number, plan):
     """All i of one story and plan; a line of the report."""
     global tellings
-    title, tell, arguments, coarser = STORIES[number]  # many writes of one kind need not all be tried
+    title, tell, arguments, coarser = STORIES[number]  # coarser: its writes are many of one kind
     line = "%s: %s %s" % (title, plan[0], plan[1])
     if not re.search(ONLY, line):
         return
-    stride = STRIDE * (coarser if "write" in plan[0] else 1)
+    stride = STRIDE * (coarser if "write" in plan[0] or plan[0] == "flush" else 1)
     count, i, wrong = 0, 1, []
     begun = time.monotonic()
     while len(wrong) < 3:
