@@ -58,7 +58,7 @@ struct vxc_listener {
     uint64_t held_bytes; /* unfinished frames and unread replies of all connections */
     uint64_t swept_ms;
     int percent;
-    int handles; /* of our own, still open */
+    int handles;        /* of our own, still open */
     bool refusing;      /* `refused` is closing */
     bool another_waits; /* a further one is to be accepted when that is done */
     bool accept_paused;
