@@ -5,6 +5,7 @@
  *   FAIL_IO_AT      which call, from 1
  *   FAIL_IO_WITH    EIO, ENOSPC, or short: half of the bytes are written
  *   FAIL_IO_WHILE   as long as this file exists all later calls fail as well (a full disk)
+ *   FAIL_IO_AFTER   nothing counts before this file exists
  *   FAIL_IO_REPORT  file that gets one line when the first call fails: what it was, and on what
  *
  * Writes through io_uring would not come by here, so setting up a ring fails as on a kernel without
@@ -28,7 +29,7 @@
 enum { BLOCK = 4096 };
 
 static struct {
-    const char *folder, *class, *while_file, *report;
+    const char *folder, *class, *while_file, *after_file, *report;
     size_t folder_size;
     unsigned long at;
     int error; /* 0 = short */
@@ -45,6 +46,7 @@ __attribute__((constructor)) static void read_plan(void)
     plan.folder = getenv("FAIL_IO_FOLDER");
     plan.class = getenv("FAIL_IO_CLASS");
     plan.while_file = getenv("FAIL_IO_WHILE");
+    plan.after_file = getenv("FAIL_IO_AFTER");
     plan.report = getenv("FAIL_IO_REPORT");
     plan.folder_size = plan.folder == NULL ? 0 : strlen(plan.folder);
     plan.at = at == NULL ? 0 : strtoul(at, NULL, 10);
@@ -104,6 +106,9 @@ static bool hit(const char *class, const char *call, const char *path)
 
     if (plan.at == 0 || plan.folder == NULL || strstr(plan.class, class) == NULL ||
         !is_below(path)) {
+        return false;
+    }
+    if (plan.after_file != NULL && faccessat(AT_FDCWD, plan.after_file, F_OK, 0) != 0) {
         return false;
     }
     at = atomic_fetch_add(&calls, 1) + 1;

@@ -47,6 +47,15 @@ class Failure:
             open(self.full, "wb").close()
             self.environment["FAIL_IO_WHILE"] = self.full
 
+    def begin_after(self, begun):
+        """Nothing counts before begin(), when told before the program starts."""
+        self.begun = self.report + ".begun"
+        if begun:
+            self.environment["FAIL_IO_AFTER"] = self.begun
+
+    def begin(self):
+        open(self.begun, "wb").close()
+
     def where(self):
         """What failed, as "pwrite /path"; empty when i was not reached."""
         return open(self.report, encoding="utf-8").read().strip() if os.path.exists(self.report) else ""
@@ -57,8 +66,9 @@ class Failure:
 
     def forget(self):
         self.make_room()
-        if os.path.exists(self.report):
-            os.unlink(self.report)
+        for file in (self.report, self.report + ".begun"):
+            if os.path.exists(file):
+                os.unlink(file)
 
     @property
     def no_space(self):
@@ -159,7 +169,7 @@ def go_on(talk):
 
 
 def fill_segments(talk):
-    """More than a segment of 64 MiB holds."""
+    """More than a segment of 64 MiB holds. What a start does has failed in other stories already."""
     for i in range(6):
         talk.put(b"large %d" % i, bytes([i]) * (13 << 20))
 
@@ -192,11 +202,12 @@ def must_end(failure):
     return bool(re.match(r"(fsync|fdatasync|pwritev?) .*/(log|vote|state)(/|$)", where)) and "spare" not in where
 
 
-def tell_node(name, plan, i, story, origin=None):
+def tell_node(name, plan, i, story, origin=None, once_ready=False):
     """One telling; false when i was not reached."""
     acknowledged = dict(origin[1]) if origin else {}
     data = os.path.join(WORK, name)
     failure = Failure(data, data, plan, i)
+    failure.begin_after(once_ready)
     if origin:
         subprocess.run(["cp", "-a", "--sparse=always", origin[0], data], check=True)
     node, talk, status, text = None, None, None, ""
@@ -204,6 +215,7 @@ def tell_node(name, plan, i, story, origin=None):
         node = Node.__new__(Node)
         node.__init__(name, environment=failure.environment)
         talk = Talk(node, failure, acknowledged)
+        failure.begin()
         story(talk)
         status = node.stop()
         text = node.log_tail()
@@ -315,7 +327,7 @@ def extract(folder, failure):
 STORIES = [
     ("a node from its first start to its stop", tell_node, dict(story=work), 1),
     ("a start after kill -9", tell_node, dict(story=go_on), 1),
-    ("the next segment of the log", tell_node, dict(story=fill_segments), 6),
+    ("the next segment of the log", tell_node, dict(story=fill_segments, once_ready=True), 6),
     ("vxc snapshot save", tell_vxc, dict(run=save), 1),
     ("vxc snapshot restore", tell_vxc, dict(run=restore), 1),
     ("vxc snapshot extract", tell_vxc, dict(run=extract), 1),
