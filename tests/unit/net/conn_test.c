@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "lib/failing_heap.h"
+
 struct server {
     struct vxc_loop *loop;
     struct vxc_listener *listener;
@@ -297,6 +299,46 @@ static void connections_over_the_bound_are_closed_and_counted(void **state)
     assert_int_equal(s.frames, 1);
 }
 
+/* Three that no memory is there for, at once, and one for which there is some again. */
+static void *client_without_memory(void *data)
+{
+    struct vxc_buffer out = {0};
+    int fds[3];
+    int fd;
+    char byte;
+
+    (void)data;
+    add_frame(&out, 0, 3);
+    failing_heap_arm(1, true);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = dial();
+    }
+    for (int i = 0; i < 3; i++) {
+        if (recv(fds[i], &byte, 1, 0) > 0) {
+            abort();
+        }
+        close(fds[i]);
+    }
+    failing_heap_arm(0, false);
+    fd = dial();
+    send_all(fd, out.data, out.size, out.size);
+    read_replies(fd, 1);
+    close(fd);
+    vxc_buffer_free(&out);
+    return NULL;
+}
+
+static void a_connection_without_memory_does_not_stop_those_after_it(void **state)
+{
+    struct server s = {.client = client_without_memory};
+    (void)state;
+    failing_heap_install();
+    serve(&s, 10);
+    assert_int_equal(s.frames, 1);
+    assert_int_equal(failing_heap_balance(), 0);
+    failing_heap_uninstall();
+}
+
 static void a_port_in_use_is_told_by_name(void **state)
 {
     struct vxc_listener_options options = {.host = "127.0.0.1", .connections_max = 1};
@@ -326,6 +368,7 @@ int main(void)
         cmocka_unit_test(the_largest_frame_passes_between_small_ones),
         cmocka_unit_test(bytes_that_are_no_frame_end_the_connection_with_a_reason),
         cmocka_unit_test(connections_over_the_bound_are_closed_and_counted),
+        cmocka_unit_test(a_connection_without_memory_does_not_stop_those_after_it),
         cmocka_unit_test(a_port_in_use_is_told_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
