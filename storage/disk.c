@@ -195,22 +195,26 @@ static int sync_parent(const char *path)
 
 int vxc_disk_open_folder(const char *path, bool create, int *folder)
 {
-    int fd;
+    const bool made = create && mkdir(path, 0700) == 0;
+    int rv = 0;
+    int fd = -1;
 
-    if (create) {
-        if (mkdir(path, 0700) == 0) {
-            int rv = sync_parent(path);
-            if (rv != 0) {
-                return rv;
-            }
-        } else if (errno != EEXIST && errno != EROFS) {
-            return vxc_error_from_errno(errno); /* EROFS: it may exist; the open below will tell */
-        }
+    if (made) {
+        rv = sync_parent(path);
+    } else if (create && errno != EEXIST && errno != EROFS) {
+        return vxc_error_from_errno(errno); /* EROFS: it may exist; the open below will tell */
     }
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return vxc_error_from_errno(errno);
+    if (rv == 0) {
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        rv = fd < 0 ? vxc_error_from_errno(errno) : 0;
     }
-    *folder = fd;
-    return 0;
+    if (rv == 0) {
+        *folder = fd;
+    } else if (made) {
+        const int errnum = errno;
+
+        (void)rmdir(path); /* as it was; what matters is told already */
+        errno = errnum;
+    }
+    return rv;
 }

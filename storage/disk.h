@@ -46,7 +46,8 @@ uint64_t vxc_disk_round_up(uint64_t size);
 /* Makes the names in a folder durable. */
 int vxc_disk_sync_folder(int folder);
 
-/* Opens the folder `path`, made (mode 0700, durable in its parent) when absent and `create`. */
+/* Opens the folder `path`, made (mode 0700, durable in its parent) when absent and `create`; on
+ * failure it is not there if it was not before. */
 int vxc_disk_open_folder(const char *path, bool create, int *folder);
 
 #endif

@@ -410,6 +410,7 @@ void vxc_log_stats(const struct vxc_log *log, struct vxc_log_stats *stats)
     }
     stats->io = log->device == NULL ? "none" : log->device->name;
     stats->no_space = log_segment_no_space(log);
+    stats->lack = stats->no_space ? log->lack : 0;
 }
 
 /* ---- the base moves ---- */

@@ -138,6 +138,7 @@ struct vxc_log_stats {
     const char *io;               /* "io_uring" or "thread" */
     uint64_t recovered_cut_bytes; /* torn tail cut by open */
     bool no_space; /* no further segment can be had now: refuse what grows the data */
+    int lack;      /* for want of what: VXC_ENOSPC, VXC_ENOMEM; 0 = no_space is false */
 };
 void vxc_log_stats(const struct vxc_log *log, struct vxc_log_stats *stats);
 

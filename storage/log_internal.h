@@ -166,6 +166,8 @@ struct vxc_log {
     bool no_spare;        /* the last try to make a spare found no space */
     bool no_zeros;        /* the last try to zero ahead did (blocks were not reserved) */
     bool no_name;         /* the last try to rename the spare did */
+    bool no_segment;      /* the last try to take the spare found no memory */
+    int lack;             /* what the last try that failed had none of: VXC_ENOSPC, VXC_ENOMEM */
     uint64_t retry_us;    /* then the next try is at this time */
     uint64_t wanted_size; /* of the spare, when a unit needs more than segment_size */
     uint64_t wanted_zero; /* of the current segment: a waiting unit ends here */

@@ -50,6 +50,7 @@ static bool job_succeeded(struct vxc_log *log, int rv, int errnum, bool *failed,
         vxc_fatal("%s: %s failed: %s", log->path, what, strerror(errnum));
     }
     if (rv != 0) {
+        log->lack = rv;
         log->retry_us = log_now_us() + LOG_SPACE_RETRY_MS * 1000;
     }
     return rv == 0;
@@ -57,7 +58,7 @@ static bool job_succeeded(struct vxc_log *log, int rv, int errnum, bool *failed,
 
 bool log_segment_no_space(const struct vxc_log *log)
 {
-    return log->no_spare || log->no_zeros || log->no_name;
+    return log->no_spare || log->no_zeros || log->no_name || log->no_segment;
 }
 
 /* ---- the spare ---- */
@@ -354,8 +355,10 @@ static bool rotate(struct vxc_log *log, uint64_t need, uint64_t first_index, uin
         return false;
     }
     segment = log_segment_add(log);
+    log->no_segment = segment == NULL;
     if (segment == NULL) {
-        return false;
+        log->lack = VXC_ENOMEM;
+        return false; /* tried again at the next issue */
     }
     segment->number = log->next_segment++;
     segment->size = log->spare.size;

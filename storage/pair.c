@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -120,14 +121,37 @@ static int copy_create(struct vxc_pair *pair, int i, int folder, const void *byt
     return rv == 0 ? 0 : vxc_error_set(err, rv, "%s: %s: %s", part, step, strerror(errno));
 }
 
+/* What the disk holds now is unknown. The folder is not kept; the kernel knows where the file is. */
+static _Noreturn void end_unknown(const struct vxc_pair *pair, int i, const char *what)
+{
+    const int errnum = errno;
+    char link[32];
+    char path[PATH_MAX];
+    ssize_t size;
+
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", pair->fd[i]);
+    size = readlink(link, path, sizeof path - 1);
+    path[size < 0 ? 0 : size] = '\0';
+    vxc_fatal("%s: %s failed: %s", size > 0 ? path : pair->name[i], what, strerror(errnum));
+}
+
 static void copy_store(struct vxc_pair *pair, int i, const void *bytes)
 {
     if (vxc_disk_write(pair->fd[i], 0, bytes, pair->size) != 0) {
-        vxc_fatal("%s: write failed: %s", pair->name[i], strerror(errno));
+        end_unknown(pair, i, "write");
     }
     if (fdatasync(pair->fd[i]) != 0) {
-        vxc_fatal("%s: flush failed: %s", pair->name[i], strerror(errno));
+        end_unknown(pair, i, "flush");
     }
+}
+
+static int sync_names(const struct vxc_pair *pair, int folder, struct vxc_error *err)
+{
+    const int rv = vxc_disk_sync_folder(folder);
+
+    return rv == 0 ? 0
+                   : vxc_error_set(err, rv, "flush the names of %s and %s: %s", pair->name[0],
+                                   pair->name[1], strerror(errno));
 }
 
 /* Brings the other copy in line and flushes both: what was read may not have been durable yet. */
@@ -139,7 +163,7 @@ static int pair_heal(struct vxc_pair *pair, int folder, const struct copy copies
 
     /* The winner itself is not rewritten while it may be the only whole copy, only flushed. */
     if (fdatasync(pair->fd[chosen]) != 0) {
-        vxc_fatal("%s: flush failed: %s", pair->name[chosen], strerror(errno));
+        end_unknown(pair, chosen, "flush");
     }
     if (pair->fd[other] >= 0 && copies[other].bytes != NULL) {
         copy_store(pair, other, copies[chosen].bytes); /* of the right size: in place, no space */
@@ -149,7 +173,7 @@ static int pair_heal(struct vxc_pair *pair, int folder, const struct copy copies
         (void)close(pair->fd[other]); /* of a wrong size: replaced by a new file */
     }
     rv = copy_create(pair, other, folder, copies[chosen].bytes, err);
-    return rv != 0 ? rv : vxc_disk_sync_folder(folder);
+    return rv != 0 ? rv : sync_names(pair, folder, err);
 }
 
 int vxc_pair_open(struct vxc_pair *pair, int folder, const char *name, void *bytes, size_t size,
@@ -190,7 +214,7 @@ int vxc_pair_create(struct vxc_pair *pair, int folder, const char *name, const v
         rv = copy_create(pair, i, folder, bytes, err);
     }
     if (rv == 0) {
-        rv = vxc_disk_sync_folder(folder);
+        rv = sync_names(pair, folder, err);
     }
     if (rv != 0) {
         vxc_pair_close(pair);

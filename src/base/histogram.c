@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { PARTS_BITS = 4 };
+enum { PARTS_BITS = 6 };
 
 _Static_assert(1 << PARTS_BITS == VXC_HISTOGRAM_PARTS, "parts are a power of two");
 
@@ -37,17 +37,25 @@ void vxc_histogram_clear(struct vxc_histogram *h)
     memset(h, 0, sizeof *h);
 }
 
-void vxc_histogram_record(struct vxc_histogram *h, uint64_t value)
+void vxc_histogram_record_many(struct vxc_histogram *h, uint64_t value, uint64_t times)
 {
+    if (times == 0) {
+        return;
+    }
     if (h->count == 0 || value < h->min) {
         h->min = value;
     }
     if (value > h->max) {
         h->max = value;
     }
-    h->count++;
-    h->sum += value;
-    h->buckets[bucket_of(value)]++;
+    h->count += times;
+    h->sum += value * times;
+    h->buckets[bucket_of(value)] += times;
+}
+
+void vxc_histogram_record(struct vxc_histogram *h, uint64_t value)
+{
+    vxc_histogram_record_many(h, value, 1);
 }
 
 void vxc_histogram_merge(struct vxc_histogram *h, const struct vxc_histogram *other)

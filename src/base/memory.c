@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include "base/check.h"
 #include "vxc.h"
 
 #include <stdarg.h>
@@ -130,6 +131,13 @@ char *vxc_format(const char *format, ...)
         va_end(arguments);
     }
     return text;
+}
+
+void vxc_need_memory(bool there, const char *what)
+{
+    if (!there) {
+        vxc_fatal("out of memory for %s; give the node more memory and start it again", what);
+    }
 }
 
 void vxc_set_allocator(const struct vxc_allocator *allocator)

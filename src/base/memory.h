@@ -9,6 +9,7 @@
 #ifndef VXC_BASE_MEMORY_H
 #define VXC_BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct vxc_allocator; /* include/vxc.h */
@@ -30,5 +31,9 @@ char *vxc_strdup(const char *text);
 char *vxc_strndup(const char *text, size_t size_max);
 /* The formatted text, or NULL. */
 char *vxc_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* For what has gone too far to be refused: ends the process by vxc_fatal() with "out of memory for
+ * WHAT" unless the memory is there. */
+void vxc_need_memory(bool there, const char *what);
 
 #endif

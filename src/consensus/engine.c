@@ -45,7 +45,7 @@ static void emit_entries(struct vxc_engine *engine, const struct raft_update *up
     uint32_t count = update->entries.n;
     struct vxc_engine_entry *entries = vxc_calloc(count, sizeof *entries);
 
-    vxc_check(entries != NULL); /* the engine has accepted them: there is no way back */
+    vxc_need_memory(entries != NULL, "entries that the consensus engine has accepted");
     for (uint32_t i = 0; i < count; i++) {
         entries[i] = view_entry(&update->entries.batch[i]);
     }
@@ -118,7 +118,7 @@ void vxc_engine_decode_configuration(struct vxc_slice bytes, struct raft_configu
     struct raft_buffer buffer = {(void *)(uintptr_t)bytes.data, bytes.size};
 
     /* The bytes were checked by vxc_configuration_decode(): only memory can fail. */
-    vxc_check(raft_configuration_decode(&buffer, out) == 0);
+    vxc_need_memory(raft_configuration_decode(&buffer, out) == 0, "a configuration");
 }
 
 static bool sole_voter_of(const struct raft_configuration *configuration, uint64_t id)

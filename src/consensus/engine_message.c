@@ -118,8 +118,7 @@ static void deliver_append(struct vxc_engine *engine, uint64_t now_ms,
         void *batch = raft_malloc(1);
 
         received = vxc_calloc(count, sizeof *received);
-        vxc_check(batch != NULL);
-        vxc_check(received != NULL);
+        vxc_need_memory(batch != NULL && received != NULL, "entries of another node");
         for (uint32_t i = 0; i < count; i++) {
             received[i].term = entries[i].term;
             received[i].type = (enum raft_entry_type)entries[i].type;
@@ -275,7 +274,7 @@ static int receive_image(struct vxc_engine *engine, uint64_t now_ms,
     vxc_engine_decode_configuration(message->image.configuration, &out.install_snapshot.conf);
     out.install_snapshot.data.base = raft_malloc(1); /* the bytes travel beside the engine */
     out.install_snapshot.data.len = 1;
-    vxc_check(out.install_snapshot.data.base != NULL);
+    vxc_need_memory(out.install_snapshot.data.base != NULL, "an image of another node");
     receive(engine, now_ms, &out, message->peer, message->image.configuration);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "consensus/freeze.h"
 
 #include "base/check.h"
+#include "base/memory.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -19,7 +20,9 @@ static void keep_base(struct vxc_freeze *freeze, int place, struct vxc_log_base 
     struct vxc_buffer *buffer = &freeze->configurations[place];
 
     vxc_buffer_clear(buffer);
-    vxc_check(vxc_buffer_append(buffer, from->configuration.data, from->configuration.size) == 0);
+    vxc_need_memory(vxc_buffer_append(buffer, from->configuration.data, from->configuration.size) ==
+                        0,
+                    "a configuration");
     *to = *from;
     to->configuration = vxc_buffer_slice(buffer);
 }
@@ -65,8 +68,9 @@ void vxc_freeze_deinit(struct vxc_freeze *freeze)
 void vxc_freeze_configure(struct vxc_freeze *freeze, uint64_t index, struct vxc_slice configuration)
 {
     vxc_buffer_clear(&freeze->configuration);
-    vxc_check(vxc_buffer_append(&freeze->configuration, configuration.data, configuration.size) ==
-              0);
+    vxc_need_memory(
+        vxc_buffer_append(&freeze->configuration, configuration.data, configuration.size) == 0,
+        "a configuration");
     freeze->configuration_index = index;
 }
 

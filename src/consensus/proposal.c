@@ -102,7 +102,7 @@ static void begin_open(struct vxc_proposals *proposals)
     if (proposals->open.capacity > OPEN_KEPT) {
         vxc_buffer_free(&proposals->open);
     }
-    vxc_check(vxc_entry_begin(&proposals->open) == 0); /* 14 bytes */
+    vxc_need_memory(vxc_entry_begin(&proposals->open) == 0, "the next entry"); /* 14 bytes */
     proposals->open_count = 0;
 }
 

@@ -73,8 +73,11 @@ int vxc_recovery_bootstrap(struct vxc_log *log, const struct vxc_store_meta *sta
     }
     vxc_buffer_free(&payload);
     if (rv == 0) {
+        struct vxc_log_stats stats = {0};
+
         vxc_log_sync(log);
-        rv = vxc_log_durable_index(log) == 1 ? 0 : VXC_ENOSPC;
+        vxc_log_stats(log, &stats);
+        rv = vxc_log_durable_index(log) == 1 ? 0 : stats.lack;
     }
     return rv == 0 ? 0 : vxc_error_set(err, rv, "writing entry 1 of the log: %s", vxc_strerror(rv));
 }

@@ -49,6 +49,7 @@ struct vxc_replica {
     uint64_t durable_index;     /* as the engine was told */
     uint64_t unflushed_bytes;   /* appended since the last flush */
     uint64_t no_space_until_ms; /* 0 = the log has space */
+    int lack;                   /* of what it has none: VXC_ENOSPC or VXC_ENOMEM */
     uint64_t base_retry_ms;
     bool restart_engine; /* the log could not take what the engine believes to be there */
 
@@ -63,6 +64,22 @@ static uint64_t now_ms(const struct vxc_replica *replica)
 static uint64_t now_ns(const struct vxc_replica *replica)
 {
     return replica->options.clock->monotonic_ns(replica->options.clock->data);
+}
+
+/* Neither a damaged entry nor a damaged row may be passed over, and nor may one that could not be
+ * read for want of memory; but that says nothing about the data. */
+static _Noreturn void end_unread(const struct vxc_error *err, const char *doing)
+{
+    if (err->code == VXC_ENOMEM) {
+        vxc_fatal("%s: %s; out of memory: give the node more and start it again", doing, err->text);
+    }
+    vxc_fatal_damage("%s: %s", doing, err->text);
+}
+
+static void refuse_for_a_while(struct vxc_replica *replica, int lack)
+{
+    replica->lack = lack;
+    replica->no_space_until_ms = now_ms(replica) + SPACE_RETRY_MS;
 }
 
 /* ---- what the engine wants done ---- */
@@ -96,7 +113,7 @@ static void append_entries(void *data, uint64_t index, const struct vxc_engine_e
 
         if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
             replica->restart_engine = true;
-            replica->no_space_until_ms = now_ms(replica) + SPACE_RETRY_MS;
+            refuse_for_a_while(replica, rv);
             return;
         }
         if (rv != 0) {
@@ -191,7 +208,7 @@ static int submit_open(struct vxc_replica *replica)
         vxc_proposals_close(&replica->proposals, vxc_stamp_take(&replica->stamp, now_ns(replica)));
     rv = vxc_log_append(log, index, entry.term, entry.type, entry.payload);
     if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
-        replica->no_space_until_ms = now_ms(replica) + SPACE_RETRY_MS;
+        refuse_for_a_while(replica, rv);
         return rv;
     }
     if (rv != 0) {
@@ -222,7 +239,7 @@ int vxc_replica_propose(struct vxc_replica *replica, const struct vxc_command *c
         return VXC_EBUSY;
     }
     if (replica->no_space_until_ms != 0) {
-        return VXC_ENOSPC;
+        return replica->lack;
     }
     if (replica->freeze.no_space && vxc_command_grows(command)) {
         return VXC_ENOSPC;
@@ -257,7 +274,8 @@ static uint64_t last_stamp(struct vxc_replica *replica)
             continue;
         }
         if (vxc_log_get(log, i, &entry, &err) != 0) {
-            vxc_fatal_damage("reading entry %" PRIu64 ": %s", i, err.text);
+            (void)vxc_error_prefix(&err, "entry %" PRIu64, i);
+            end_unread(&err, "reading");
         }
         if (vxc_entry_read_head(entry.payload, &head, &rest) == 0 && head.stamp_ms > stamp_ms) {
             stamp_ms = head.stamp_ms; /* an unreadable one stops the node when it is applied */
@@ -316,14 +334,16 @@ static void propose_bootstrap(struct vxc_replica *replica)
     uint8_t cluster_id[16] = {0};
     struct vxc_command command = {.op = VXC_OP_BOOTSTRAP,
                                   .value = vxc_slice(cluster_id, sizeof cluster_id)};
+    int rv;
 
     clock->random(clock->data, cluster_id, sizeof cluster_id);
     command.a = (int64_t)clock->wall_us(clock->data);
-    vxc_check(vxc_proposals_add(&replica->proposals, &command, NULL) == 0);
-    if (submit_open(replica) == 0) {
+    vxc_need_memory(vxc_proposals_add(&replica->proposals, &command, NULL) == 0, "the bootstrap");
+    rv = submit_open(replica);
+    if (rv == 0) {
         replica->bootstrap_index = vxc_engine_last_index(replica->engine);
     } else {
-        vxc_proposals_fail_open(&replica->proposals, VXC_ENOSPC, replica, fail_proposal);
+        vxc_proposals_fail_open(&replica->proposals, rv, replica, fail_proposal);
     }
 }
 
@@ -396,7 +416,7 @@ static void apply_command_entry(struct vxc_replica *replica, const struct vxc_lo
                        replica->applied_within, replica->options.apply_each ? commit_each : NULL,
                        replica, &err);
     if (rv != 0) {
-        vxc_fatal_damage("applying: %s", err.text);
+        end_unread(&err, "applying");
     }
     if (replica->applying_ours) {
         vxc_proposals_done(&replica->proposals);
@@ -427,7 +447,8 @@ static void apply_entry(struct vxc_replica *replica, const struct vxc_log_entry 
         break;
     }
     if (vxc_table_error(replica->options.table, &err) != 0) {
-        vxc_fatal_damage("applying entry %" PRIu64 ": %s", entry->index, err.text);
+        (void)vxc_error_prefix(&err, "entry %" PRIu64, entry->index);
+        end_unread(&err, "applying");
     }
     replica->applied_index = entry->index;
 }
@@ -462,7 +483,8 @@ static bool advance(struct vxc_replica *replica)
         struct vxc_log_entry entry;
 
         if (vxc_log_get(log, replica->applied_index + 1, &entry, &err) != 0) {
-            vxc_fatal_damage("reading entry %" PRIu64 ": %s", replica->applied_index + 1, err.text);
+            (void)vxc_error_prefix(&err, "entry %" PRIu64, replica->applied_index + 1);
+            end_unread(&err, "reading");
         }
         bytes += entry.payload.size + VXC_LOG_BLOCK_SIZE;
         apply_entry(replica, &entry);
@@ -522,22 +544,25 @@ static void flush_log(struct vxc_replica *replica)
     vxc_freeze_logged(&replica->freeze, bytes - bytes % VXC_LOG_BLOCK_SIZE);
     if (vxc_log_flush(log) == VXC_ENOSPC) {
         /* What is in the log's memory stays there and is written when there is room. */
-        replica->no_space_until_ms = now_ms(replica) + SPACE_RETRY_MS;
+        refuse_for_a_while(replica, VXC_ENOSPC);
     }
 }
 
 /* Closes and submits what was proposed since the last turn. */
 static void submit_proposed(struct vxc_replica *replica)
 {
+    int rv;
+
     if (replica->proposals.open_count == 0 || !can_submit(replica)) {
         return;
     }
     if (slots_are_busy(replica) && replica->proposals.open.size < VXC_ENTRY_SIZE_TARGET) {
         return;
     }
-    if (submit_open(replica) != 0) {
+    rv = submit_open(replica);
+    if (rv != 0) {
         /* They never left: an answer now is better than a wait for somebody to clean up. */
-        vxc_proposals_fail_open(&replica->proposals, VXC_ENOSPC, replica, fail_proposal);
+        vxc_proposals_fail_open(&replica->proposals, rv, replica, fail_proposal);
     }
 }
 
@@ -594,7 +619,7 @@ static void stop_on_damage(struct vxc_replica *replica)
     struct vxc_error err;
 
     if (vxc_table_error(replica->options.table, &err) != 0) {
-        vxc_fatal_damage("reading the state: %s", err.text);
+        end_unread(&err, "reading the state");
     }
 }
 

@@ -47,6 +47,7 @@ struct vxc_conn {
 
 struct vxc_listener {
     uv_tcp_t tcp;
+    uv_tcp_t refused; /* takes what no memory is left for, only to close it */
     uv_timer_t sweep;
     uv_idle_t idle; /* runs while resumed connections wait */
     struct vxc_loop *loop;
@@ -59,7 +60,9 @@ struct vxc_listener {
     uint64_t held_bytes;   /* unfinished frames and unread replies of all connections */
     uint64_t swept_ms;
     int percent;
-    int handles; /* of our own three, still open */
+    int handles;        /* of our own, still open */
+    bool refusing;      /* `refused` is closing */
+    bool another_waits; /* a further one is to be accepted when that is done */
     bool accept_paused;
     bool stopped;
     bool closing;
@@ -70,7 +73,7 @@ struct vxc_listener {
     uint8_t *scratch; /* VXC_CONN_READ_SIZE bytes, shared by all connections */
 };
 
-/* Takes an accepted socket over; 0 or a uv error. */
+/* Takes an accepted socket over; 0 or a uv error. UV_ENOMEM: it was not accepted. */
 int vxc_conn_start(struct vxc_listener *listener);
 /* The same for a peer; VXC_ENOMEM, VXC_ELIMIT, VXC_ECLOSED. */
 int vxc_conn_start_local(struct vxc_listener *listener, const struct vxc_conn_peer *peer,

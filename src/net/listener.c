@@ -8,6 +8,47 @@
 
 enum { BACKLOG = 1024, SWEEP_MS = 1000 };
 
+static void refuse(struct vxc_listener *l);
+
+static void accept_one(struct vxc_listener *l)
+{
+    if (vxc_conn_start(l) == UV_ENOMEM) { /* another failure concerns that connection alone */
+        refuse(l);
+    }
+}
+
+static void on_refused_closed(uv_handle_t *handle)
+{
+    struct vxc_listener *l = handle->data;
+
+    l->handles--;
+    l->refusing = false;
+    if (l->another_waits && !l->stopped) {
+        l->another_waits = false;
+        accept_one(l);
+    }
+    vxc_listener_finish(l);
+}
+
+/* libuv offers no further connection before this one is accepted: without memory it is accepted by a
+ * handle of our own, and closed. */
+static void refuse(struct vxc_listener *l)
+{
+    if (l->refusing) {
+        l->another_waits = true;
+        return;
+    }
+    if (uv_tcp_init(vxc_loop_handle(l->loop), &l->refused) != 0) {
+        return;
+    }
+    l->refusing = true;
+    l->handles++;
+    l->refused.data = l;
+    l->refused_total++;
+    (void)uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&l->refused); /* closed in any case */
+    uv_close((uv_handle_t *)&l->refused, on_refused_closed);
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
     struct vxc_listener *l = stream->data;
@@ -17,7 +58,7 @@ static void on_connection(uv_stream_t *stream, int status)
         return;
     }
     if (status == 0 && !l->stopped) {
-        (void)vxc_conn_start(l); /* a failed accept concerns that connection alone */
+        accept_one(l);
     }
 }
 

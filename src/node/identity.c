@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/crc.h"
+#include "storage/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,11 +56,7 @@ static int write_whole(const struct vxc_identity *identity, const char *name, co
     if (fd < 0) {
         return failed(err, "cannot write", part);
     }
-    errno = 0;
-    written = write(fd, bytes, size) == (ssize_t)size && fsync(fd) == 0;
-    if (!written && errno == 0) {
-        errno = ENOSPC; /* a short write */
-    }
+    written = vxc_disk_write(fd, 0, bytes, size) == 0 && fsync(fd) == 0;
     if (close(fd) != 0 || !written || rename(part, path) != 0) {
         int rv = failed(err, "cannot write", path);
         (void)unlink(part); /* the error that matters is already told */
@@ -127,7 +124,7 @@ static int take_lock(struct vxc_identity *identity, struct vxc_error *err)
                              identity->path, pid);
     }
     size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)size, 0) != size) {
+    if (ftruncate(fd, 0) != 0 || vxc_disk_write(fd, 0, text, (size_t)size) != 0) {
         int rv = failed(err, "cannot write", path);
         (void)close(fd);
         return rv;

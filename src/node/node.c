@@ -6,8 +6,11 @@
 #include "node/node_internal.h"
 #include "storage/verify.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { START_FULL_MS = 1000 }; /* a full disk is believed to be full after so long */
 
 static void on_log(void *data)
 {
@@ -171,6 +174,37 @@ static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_er
     return rv != 0 ? rv : open_snapshots(n, err);
 }
 
+/* Replays the log and writes the entries that begin a life, which a full disk may have no room for. */
+static int get_ready(struct vxc_node *n, struct vxc_error *err)
+{
+    uint64_t full_since_ms = 0;
+
+    while (!vxc_replica_is_ready(n->replica)) {
+        const uint64_t now_ms = vxc_clock_ms(n->clock);
+        struct vxc_log_stats stats = {0};
+
+        /* its waits are for the log, which is waited for here */
+        (void)vxc_replica_turn(n->replica);
+        vxc_log_sync(n->log);
+        vxc_replica_on_log(n->replica);
+        vxc_replica_on_store(n->replica); /* harmless when nothing is done */
+        vxc_log_stats(n->log, &stats);
+        if (!stats.no_space) {
+            full_since_ms = 0;
+            continue;
+        }
+        full_since_ms = full_since_ms == 0 ? now_ms : full_since_ms;
+        if (now_ms - full_since_ms >= START_FULL_MS) {
+            return vxc_error_set(err, stats.lack,
+                                 "%s/log: %s for the entries that begin a life of this node; make "
+                                 "room and start it again",
+                                 n->options.data, vxc_strerror(stats.lack));
+        }
+        (void)poll(NULL, 0, 10);
+    }
+    return 0;
+}
+
 static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct vxc_error *err)
 {
     struct vxc_gateway_options gateway_options = {
@@ -213,12 +247,9 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         return rv;
     }
     vxc_gateway_set_replica(n->gateway, n->replica);
-    while (!vxc_replica_is_ready(n->replica)) {
-        (void)vxc_replica_turn(
-            n->replica); /* its waits are for the log, which is waited for here */
-        vxc_log_sync(n->log);
-        vxc_replica_on_log(n->replica);
-        vxc_replica_on_store(n->replica); /* harmless when nothing is done */
+    rv = get_ready(n, err);
+    if (rv != 0) {
+        return rv;
     }
     n->recovered_index = vxc_fsm_applied_index(n->fsm);
     vxc_gateway_on_role(n->gateway);
@@ -246,9 +277,13 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
     if (rv != 0) {
         return rv;
     }
-    if (vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n) != 0 ||
-        vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n) != 0) {
-        return vxc_error_set(err, VXC_EIO, "cannot watch the log's and the store's descriptors");
+    rv = vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n);
+    if (rv == 0) {
+        rv = vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n);
+    }
+    if (rv != 0) {
+        return vxc_error_set(err, rv, "cannot watch the log's and the store's descriptors: %s",
+                             vxc_strerror(rv));
     }
     if (host == NULL) {
         return 0;

@@ -17,6 +17,8 @@ enum {
 #define OPEN_FRAME 0x4e45504fu
 
 static_assert(VXC_FRAME_HEADER_SIZE == AT_REQUEST_ID + 4, "the header is packed");
+static_assert((int)VXC_FRAME_CHECKED_FROM == (int)AT_SIZE,
+              "the checksum is of the size and what follows");
 static_assert(VXC_FRAME_SIZE_MAX <= UINT32_MAX, "a frame's size fits its field");
 
 static uint32_t checksum_of(const uint8_t *frame, uint32_t size)
@@ -24,24 +26,30 @@ static uint32_t checksum_of(const uint8_t *frame, uint32_t size)
     return vxc_crc32(0, frame + AT_SIZE, size - AT_SIZE);
 }
 
-/* Everything but the checks; false when a SEQUENCED frame is too short. */
-static bool read_fields(const uint8_t *p, uint32_t size, struct vxc_frame *frame)
+/* Header and sequence head of a frame of `size` bytes, of which `bytes` holds at least these. */
+static int read_heads(struct vxc_slice bytes, uint32_t size, struct vxc_frame *frame)
 {
-    const bool sequenced = (p[AT_FLAGS] & VXC_FRAME_SEQUENCED) != 0;
-    const uint32_t head = VXC_FRAME_HEADER_SIZE + (sequenced ? VXC_FRAME_SEQUENCED_SIZE : 0);
+    const uint8_t *p = bytes.data;
+    uint32_t head = VXC_FRAME_HEADER_SIZE;
 
-    if (size < head) {
-        return false;
+    if (p[AT_VERSION] != VXC_PROTOCOL_VERSION) {
+        return VXC_EVERSION;
+    }
+    if ((p[AT_FLAGS] & VXC_FRAME_SEQUENCED) != 0) {
+        head += VXC_FRAME_SEQUENCED_SIZE;
+        if (size < head) {
+            return VXC_EPROTO;
+        }
     }
     frame->version = p[AT_VERSION];
     frame->flags = p[AT_FLAGS];
     frame->kind = vxc_load_u16(p + AT_KIND);
     frame->request_id = vxc_load_u32(p + AT_REQUEST_ID);
-    frame->sequence = sequenced ? vxc_load_u64(p + VXC_FRAME_HEADER_SIZE) : 0;
-    frame->floor = sequenced ? vxc_load_u64(p + VXC_FRAME_HEADER_SIZE + 8) : 0;
-    frame->payload = vxc_slice(p + head, size - head);
+    frame->sequence = head == VXC_FRAME_HEADER_SIZE ? 0 : vxc_load_u64(p + VXC_FRAME_HEADER_SIZE);
+    frame->floor = head == VXC_FRAME_HEADER_SIZE ? 0 : vxc_load_u64(p + VXC_FRAME_HEADER_SIZE + 8);
+    frame->payload = vxc_slice(p + head, (size < bytes.size ? size : bytes.size) - head);
     frame->size = size;
-    return true;
+    return 0;
 }
 
 bool vxc_frame_peek(struct vxc_slice bytes, struct vxc_frame *frame)
@@ -53,7 +61,7 @@ bool vxc_frame_peek(struct vxc_slice bytes, struct vxc_frame *frame)
     }
     size = vxc_load_u32(bytes.data + AT_SIZE);
     return size >= VXC_FRAME_HEADER_SIZE && size <= bytes.size &&
-           read_fields(bytes.data, size, frame);
+           read_heads(bytes, size, frame) == 0;
 }
 
 int vxc_frame_decode(struct vxc_slice bytes, uint32_t size_max, struct vxc_frame *frame,
@@ -81,10 +89,30 @@ int vxc_frame_decode(struct vxc_slice bytes, uint32_t size_max, struct vxc_frame
     if (checksum_of(p, size) != vxc_load_u32(p + AT_CHECKSUM)) {
         return VXC_ECRC;
     }
-    if (p[AT_VERSION] != VXC_PROTOCOL_VERSION) {
-        return VXC_EVERSION;
+    return read_heads(bytes, size, frame);
+}
+
+int vxc_frame_decode_head(struct vxc_slice bytes, uint32_t size_max, struct vxc_frame *frame,
+                          uint32_t *checksum)
+{
+    uint32_t size;
+    int rc;
+
+    if (bytes.size < VXC_FRAME_HEADER_SIZE + VXC_FRAME_SEQUENCED_SIZE) {
+        return VXC_EBUSY;
     }
-    return read_fields(p, size, frame) ? 0 : VXC_EPROTO;
+    size = vxc_load_u32(bytes.data + AT_SIZE);
+    if (size < VXC_FRAME_HEADER_SIZE) {
+        return VXC_EPROTO;
+    }
+    if (size > size_max) {
+        return VXC_ETOOBIG;
+    }
+    rc = read_heads(bytes, size, frame);
+    if (rc == 0) {
+        *checksum = vxc_load_u32(bytes.data + AT_CHECKSUM);
+    }
+    return rc;
 }
 
 static void write_header(uint8_t *p, uint8_t flags, uint16_t kind, uint32_t request_id)
@@ -168,4 +196,10 @@ int vxc_frame_finish(struct vxc_buffer *out, size_t offset)
     return vxc_frame_finish_around(
         out, offset, vxc_slice(NULL, 0),
         out->size > offset + VXC_FRAME_HEADER_SIZE ? out->size : offset + VXC_FRAME_HEADER_SIZE);
+}
+
+void vxc_frame_seal(uint8_t *frame, uint32_t request_id)
+{
+    vxc_store_u32(frame + AT_REQUEST_ID, request_id);
+    vxc_store_u32(frame + AT_CHECKSUM, checksum_of(frame, vxc_load_u32(frame + AT_SIZE)));
 }

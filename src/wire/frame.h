@@ -55,6 +55,15 @@ int vxc_frame_decode(struct vxc_slice bytes, uint32_t size_max, struct vxc_frame
  * For hints only: what it says may be wrong until vxc_frame_decode() has said otherwise. */
 bool vxc_frame_peek(struct vxc_slice bytes, struct vxc_frame *frame);
 
+/* For a large frame that is taken in pieces and not kept: reads header and sequence head from the
+ * first `bytes.size` bytes, which is fewer than the frame has; frame->payload is what of the payload
+ * is there. *checksum is what the CRC-32 of all bytes from VXC_FRAME_CHECKED_FROM on must be: until
+ * it is compared nothing of the frame is to be believed. Errors as above, without VXC_ECRC; VXC_EBUSY
+ * while `bytes` does not hold the heads. */
+enum { VXC_FRAME_CHECKED_FROM = 4 };
+int vxc_frame_decode_head(struct vxc_slice bytes, uint32_t size_max, struct vxc_frame *frame,
+                          uint32_t *checksum);
+
 /* Begins a frame at the end of `out` and returns its offset; the payload is then appended to `out`;
  * finish fills size and checksum in. Several frames may follow one another in one buffer. */
 size_t vxc_frame_begin(struct vxc_buffer *out, uint8_t flags, uint16_t kind, uint32_t request_id);
@@ -69,5 +78,9 @@ void vxc_frame_cancel(struct vxc_buffer *out, size_t offset);
  * bytes being there: whoever sends the frame sends them in between. Size and checksum count them. */
 int vxc_frame_finish_around(struct vxc_buffer *out, size_t offset, struct vxc_slice hole,
                             size_t hole_at);
+
+/* For whoever copies a finished frame many times over: gives the copy at `frame` its request id and,
+ * its payload being changed already, the checksum. */
+void vxc_frame_seal(uint8_t *frame, uint32_t request_id);
 
 #endif

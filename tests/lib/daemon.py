@@ -27,12 +27,20 @@ _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_hard, _hard))
 
 
+class NotStarted(RuntimeError):
+    """vxcd ended before it was ready; status and what it said."""
+
+    def __init__(self, status, text):
+        super().__init__("vxcd did not start, status %s: %s" % (status, text))
+        self.status, self.text = status, text
+
+
 class Node:
     """A vxcd of its own; ready when it has said so."""
 
-    def __init__(self, name, *options, descriptors=None):
+    def __init__(self, name, *options, descriptors=None, environment=None):
         self.data, self.options, self.process = os.path.join(WORK, name), list(options), None
-        self.descriptors = descriptors
+        self.descriptors, self.environment = descriptors, environment
         _nodes.append(self)
         self.start()
 
@@ -43,12 +51,14 @@ class Node:
         with open(self.log_path, "a", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [VXCD, "--data", self.data, "--port", "0", *self.options],
-                stdout=subprocess.PIPE, stderr=log, text=True, preexec_fn=limit)
+                stdout=subprocess.PIPE, stderr=log, text=True, preexec_fn=limit,
+                env=dict(os.environ, **(self.environment or {})))
         for line in self.process.stdout:
             if "ready in" in line:
                 break
         else:
-            raise RuntimeError("vxcd did not start, status %s: %s" % (self.process.wait(), self.log_tail()))
+            self.process.stdout.close()
+            raise NotStarted(self.process.wait(), self.log_tail())
         self.ready_s = time.monotonic() - started
         self.endpoint = open(os.path.join(self.data, "endpoint"), encoding="utf-8").read().strip()
 
@@ -78,6 +88,12 @@ class Node:
         status = self.process.wait(timeout=30)
         self.process.stdout.close()
         return status
+
+    def forget(self):
+        """Stopped, and its folder is about to go: looks for what finish() would look for."""
+        _nodes.remove(self)
+        text = self.log_text()
+        assert "Sanitizer" not in text and "runtime error" not in text, text
 
     def connect(self, namespace=None, timeout=20):
         return wire.Connection(self.endpoint, timeout=timeout, namespace=namespace)

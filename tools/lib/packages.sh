@@ -25,6 +25,9 @@ packages_coverage='gcovr'
 # entries (docs/architecture.md), newer ones have not been studied.
 raft_version=0.22.1
 
+# What tests/bench/run measures beside this program, and with; it installs nothing by itself.
+packages_bench='redis-server redis-tools etcd-server etcd-client linux-perf util-linux python3'
+
 # install_packages GROUP…: makes sure that all packages of the groups are there.
 install_packages() {
     wanted=''
@@ -34,6 +37,7 @@ install_packages() {
         test) wanted="$wanted $packages_test" ;;
         ci) wanted="$wanted $packages_ci" ;;
         coverage) wanted="$wanted $packages_coverage" ;;
+        bench) wanted="$wanted $packages_bench" ;;
         *) die 2 "no package group '$group'" ;;
         esac
     done

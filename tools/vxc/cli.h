@@ -70,6 +70,7 @@ enum vxc_exit {
     X(SECONDS, "seconds", 0, "S", false, "run for so long; default 5")                             \
     X(KEYS, "keys", 0, "N", false, "different keys; default 100000")                               \
     X(VALUE_SIZE, "value-size", 0, "BYTES", false, "size of each value; default 64")               \
+    X(NO_FILL, "no-fill", 0, NULL, false, "run on the map as it is, without filling it first")     \
     X(COMPRESSION, "compression", 0, "NAME", false, "lz4, zlib or none; default lz4")              \
     X(NODE_ID, "node-id", 0, "ID", false,                                                          \
       "of the restored node; default VERTX_CLUSTER_NODE_ID, else 1")

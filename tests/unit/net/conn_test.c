@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "lib/failing_heap.h"
+
 struct server {
     struct vxc_loop *loop;
     struct vxc_listener *listener;
@@ -419,6 +421,46 @@ static void a_peer_that_feeds_no_frames_is_cut(void **state)
     assert_int_equal(p.close_code, VXC_EPROTO);
 }
 
+/* Three that no memory is there for, at once, and one for which there is some again. */
+static void *client_without_memory(void *data)
+{
+    struct vxc_buffer out = {0};
+    int fds[3];
+    int fd;
+    char byte;
+
+    (void)data;
+    add_frame(&out, 0, 3);
+    failing_heap_arm(1, true);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = dial();
+    }
+    for (int i = 0; i < 3; i++) {
+        if (recv(fds[i], &byte, 1, 0) > 0) {
+            abort();
+        }
+        close(fds[i]);
+    }
+    failing_heap_arm(0, false);
+    fd = dial();
+    send_all(fd, out.data, out.size, out.size);
+    read_replies(fd, 1);
+    close(fd);
+    vxc_buffer_free(&out);
+    return NULL;
+}
+
+static void a_connection_without_memory_does_not_stop_those_after_it(void **state)
+{
+    struct server s = {.client = client_without_memory};
+    (void)state;
+    failing_heap_install();
+    serve(&s, 10);
+    assert_int_equal(s.frames, 1);
+    assert_int_equal(failing_heap_balance(), 0);
+    failing_heap_uninstall();
+}
+
 static void a_port_in_use_is_told_by_name(void **state)
 {
     struct vxc_listener_options options = {.host = "127.0.0.1", .connections_max = 1};
@@ -450,6 +492,7 @@ int main(void)
         cmocka_unit_test(connections_over_the_bound_are_closed_and_counted),
         cmocka_unit_test(a_peer_is_served_as_a_socket_is),
         cmocka_unit_test(a_peer_that_feeds_no_frames_is_cut),
+        cmocka_unit_test(a_connection_without_memory_does_not_stop_those_after_it),
         cmocka_unit_test(a_port_in_use_is_told_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

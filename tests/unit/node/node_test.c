@@ -2,8 +2,6 @@
  * requests in their order, leases, events, legacy nodes, stop and restart. */
 #include "vxc/node.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,8 +14,8 @@
 #include <cmocka.h>
 
 #include "fsm/fsm.h"
+#include "lib/caller.h"
 #include "storage/image.h"
-#include "wire/frame.h"
 #include "wire/message.h"
 
 struct server {
@@ -26,16 +24,6 @@ struct server {
     struct vxc_node_options options;
     struct vxc_node *node;
     uint16_t port;
-};
-
-struct caller {
-    int fd;
-    uint32_t request_id;
-    uint64_t sequence;
-    struct vxc_buffer in; /* bytes read; the frame returned last is at its front */
-    size_t used;          /* bytes of that frame */
-    struct vxc_buffer out;
-    uint8_t flags; /* of the message returned last */
 };
 
 static void drop_line(void *data, enum vxc_log_level level, const char *line)
@@ -94,75 +82,30 @@ static void unmake(struct server *s)
 
 static void dial(struct caller *c, const struct server *s)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(s->port)};
-    const struct timeval patience = {.tv_sec = 20};
-
-    memset(c, 0, sizeof *c);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-    assert_int_equal(connect(c->fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_true(caller_dial(c, s->port, 20));
 }
 
 static void hang_up(struct caller *c)
 {
-    close(c->fd);
-    vxc_buffer_free(&c->in);
-    vxc_buffer_free(&c->out);
+    caller_hang_up(c);
 }
 
 static uint32_t post(struct caller *c, const struct vxc_message *m, bool sequenced)
 {
-    size_t at;
+    const uint32_t id = caller_post(c, m, sequenced);
 
-    vxc_buffer_clear(&c->out);
-    c->request_id++;
-    at = sequenced ? vxc_frame_begin_sequenced(&c->out, VXC_FRAME_REQUEST, m->kind, c->request_id,
-                                               ++c->sequence, 0)
-                   : vxc_frame_begin(&c->out, VXC_FRAME_REQUEST, m->kind, c->request_id);
-    assert_int_equal(vxc_message_encode(m, &c->out), 0);
-    assert_int_equal(vxc_frame_finish(&c->out, at), 0);
-    assert_int_equal(send(c->fd, c->out.data, c->out.size, MSG_NOSIGNAL), (ssize_t)c->out.size);
-    return c->request_id;
+    assert_int_not_equal(id, 0);
+    return id;
 }
 
-/* The next message; its slices live until the next call. False at the end of the stream. */
 static bool next(struct caller *c, struct vxc_message *m, uint32_t *request_id)
 {
-    struct vxc_frame frame;
-    uint32_t need;
-
-    if (c->used > 0) {
-        memmove(c->in.data, c->in.data + c->used, c->in.size - c->used);
-        c->in.size -= c->used;
-    }
-    c->used = 0;
-    while (vxc_frame_decode(vxc_buffer_slice(&c->in), VXC_FRAME_SIZE_MAX, &frame, &need) != 0) {
-        ssize_t got;
-
-        assert_int_equal(vxc_buffer_reserve(&c->in, 65536), 0);
-        do {
-            got = recv(c->fd, c->in.data + c->in.size, 65536, 0);
-        } while (got < 0 && errno == EINTR); /* io_uring of a node in this process can do that */
-        if (got <= 0) {
-            return false;
-        }
-        c->in.size += (size_t)got;
-    }
-    c->used = frame.size;
-    c->flags = frame.flags;
-    *request_id = frame.request_id;
-    assert_int_equal(vxc_message_decode(frame.kind, frame.payload, m), 0);
-    return true;
+    return caller_next(c, m, request_id);
 }
 
 static void expect(struct caller *c, uint32_t request_id, uint16_t kind, struct vxc_message *m)
 {
-    uint32_t id;
-
-    do {
-        assert_true(next(c, m, &id));
-    } while (id != request_id);
+    assert_true(caller_answer(c, request_id, m));
     assert_int_equal(m->kind, kind);
 }
 
@@ -174,11 +117,7 @@ static void ask(struct caller *c, const struct vxc_message *request, uint16_t ki
 
 static struct vxc_message message(uint16_t kind)
 {
-    struct vxc_message m;
-
-    memset(&m, 0, sizeof m);
-    m.kind = kind;
-    return m;
+    return caller_message(kind);
 }
 
 static struct vxc_slice text(const char *s)

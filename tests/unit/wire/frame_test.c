@@ -295,6 +295,53 @@ static void a_frame_around_a_hole_is_the_frame_with_the_bytes_in_it(void **state
     vxc_buffer_free(&filled);
 }
 
+static void copy_of_a_frame_is_sealed_under_its_own_id(void **state)
+{
+    struct vxc_buffer out = make_frame(VXC_FRAME_REQUEST, 130, 7);
+    struct vxc_frame frame;
+    uint32_t need;
+
+    (void)state;
+    out.data[out.size - 1] = 'l'; /* another key */
+    assert_int_equal(decode(vxc_buffer_slice(&out), &frame, &need), VXC_ECRC);
+    vxc_frame_seal(out.data, 8);
+    assert_int_equal(decode(vxc_buffer_slice(&out), &frame, &need), 0);
+    assert_int_equal(frame.request_id, 8);
+    assert_int_equal(frame.payload.data[frame.payload.size - 1], 'l');
+    vxc_buffer_free(&out);
+}
+
+static void frame_in_pieces_tells_its_head_and_checksum(void **state)
+{
+    static uint8_t large[100000];
+    struct vxc_buffer out = {0};
+    const size_t at = vxc_frame_begin(&out, VXC_FRAME_RESPONSE, 102, 7);
+    struct vxc_frame frame;
+    uint32_t checksum;
+
+    (void)state;
+    assert_int_equal(vxc_buffer_append(&out, large, sizeof large), 0);
+    assert_int_equal(vxc_frame_finish(&out, at), 0);
+    assert_int_equal(
+        vxc_frame_decode_head(vxc_slice(out.data, 31), VXC_FRAME_SIZE_MAX, &frame, &checksum),
+        VXC_EBUSY);
+    assert_int_equal(vxc_frame_decode_head(vxc_slice(out.data, 64), 1000, &frame, &checksum),
+                     VXC_ETOOBIG);
+    assert_int_equal(
+        vxc_frame_decode_head(vxc_slice(out.data, 64), VXC_FRAME_SIZE_MAX, &frame, &checksum), 0);
+    assert_int_equal(frame.size, out.size);
+    assert_int_equal(frame.kind, 102);
+    assert_int_equal(frame.request_id, 7);
+    assert_int_equal(frame.payload.size, 64 - VXC_FRAME_HEADER_SIZE);
+    assert_true(checksum ==
+                vxc_crc32(0, out.data + VXC_FRAME_CHECKED_FROM, out.size - VXC_FRAME_CHECKED_FROM));
+    out.data[8] = 9;
+    assert_int_equal(
+        vxc_frame_decode_head(vxc_slice(out.data, 64), VXC_FRAME_SIZE_MAX, &frame, &checksum),
+        VXC_EVERSION);
+    vxc_buffer_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +359,8 @@ int main(void)
         cmocka_unit_test(refused_frame_leaves_the_result_alone),
         cmocka_unit_test(frame_that_found_no_room_is_taken_back),
         cmocka_unit_test(canceled_frame_leaves_those_before_it),
+        cmocka_unit_test(copy_of_a_frame_is_sealed_under_its_own_id),
+        cmocka_unit_test(frame_in_pieces_tells_its_head_and_checksum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,13 @@
+"""The sections of docs/performance.md, in their order there.
+
+A section is a module with
+    NAME, TITLE       for --only and for the heading
+    measure(ctx)      → raw figures, which go to build/bench/*.json
+    targets(raw)      → the figures that have a target, see figures.at_least and its sisters
+    render(raw)       → what stands below the heading
+so that the document can be written again from the raw figures alone.
+"""
+from . import (machine, throughput, endurance, latency, values, scale, readiness, oneshot, snapshot, others,
+               profile)
+
+ALL = [machine, throughput, endurance, latency, values, scale, readiness, oneshot, snapshot, others, profile]
