@@ -413,6 +413,11 @@ void vxc_log_stats(const struct vxc_log *log, struct vxc_log_stats *stats)
     stats->lack = stats->no_space ? log->lack : 0;
 }
 
+uint64_t vxc_log_bytes_after(const struct vxc_log *log, uint64_t index)
+{
+    return vxc_log_index_bytes_after(&log->index, index);
+}
+
 /* ---- the base moves ---- */
 
 /* How many segments from the front hold only entries at or below `index` and exceed the trailing

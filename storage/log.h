@@ -142,4 +142,7 @@ struct vxc_log_stats {
 };
 void vxc_log_stats(const struct vxc_log *log, struct vxc_log_stats *stats);
 
+/* About how many bytes the entries behind index take. */
+uint64_t vxc_log_bytes_after(const struct vxc_log *log, uint64_t index);
+
 #endif

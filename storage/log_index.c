@@ -1,5 +1,7 @@
 #include "log_index.h"
 
+#include "base/limits.h"
+
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -116,7 +118,8 @@ const struct vxc_log_run *vxc_log_index_run(const struct vxc_log_index *ix, uint
     return low == 0 ? NULL : &ix->runs[low - 1];
 }
 
-const struct vxc_log_place *vxc_log_index_find(const struct vxc_log_index *ix, uint64_t index)
+/* How many places are at or before index. */
+static size_t places_before(const struct vxc_log_index *ix, uint64_t index)
 {
     size_t low = 0;
     size_t high = ix->place_count;
@@ -129,5 +132,25 @@ const struct vxc_log_place *vxc_log_index_find(const struct vxc_log_index *ix, u
             high = middle;
         }
     }
-    return low == 0 ? NULL : &ix->places[low - 1];
+    return low;
+}
+
+const struct vxc_log_place *vxc_log_index_find(const struct vxc_log_index *ix, uint64_t index)
+{
+    const size_t count = places_before(ix, index);
+
+    return count == 0 ? NULL : &ix->places[count - 1];
+}
+
+uint64_t vxc_log_index_bytes_after(const struct vxc_log_index *ix, uint64_t index)
+{
+    const struct vxc_log_place *from = vxc_log_index_find(ix, index);
+    const struct vxc_log_place *last;
+
+    if (ix->place_count == 0) {
+        return 0;
+    }
+    from = from == NULL ? &ix->places[0] : from;
+    last = &ix->places[ix->place_count - 1];
+    return (last->segment - from->segment) * VXC_LOG_SEGMENT_SIZE + last->offset - from->offset;
 }

@@ -54,6 +54,9 @@ void vxc_log_index_drop(struct vxc_log_index *ix, uint64_t index, uint64_t segme
 /* The run that holds index, or NULL when it lies before the first. */
 const struct vxc_log_run *vxc_log_index_run(const struct vxc_log_index *ix, uint64_t index);
 
+/* About how many bytes of log lie from the unit that holds index to the last unit. */
+uint64_t vxc_log_index_bytes_after(const struct vxc_log_index *ix, uint64_t index);
+
 /* The last place at or before index, or NULL. */
 const struct vxc_log_place *vxc_log_index_find(const struct vxc_log_index *ix, uint64_t index);
 

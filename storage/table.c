@@ -143,6 +143,55 @@ static void clear_digest(enum vxc_database db, struct vxc_slice key, uint8_t *bo
     }
 }
 
+/* Makes a row of the store resident and clean. */
+static struct vxc_row *keep_stored(struct vxc_table *table, enum vxc_database db,
+                                   struct vxc_slice key, uint32_t hash, struct vxc_slice stored)
+{
+    struct vxc_row *row = vxc_row_create(db, key, hash, stored.size);
+
+    if (stored.size != 0) {
+        memcpy(vxc_row_room(row), stored.data, stored.size);
+    }
+    clear_digest(db, key, vxc_row_room(row), stored.size);
+    vxc_row_hash_insert(&table->hash, row);
+    table->clean_rows++;
+    table->clean_bytes += vxc_row_bytes(row);
+    return row;
+}
+
+static void preload_database(struct vxc_table *table, enum vxc_database db)
+{
+    const struct vxc_slice all = vxc_slice(NULL, 0);
+    struct vxc_store_cursor *cursor;
+    struct vxc_error err;
+    struct vxc_slice key, stored;
+
+    if (vxc_store_cursor_open(table->store, db, all, all, &cursor, &err) != 0) {
+        return;
+    }
+    while (table->clean_bytes < table->clean_bytes_max &&
+           vxc_store_cursor_next(cursor, &key, &stored, &err) == 0) {
+        if (stored.size <= CACHED_VALUE_MAX) {
+            (void)keep_stored(table, db, key, vxc_row_hash_of(&table->hash, db, key), stored);
+        }
+    }
+    vxc_store_cursor_close(cursor);
+}
+
+void vxc_table_preload(struct vxc_table *table, uint64_t rows)
+{
+    const uint64_t rows_most = table->clean_bytes_max / sizeof(struct vxc_row);
+
+    vxc_check(table->hash.row_count == 0);
+    vxc_row_hash_reserve(&table->hash, (size_t)(rows < rows_most ? rows : rows_most));
+    for (int db = 0; db < VXC_DB_COUNT; db++) {
+        if (db != VXC_DB_META && db != VXC_DB_GARBAGE) { /* few rows, and not the table's */
+            preload_database(table, (enum vxc_database)db);
+        }
+    }
+    vxc_store_end_reads(table->store);
+}
+
 static int load(struct vxc_table *table, enum vxc_database db, struct vxc_slice key, uint32_t hash,
                 struct vxc_slice *body)
 {
@@ -165,15 +214,8 @@ static int load(struct vxc_table *table, enum vxc_database db, struct vxc_slice 
         *body = stored;
         return 0;
     }
-    row = vxc_row_create(db, key, hash, stored.size);
-    if (stored.size != 0) {
-        memcpy(vxc_row_room(row), stored.data, stored.size);
-    }
-    clear_digest(db, key, vxc_row_room(row), stored.size);
+    row = keep_stored(table, db, key, hash, stored);
     row->marks |= VXC_ROW_REFERENCED;
-    vxc_row_hash_insert(&table->hash, row);
-    table->clean_rows++;
-    table->clean_bytes += vxc_row_bytes(row);
     table->loaded_in_turn++;
     *body = vxc_row_value_of(row);
     return 0;

@@ -30,6 +30,11 @@ struct vxc_table_scan;
 int vxc_table_create(struct vxc_store *store, uint64_t clean_bytes_max, struct vxc_table **table);
 void vxc_table_free(struct vxc_table *table);
 
+/* Reads the rows of the store, about `rows`, in their order until the clean rows reach their bound.
+ * For an empty table before a long replay, which would else look for nearly each of them by itself,
+ * at five times the cost. What cannot be read is left for the get that needs it. */
+void vxc_table_preload(struct vxc_table *table, uint64_t rows);
+
 /* 0 with the body (borrowed until the next put, del or end_turn), or VXC_ENOTFOUND.
  * Damage or a failed read of the store is latched: see vxc_table_error(). */
 int vxc_table_get(struct vxc_table *table, enum vxc_database db, struct vxc_slice key,

@@ -104,6 +104,8 @@ void vxc_row_hash_fetch_bucket(const struct vxc_row_hash *hash, uint32_t value);
 void vxc_row_hash_fetch_first(const struct vxc_row_hash *hash, uint32_t value);
 void vxc_row_hash_fetch_second(const struct vxc_row_hash *hash, uint32_t value);
 void vxc_row_hash_insert(struct vxc_row_hash *hash, struct vxc_row *row);
+/* Buckets for so many rows at once, which is cheap while there are no rows to move. */
+void vxc_row_hash_reserve(struct vxc_row_hash *hash, size_t rows);
 void vxc_row_hash_remove(struct vxc_row_hash *hash, struct vxc_row *row);
 /* Puts `row` into the place of `old`, which has the same key. */
 void vxc_row_hash_replace(struct vxc_row_hash *hash, struct vxc_row *old, struct vxc_row *row);

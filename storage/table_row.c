@@ -271,15 +271,27 @@ static void split(struct vxc_row_hash *hash)
     }
 }
 
+/* Beyond 2^31 buckets the 32-bit hash could not tell them apart; rows just get denser. */
+static bool is_dense(const struct vxc_row_hash *hash, size_t rows)
+{
+    return rows * LOAD_DENOMINATOR > hash->bucket_count * LOAD_NUMERATOR &&
+           hash->bucket_count < (size_t)1 << 31;
+}
+
+void vxc_row_hash_reserve(struct vxc_row_hash *hash, size_t rows)
+{
+    while (is_dense(hash, rows)) {
+        split(hash);
+    }
+}
+
 void vxc_row_hash_insert(struct vxc_row_hash *hash, struct vxc_row *row)
 {
     struct vxc_row **chain;
 
     hash->row_count++;
-    /* Beyond 2^31 buckets the 32-bit hash could not tell them apart; rows just get denser. */
-    if (hash->row_count * LOAD_DENOMINATOR > hash->bucket_count * LOAD_NUMERATOR &&
-        hash->bucket_count < (size_t)1 << 31) {
-        split(hash);
+    for (int i = 0; i < LOAD_DENOMINATOR && is_dense(hash, hash->row_count); i++) {
+        split(hash); /* as many as one row needs, so that the density stays as it is */
     }
     chain = chain_of(hash, row->hash);
     row->hash_next = *chain;

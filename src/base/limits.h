@@ -49,6 +49,8 @@
 #define VXC_CLEAN_BYTES_DEFAULT (256ull * VXC_MIB) /* bytes of clean rows kept resident */
 #define VXC_DIRTY_BYTES_MAX                                                                        \
     (512ull * VXC_MIB) /* bytes of dirty + frozen rows; admission paces at half */
+#define VXC_PRELOAD_LOG_BYTES                                                                      \
+    (16ull * VXC_MIB) /* a longer replay reads a state that fits memory as a whole before */
 #define VXC_FREEZE_ROWS             250000u /* dirty rows that start a commit under load */
 #define VXC_FREEZE_BYTES            (64ull * VXC_MIB) /* dirty bytes that start a commit under load */
 #define VXC_FREEZE_IDLE_MS          100u /* age of the oldest dirty row that starts one when idle */

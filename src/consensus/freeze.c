@@ -43,6 +43,7 @@ int vxc_freeze_init(struct vxc_freeze *freeze, struct vxc_table *table, struct v
         return VXC_ENOMEM;
     }
     freeze->configuration_index = meta->configuration_index;
+    freeze->replaying = true;
     keep_base(freeze, COMMITTED, &freeze->committed,
               &(struct vxc_log_base){
                   .index = meta->applied_index,
@@ -139,8 +140,11 @@ void vxc_freeze_collect(struct vxc_freeze *freeze)
     }
 }
 
-static bool is_large(const struct vxc_table_stats *stats)
+static bool is_large(const struct vxc_freeze *freeze, const struct vxc_table_stats *stats)
 {
+    if (freeze->replaying) {
+        return stats->dirty_bytes >= VXC_DIRTY_BYTES_MAX / 2;
+    }
     return stats->dirty_rows >= VXC_FREEZE_ROWS || stats->dirty_bytes >= VXC_FREEZE_BYTES;
 }
 
@@ -152,7 +156,7 @@ void vxc_freeze_by_size(struct vxc_freeze *freeze)
         return;
     }
     vxc_table_stats(freeze->table, &stats);
-    if (is_large(&stats)) {
+    if (is_large(freeze, &stats)) {
         start_commit(freeze);
     }
 }
@@ -207,7 +211,7 @@ uint64_t vxc_freeze_turn(struct vxc_freeze *freeze, uint64_t now_ms)
         return UINT64_MAX;
     }
     vxc_table_stats(freeze->table, &table);
-    if (is_large(&table) || now_ms >= due_ms(freeze, &table) || freeze->wanted != 0) {
+    if (is_large(freeze, &table) || now_ms >= due_ms(freeze, &table) || freeze->wanted != 0) {
         start_commit(freeze);
         maybe_sync(freeze);
         return VXC_FREEZE_LOOK_MS;

@@ -1,7 +1,8 @@
 /* Write-behind: when the dirty rows are frozen and handed to the store, and what follows from that.
  *
  * Freeze (always at an entry boundary, one commit at a time):
- *   by size    at VXC_FREEZE_ROWS or VXC_FREEZE_BYTES: large commits drain five times as fast
+ *   by size    at VXC_FREEZE_ROWS or VXC_FREEZE_BYTES: large commits drain five times as fast; while
+ *              the log is replayed only at half the bound of dirty rows, to be ready the sooner
  *   by age     when something applied is VXC_FREEZE_IDLE_MS old and either little of it is there or
  *              nothing came after it for as long: an idle node. Under load, where small commits
  *              dirty a page per row and steal the disk from the log, at VXC_FREEZE_LOADED_MS
@@ -55,7 +56,9 @@ struct vxc_freeze {
     struct vxc_buffer configurations[4]; /* owned bytes of the four above */
     uint64_t unsynced_log_bytes;         /* log written since the last sync began */
     uint64_t looked_ms;                  /* at the statistics below */
-    bool no_space;                       /* the store keeps its frozen rows and tries again */
+    bool
+        replaying; /* the node is not ready: what it replays is in the log, and commits only delay */
+    bool no_space; /* the store keeps its frozen rows and tries again */
 };
 
 /* Reads where the store stands. VXC_ENOMEM. */

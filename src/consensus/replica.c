@@ -370,6 +370,7 @@ static void get_ready(struct vxc_replica *replica)
         return;
     }
     replica->ready = true;
+    replica->freeze.replaying = false;
     if (replica->options.on_role != NULL) {
         replica->options.on_role(replica->options.data);
     }

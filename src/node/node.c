@@ -136,6 +136,19 @@ static int open_snapshots(struct vxc_node *n, struct vxc_error *err)
     return vxc_snapshots_create(&options, &n->snapshots, err);
 }
 
+/* A long replay asks for most rows of a state in no order; one that fits memory is read as a whole. */
+static void preload(struct vxc_node *n)
+{
+    const uint64_t applied_index = vxc_store_meta(n->store)->applied_index;
+    struct vxc_store_stats stats;
+
+    vxc_store_stats(n->store, &stats);
+    if (vxc_log_bytes_after(n->log, applied_index) >= VXC_PRELOAD_LOG_BYTES &&
+        stats.file_bytes / 2 <= n->options.clean_cache_mib << 20) { /* half is rows, about */
+        vxc_table_preload(n->table, n->verified_rows);
+    }
+}
+
 static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_error *err)
 {
     struct vxc_log_options log_options = {.node_id = n->options.node_id};
@@ -169,6 +182,7 @@ static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_er
         rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     if (rv == 0) {
+        preload(n);
         rv = vxc_fsm_create(n->table, &n->fsm, err);
     }
     return rv != 0 ? rv : open_snapshots(n, err);
