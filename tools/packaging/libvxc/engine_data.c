@@ -1,6 +1,6 @@
 /* Two variables of libc under names of our own. Debian's libraft.a is built for programs and
  * addresses `stderr` and `__progname` as only a program may; in a shared library they have to lie
- * beside it. lib/CMakeLists.txt renames them in its copy of the archive. */
+ * beside it. CMakeLists.txt renames them in its copy of the archive. */
 #include <stdio.h>
 
 extern const char *vxc_engine_progname;
