@@ -21,6 +21,10 @@ int vxc_disk_open_block(int folder, const char *name, int flags, int *fd);
 int vxc_disk_read(int fd, uint64_t offset, void *data, size_t size);
 int vxc_disk_write(int fd, uint64_t offset, const void *data, size_t size);
 
+/* Lets the system begin to write these bytes, so that the flush that is to come finds little left. A
+ * hint: it neither waits nor fails. */
+void vxc_disk_begin_flush(int fd, uint64_t offset, size_t size);
+
 /* Makes the file `size` bytes long and reserves them. *reserved says whether the file system could
  * reserve; if not, only writing tells whether there is room. */
 int vxc_disk_allocate(int fd, uint64_t size, bool *reserved);

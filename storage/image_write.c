@@ -235,6 +235,9 @@ static int put(struct writer *w, const void *bytes, size_t size, struct vxc_erro
     if (vxc_disk_write(w->part_fd, w->info.file_bytes, bytes, size) != 0) {
         return failed(err, "write", w->part);
     }
+    if (!w->passing) {
+        vxc_disk_begin_flush(w->part_fd, w->info.file_bytes, size);
+    }
     w->info.file_bytes += size;
     return 0;
 }
@@ -330,10 +333,17 @@ static int write_part(struct writer *w, struct vxc_error *err)
     return rv;
 }
 
-/* Reads the flushed file from its beginning, before it gets its name. */
+/* Reads the flushed file from its beginning, before it gets its name. One that only passes through
+ * here is checked by whoever keeps it, against the checksum of what was written. */
 static int check_part(struct writer *w, struct vxc_image_info *info, struct vxc_error *err)
 {
-    int rv = vxc_image_inspect(w->part, w->progress, info, err);
+    int rv;
+
+    if (w->passing) {
+        *info = w->info;
+        return 0;
+    }
+    rv = vxc_image_inspect(w->part, w->progress, info, err);
 
     if (rv == 0 && (info->file_bytes != w->info.file_bytes || info->chunks != w->info.chunks ||
                     memcmp(info->sha256, w->info.sha256, sizeof info->sha256) != 0)) {

@@ -91,6 +91,9 @@
 #define VXC_NODE_HELD_BYTES_MAX                                                                    \
     (512ull * VXC_MIB) /* unfinished frames + unread replies of all; then the stuck are cut */
 
+#define VXC_NODE_SPARE_BUFFERS_MAX 16u /* large buffers kept for the next large replies … */
+#define VXC_NODE_SPARE_BYTES_MAX   (32u * VXC_MIB) /* … and what they may take together */
+
 /* ---- snapshots ---- */
 #define VXC_SNAPSHOT_READ_SIZE_MAX (1u * VXC_MIB) /* bytes per request: a turn stays short */
 #define VXC_SNAPSHOT_IDLE_MS       60000u /* nobody asked for it so long: its room is given back */

@@ -25,9 +25,52 @@ const char *vxc_conn_address(const struct vxc_conn *conn)
     return conn->address;
 }
 
+/* ---- large buffers ---- */
+
+/* The system takes longer to give and take memory for a large reply than to send it, so such buffers
+ * go round. An emptied one that is small stays where it is. */
+static void give_back(struct vxc_conn *conn, struct vxc_buffer *buffer)
+{
+    struct vxc_listener *l = conn->listener;
+
+    vxc_buffer_clear(buffer);
+    if (buffer->capacity <= KEEP_BUFFER_MAX) {
+        return;
+    }
+    if (l->spare_count == VXC_NODE_SPARE_BUFFERS_MAX ||
+        buffer->capacity > VXC_NODE_SPARE_BYTES_MAX - l->spare_bytes) {
+        vxc_buffer_free(buffer);
+        return;
+    }
+    l->spare_bytes += buffer->capacity;
+    l->spares[l->spare_count++] = *buffer;
+    vxc_buffer_init(buffer);
+}
+
+static void take_spare(struct vxc_listener *l, struct vxc_buffer *buffer)
+{
+    *buffer = l->spares[--l->spare_count];
+    l->spare_bytes -= buffer->capacity;
+    l->spare_taken = true;
+}
+
+void vxc_listener_free_spares(struct vxc_listener *l)
+{
+    while (l->spare_count > 0) {
+        vxc_buffer_free(&l->spares[--l->spare_count]);
+    }
+    l->spare_bytes = 0;
+}
+
 struct vxc_buffer *vxc_conn_out(struct vxc_conn *conn)
 {
-    return conn->closing ? NULL : &conn->out;
+    if (conn->closing) {
+        return NULL;
+    }
+    if (conn->out.capacity == 0 && conn->listener->spare_count > 0) {
+        take_spare(conn->listener, &conn->out);
+    }
+    return &conn->out;
 }
 
 bool vxc_conn_is_choked(const struct vxc_conn *conn)
@@ -177,8 +220,8 @@ static void enqueue_resumed(struct vxc_conn *conn);
 
 static void after_flush(struct vxc_conn *conn)
 {
-    if (conn->out.capacity > KEEP_BUFFER_MAX * 16) {
-        vxc_buffer_free(&conn->out); /* a burst is over; the sweep takes smaller ones */
+    if (conn->out.size == 0) {
+        give_back(conn, &conn->out);
     }
     count_held(conn);
     if (conn->closing) {
@@ -199,10 +242,7 @@ static void on_written(uv_write_t *request, int status)
     struct vxc_conn *conn = request->data;
 
     conn->writing = false;
-    vxc_buffer_clear(&conn->sending);
-    if (conn->sending.capacity > KEEP_BUFFER_MAX) {
-        vxc_buffer_free(&conn->sending);
-    }
+    give_back(conn, &conn->sending);
     if (conn->closing) {
         return;
     }
@@ -236,10 +276,7 @@ static void give_to_peer(struct vxc_conn *conn)
         at += size;
         conn->peer.on_frame(conn->peer.data, vxc_slice(frame, size));
     }
-    vxc_buffer_clear(&conn->sending);
-    if (conn->sending.capacity > KEEP_BUFFER_MAX) {
-        vxc_buffer_free(&conn->sending);
-    }
+    give_back(conn, &conn->sending);
     after_flush(conn);
 }
 
@@ -710,8 +747,8 @@ int vxc_conn_start_local(struct vxc_listener *l, const struct vxc_conn_peer *pee
 
 void vxc_conn_sweep(struct vxc_conn *conn, uint64_t now_ms)
 {
-    if (conn->out.size == 0 && conn->out.capacity > KEEP_BUFFER_MAX) {
-        vxc_buffer_free(&conn->out); /* idle connections stay small */
+    if (conn->out.size == 0) {
+        give_back(conn, &conn->out); /* idle connections stay small */
     }
     if (conn->writing && now_ms - conn->writing_since_ms > VXC_CONN_FRAME_MS) {
         conn->listener->silent_total++;

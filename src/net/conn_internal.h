@@ -71,6 +71,12 @@ struct vxc_listener {
     struct vxc_conn *dirty;
     struct vxc_conn *resumed;
     uint8_t *scratch; /* VXC_CONN_READ_SIZE bytes, shared by all connections */
+
+    /* large buffers that replies have left: memory that is there already, for the next large ones */
+    struct vxc_buffer spares[VXC_NODE_SPARE_BUFFERS_MAX];
+    unsigned spare_count;
+    size_t spare_bytes;
+    bool spare_taken; /* since the last sweep, which frees what nobody takes */
 };
 
 /* Takes an accepted socket over; 0 or a uv error. UV_ENOMEM: it was not accepted. */
@@ -87,6 +93,7 @@ void vxc_conn_sweep(struct vxc_conn *conn, uint64_t now_ms);
 /* Since when the connection has been stuck: an unfinished frame, an unread reply; UINT64_MAX = not.
  */
 uint64_t vxc_conn_stuck_since_ms(const struct vxc_conn *conn);
+void vxc_listener_free_spares(struct vxc_listener *listener);
 void vxc_listener_bound_held(struct vxc_listener *listener);
 void vxc_listener_finish(struct vxc_listener *listener); /* frees when the last handle is gone */
 

@@ -78,6 +78,10 @@ void vxc_listener_sweep(struct vxc_listener *l)
         next = c->next;
         vxc_conn_sweep(c, now_ms);
     }
+    if (!l->spare_taken) {
+        vxc_listener_free_spares(l);
+    }
+    l->spare_taken = false;
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -284,6 +288,7 @@ void vxc_listener_close(struct vxc_listener *l)
 void vxc_listener_finish(struct vxc_listener *l)
 {
     if (l->closing && l->handles == 0 && l->count == 0) {
+        vxc_listener_free_spares(l);
         vxc_free(l->scratch);
         vxc_free(l);
     }

@@ -242,6 +242,7 @@ static void on_piece(void *data, const struct vxc_reply *reply)
     } else if (vxc_disk_write(s->fd, piece->offset, reply->value.data, reply->value.size) != 0) {
         (void)failed(s, "write", s->part);
     } else {
+        vxc_disk_begin_flush(s->fd, piece->offset, piece->size);
         s->taken += piece->size;
     }
 }
