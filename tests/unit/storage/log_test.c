@@ -453,6 +453,35 @@ static void an_idle_log_writes_one_marker(void **state)
     vxc_log_close(log);
 }
 
+static void bytes_behind_an_entry_are_about_those_of_the_log(void **state)
+{
+    enum { ENTRIES = 40, PAYLOAD = 100 * 1000 };
+    static uint8_t payload[PAYLOAD];
+    struct context *c = *state;
+    struct vxc_log *log;
+
+    c->options.segment_size = 0;
+    log = log_open_ok(c->path, &c->options);
+    assert_int_equal(vxc_log_bytes_after(log, 0), 0);
+    for (uint64_t i = 1; i <= ENTRIES; i++) {
+        assert_int_equal(
+            vxc_log_append(log, i, 1, VXC_LOG_COMMAND, vxc_slice(payload, sizeof payload)), 0);
+        vxc_log_sync(log);
+    }
+    for (int life = 0; life < 2; life++) { /* a reopened log knows it too */
+        const uint64_t all = vxc_log_bytes_after(log, 0);
+
+        assert_in_range(all, (ENTRIES - 3) * PAYLOAD,
+                        (ENTRIES + 3) * (PAYLOAD + VXC_LOG_BLOCK_SIZE));
+        assert_in_range(vxc_log_bytes_after(log, ENTRIES / 2), all / 2 - 2 * PAYLOAD,
+                        all / 2 + 2 * PAYLOAD);
+        assert_true(vxc_log_bytes_after(log, ENTRIES) <= 2 * PAYLOAD);
+        vxc_log_close(log);
+        log = log_open_ok(c->path, &c->options);
+    }
+    vxc_log_close(log);
+}
+
 static void a_log_of_another_node_or_cluster_is_foreign(void **state)
 {
     struct context *c = *state;
@@ -520,6 +549,7 @@ int main(void)
         BOTH(reset_begins_after_an_installed_image),
         BOTH(read_only_shows_entries_and_writes_nothing),
         BOTH(an_idle_log_writes_one_marker),
+        BOTH(bytes_behind_an_entry_are_about_those_of_the_log),
         BOTH(a_log_of_another_node_or_cluster_is_foreign),
         BOTH(memory_stays_small_over_many_entries),
     };

@@ -23,6 +23,9 @@ static void check_get(struct driver *d)
         make_plain_key(d, db, &key);
     }
     row = model_find(&d->model, db, vxc_row_key_slice(&key));
+    if (random_below(&d->random, 2) == 0) {
+        vxc_table_expect(d->table, db, vxc_row_key_slice(&key)); /* changes nothing */
+    }
     if (row == NULL) {
         assert_int_equal(vxc_table_get(d->table, db, vxc_row_key_slice(&key), &body),
                          VXC_ENOTFOUND);
@@ -193,6 +196,10 @@ static void reopen(struct driver *d)
     }
     assert_int_equal(report.digest, model_digest(&d->committed));
     driver_open(d);
+    if (random_below(&d->random, 2) == 0) {
+        vxc_table_preload(d->table,
+                          random_below(&d->random, 2) * report.rows); /* a guess will do */
+    }
     assert_int_equal(vxc_store_digest(d->store), model_digest(&d->committed));
 }
 
@@ -348,6 +355,47 @@ static void clean_rows_stay_within_their_bound(void **state)
     driver_deinit(&d);
 }
 
+static void preloaded_rows_are_found_without_the_store(void **state)
+{
+    enum { ROWS = 1000 };
+    struct driver d;
+    struct vxc_table_stats stats;
+
+    (void)state;
+    driver_init(&d, 1, true);
+    for (uint64_t i = 0; i < ROWS; i++) {
+        put_number(&d, VXC_DB_COUNTERS, i, 10);
+    }
+    vxc_table_freeze(d.table, &(struct vxc_store_meta){.applied_index = 1});
+    assert_true(vxc_store_collect(d.store));
+    vxc_table_thaw(d.table);
+    driver_close(&d);
+    d.clean_bytes_max = VXC_MIB;
+    driver_open(&d);
+    vxc_table_preload(d.table, ROWS);
+    for (uint64_t i = 0; i < ROWS; i++) {
+        struct vxc_row_key key;
+        struct vxc_slice body;
+
+        vxc_row_key_begin(&key);
+        vxc_row_key_u64(&key, i);
+        assert_int_equal(vxc_table_get(d.table, VXC_DB_COUNTERS, vxc_row_key_slice(&key), &body),
+                         0);
+        assert_int_equal(body.size, 10);
+    }
+    vxc_table_stats(d.table, &stats);
+    assert_int_equal(stats.clean_rows, ROWS);
+    assert_int_equal(stats.misses_total, 0);
+    driver_close(&d);
+    d.clean_bytes_max = 10000;
+    driver_open(&d);
+    vxc_table_preload(d.table, ROWS);
+    vxc_table_stats(d.table, &stats);
+    assert_in_range(stats.clean_bytes, d.clean_bytes_max,
+                    d.clean_bytes_max + 200); /* one row over */
+    driver_deinit(&d);
+}
+
 static void the_first_row_is_found_quickly_behind_many_deleted_ones(void **state)
 {
     enum { ROWS = 20000 };
@@ -405,6 +453,7 @@ int main(void)
         cmocka_unit_test(freeze_keeps_the_old_value_for_the_commit_while_new_ones_are_written),
         cmocka_unit_test(values_up_to_the_limit_grow_and_shrink_in_place),
         cmocka_unit_test(clean_rows_stay_within_their_bound),
+        cmocka_unit_test(preloaded_rows_are_found_without_the_store),
         cmocka_unit_test(the_first_row_is_found_quickly_behind_many_deleted_ones),
         cmocka_unit_test(freeze_without_changes_commits_only_when_meta_moved),
         cmocka_unit_test(table_agrees_with_a_naive_model_when_commits_run_in_the_caller),

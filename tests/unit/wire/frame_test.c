@@ -129,6 +129,29 @@ static int decode_size(uint32_t size, uint32_t size_max)
     return vxc_frame_decode(vxc_slice(head, sizeof head), size_max, &frame, &need);
 }
 
+static void peeking_finds_whole_frames_only_and_trusts_nothing(void **state)
+{
+    struct vxc_buffer out = make_frame(VXC_FRAME_REQUEST, 130, 7);
+    struct vxc_frame frame;
+
+    (void)state;
+    for (size_t size = 0; size < out.size; size++) {
+        assert_false(vxc_frame_peek(vxc_slice(out.data, size), &frame));
+    }
+    out.data[0] ^= 1; /* the checksum is for decode to judge */
+    assert_true(vxc_frame_peek(vxc_buffer_slice(&out), &frame));
+    assert_int_equal(frame.kind, 130);
+    assert_int_equal(frame.size, out.size);
+    assert_true(vxc_slice_equal(frame.payload, vxc_slice(payload, sizeof payload)));
+    for (uint32_t size = 0; size < VXC_FRAME_HEADER_SIZE; size++) {
+        vxc_store_u32(out.data + 4, size);
+        assert_false(vxc_frame_peek(vxc_buffer_slice(&out), &frame));
+    }
+    vxc_store_u32(out.data + 4, UINT32_MAX);
+    assert_false(vxc_frame_peek(vxc_buffer_slice(&out), &frame));
+    vxc_buffer_free(&out);
+}
+
 static void size_is_judged_as_soon_as_it_is_there(void **state)
 {
     (void)state;
@@ -352,6 +375,7 @@ int main(void)
         cmocka_unit_test(frames_follow_one_another_in_one_buffer),
         cmocka_unit_test(truncated_frame_asks_for_the_rest),
         cmocka_unit_test(size_is_judged_as_soon_as_it_is_there),
+        cmocka_unit_test(peeking_finds_whole_frames_only_and_trusts_nothing),
         cmocka_unit_test(largest_frame_passes_and_a_larger_one_is_taken_back),
         cmocka_unit_test(every_other_version_is_refused),
         cmocka_unit_test(every_flipped_bit_is_noticed),
