@@ -16,9 +16,11 @@ node_start "$work/data"
 started=$(now_ms)
 
 # The loads: one of each kind, side by side, and one whose clients are killed again and again.
+# All work on the same map with values of the same size, which each of them checks.
+common=(--keys 2000 --value-size 300)
 loads=()
 for op in map-put map-get counter-add lock mixed ping; do
-    "$VXC_CLIENT" bench --op "$op" --connections 6 --pipeline 32 --keys 2000 --value-size 300 \
+    "$VXC_CLIENT" bench --op "$op" --connections 6 --pipeline 32 "${common[@]}" \
         --seconds "$LOAD_SECONDS" --timeout 60s -o json >"$work/$op.json" 2>"$work/$op.err" &
     loads+=("$op:$!")
 done
@@ -27,7 +29,7 @@ loaded() {
 }
 (
     while loaded; do
-        "$VXC_CLIENT" bench --op mixed --connections 20 --pipeline 64 --seconds 60 >/dev/null 2>&1 &
+        "$VXC_CLIENT" bench --op mixed --connections 20 --pipeline 64 "${common[@]}" --seconds 60 >/dev/null 2>&1 &
         nap 0.3
         kill -9 $! # with requests of twenty connections under way
         wait $! 2>/dev/null
@@ -71,7 +73,7 @@ done
 
 # A stop under load, and what was acknowledged before it.
 "$VXC_CLIENT" map put kept key value >/dev/null || not_ok 'a value can be put'
-"$VXC_CLIENT" bench --op mixed --connections 10 --pipeline 64 --seconds 60 >/dev/null 2>&1 &
+"$VXC_CLIENT" bench --op mixed --connections 10 --pipeline 64 "${common[@]}" --seconds 60 >/dev/null 2>&1 &
 load=$!
 under_load() {
     [ "$(status_of inflight_requests)" != 0 ]

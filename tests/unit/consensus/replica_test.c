@@ -854,6 +854,49 @@ static void older_state_with_a_whole_log_is_replayed(void **state)
     world_destroy(&world);
 }
 
+static void replay_commits_once_it_is_done(void **state)
+{
+    enum { VALUE = 1000 * 1000, COUNT = 80 }; /* more than starts a commit without a replay */
+    static uint8_t value[VALUE];
+    struct world world;
+    struct write write = {0};
+    struct vxc_slice read;
+    uint64_t before, after;
+    char *old;
+    char line[1024];
+
+    (void)state;
+    begin(&world,
+          &(struct world_options){.seed = 12, .synchronous = true, .segment_size = 64 * VXC_MIB});
+    vxc_replica_settle(world.replica);
+    before = vxc_store_meta(world.store)->applied_index;
+    old = world_snapshot(&world);
+    (void)snprintf(line, sizeof line, "mv %s %s/old", old, world.root);
+    assert_int_equal(system(line), 0);
+    for (int i = 0; i < COUNT; i++) {
+        (void)snprintf(line, sizeof line, "k%d", i);
+        assert_int_equal(world_put(&world, &write, line, vxc_slice(value, VALUE)), 0);
+        while (!write.done) {
+            world_turn(&world, 0);
+        }
+    }
+    after = vxc_store_meta(world.store)->applied_index;
+    assert_true(after > before && after < write.index); /* by size, in the middle */
+    world_stop(&world);
+    (void)snprintf(old, strlen(world.root) + 5, "%s/old", world.root);
+    exchange(&world, "state", old);
+    if (world_start(&world) != 0) {
+        fail_msg("start: %s", world.err.text);
+    }
+    world_ready(&world);
+    after = vxc_store_meta(world.store)->applied_index;
+    assert_true(after == before || after >= write.index);
+    assert_true(world_get(&world, line, &read));
+    assert_int_equal(read.size, VALUE);
+    free(old);
+    world_destroy(&world);
+}
+
 static void lost_log_is_refused(void **state)
 {
     struct world world;
@@ -930,6 +973,7 @@ int main(void)
         cmocka_unit_test(crash_within_an_entry_goes_on_behind_its_last_command),
         cmocka_unit_test(log_that_ends_before_the_state_is_refused),
         cmocka_unit_test(older_state_with_a_whole_log_is_replayed),
+        cmocka_unit_test(replay_commits_once_it_is_done),
         cmocka_unit_test(lost_log_is_refused),
         cmocka_unit_test(lost_log_and_state_beside_a_vote_are_refused),
         cmocka_unit_test(lost_vote_is_refused),
