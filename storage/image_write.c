@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -26,7 +27,8 @@ struct writer {
     char *copy;      /* TARGET.part.copy */
     bool part_named; /* these two still have their names, which are ours to remove */
     bool copy_named;
-    bool passing; /* no flushes */
+    bool passing;                   /* no flushes */
+    _Atomic uint64_t *stored_bytes; /* borrowed; NULL = nobody reads along */
     int part_fd;
     int copy_fd;
     uint64_t copy_size;
@@ -239,6 +241,9 @@ static int put(struct writer *w, const void *bytes, size_t size, struct vxc_erro
         vxc_disk_begin_flush(w->part_fd, w->info.file_bytes, size);
     }
     w->info.file_bytes += size;
+    if (w->stored_bytes != NULL) {
+        atomic_store(w->stored_bytes, w->info.file_bytes);
+    }
     return 0;
 }
 
@@ -419,6 +424,7 @@ int vxc_image_write(struct vxc_store *store, const char *path,
 
     vxc_check((unsigned)options->compression < VXC_IMAGE_COMPRESSIONS);
     w.passing = options->passing;
+    w.stored_bytes = options->stored;
     w.info.version = VXC_IMAGE_VERSION;
     w.info.compression = options->compression;
     w.info.chunk_size = options->chunk_size == 0 ? VXC_IMAGE_CHUNK_SIZE : options->chunk_size;
@@ -427,7 +433,7 @@ int vxc_image_write(struct vxc_store *store, const char *path,
     memcpy(w.info.cluster_id, options->cluster_id, sizeof w.info.cluster_id);
     w.info.node_id = options->node_id;
     w.info.saved_at_us = options->saved_at_us;
-    w.part = vxc_format("%s.part", path);
+    w.part = vxc_format("%s" VXC_IMAGE_PART_SUFFIX, path);
     w.copy = w.part == NULL ? NULL : vxc_format("%s.copy", w.part);
     rv = w.copy == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory") : save(&w, &written, err);
     if (rv == 0 && info != NULL) {

@@ -332,10 +332,10 @@ static int put_snapshot(const struct vxc_snapshot_view *view, struct vxc_buffer 
     info->step = view->step;
     info->done = view->done;
     info->total = view->total;
+    info->file_bytes = view->file_bytes;
     if (view->image != NULL) {
         info->index = view->image->applied_index;
         info->term = view->image->applied_term;
-        info->file_bytes = view->image->file_bytes;
         info->sha256 = vxc_slice(view->image->sha256, sizeof view->image->sha256);
     }
     vxc_buffer_clear(out);

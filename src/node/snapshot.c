@@ -46,7 +46,7 @@ struct vxc_snapshots {
     uint64_t asked_ms; /* when its owner last asked for it */
     uint64_t began_ms;
     struct vxc_image_write_options write;
-    int fd; /* READY */
+    int fd; /* READY, or once somebody reads along */
     /* of a save; its owner is the snapshots themselves: */
     char *target; /* NULL = it is none */
     vxc_snapshots_done_cb on_done;
@@ -58,6 +58,7 @@ struct vxc_snapshots {
     atomic_bool finished;
     atomic_uint step;
     _Atomic uint64_t done, total;
+    _Atomic uint64_t stored; /* bytes of the file that can be read already */
     int code;
     struct vxc_error err;
     struct vxc_image_info info;
@@ -164,6 +165,7 @@ static void start_writing(struct vxc_snapshots *s)
         return;
     }
     s->write.passing = s->target == NULL;
+    s->write.stored = &s->stored;
     s->write.node_id = s->options.node_id;
     s->write.saved_at_us = s->options.clock->wall_us(s->options.clock->data);
     (void)sigfillset(&all); /* signals are for the loop */
@@ -190,7 +192,9 @@ static void tell(struct vxc_snapshots *s, const char *what)
 /* The open file is all that is needed: without a name it cannot outlive the node. */
 static void take_file(struct vxc_snapshots *s)
 {
-    s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    if (s->fd < 0) {
+        s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
+    }
     if (s->fd < 0) {
         s->state = FAILED;
         s->code = vxc_error_set(&s->err, vxc_error_from_errno(errno), "%s: open: %s", s->path,
@@ -247,14 +251,14 @@ static void collect(struct vxc_snapshots *s)
 static void drop(struct vxc_snapshots *s)
 {
     s->owner = NULL;
+    if (s->fd >= 0) {
+        (void)close(s->fd); /* only read from; this frees its room */
+        s->fd = -1;
+    }
     if (s->state == WRITING) {
         atomic_store(&s->canceled, true); /* collect() finds its end */
         collect(s);
         return;
-    }
-    if (s->fd >= 0) {
-        (void)close(s->fd); /* only read from; this frees its room */
-        s->fd = -1;
     }
     s->state = NONE;
 }
@@ -319,6 +323,7 @@ static int begin(struct vxc_snapshots *s, const void *owner, uint8_t compression
     atomic_store(&s->step, (unsigned)VXC_IMAGE_COPYING);
     atomic_store(&s->done, 0);
     atomic_store(&s->total, 0);
+    atomic_store(&s->stored, 0);
     s->last_id++;
     return 0;
 }
@@ -400,6 +405,34 @@ static int find(struct vxc_snapshots *s, const void *owner, uint64_t id, struct 
     return 0;
 }
 
+/* Of the file, that can be read by now. */
+static uint64_t file_bytes(const struct vxc_snapshots *s)
+{
+    return s->state == READY     ? s->info.file_bytes
+           : s->state == WRITING ? atomic_load(&s->stored)
+                                 : 0;
+}
+
+/* The file while it is written has another name, and is the same file when it is ready. */
+static int open_part(struct vxc_snapshots *s, struct vxc_error *err)
+{
+    char *part = vxc_format("%s" VXC_IMAGE_PART_SUFFIX, s->path);
+    int rv = 0;
+
+    if (part == NULL) {
+        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    s->fd = open(part, O_RDONLY | O_CLOEXEC);
+    if (s->fd < 0 && errno == ENOENT) {
+        s->fd = open(s->path, O_RDONLY | O_CLOEXEC); /* it became ready just now */
+    }
+    if (s->fd < 0) {
+        rv = vxc_error_set(err, vxc_error_from_errno(errno), "%s: open: %s", part, strerror(errno));
+    }
+    vxc_free(part);
+    return rv;
+}
+
 int vxc_snapshots_look(struct vxc_snapshots *s, const void *owner, uint64_t id,
                        struct vxc_snapshot_view *view, struct vxc_error *err)
 {
@@ -417,6 +450,7 @@ int vxc_snapshots_look(struct vxc_snapshots *s, const void *owner, uint64_t id,
                                        .step = (uint8_t)atomic_load(&s->step),
                                        .done = atomic_load(&s->done),
                                        .total = atomic_load(&s->total),
+                                       .file_bytes = file_bytes(s),
                                        .image = s->state == READY ? &s->info : NULL};
     return 0;
 }
@@ -428,23 +462,30 @@ int vxc_snapshots_read(struct vxc_snapshots *s, const void *owner, uint64_t id, 
                        uint32_t size, struct vxc_buffer *out, struct vxc_error *err)
 {
     int rv = find(s, owner, id, err);
+    uint64_t left;
 
     if (rv != 0) {
         return rv;
     }
-    if (s->state != READY) {
-        return vxc_error_set(err, VXC_EBUSY, "the snapshot is not ready");
+    if (s->state == FAILED || offset > file_bytes(s) ||
+        (s->state != READY && offset == file_bytes(s))) {
+        return vxc_error_set(err, VXC_EBUSY, "this part of the snapshot is not there yet");
     }
     if (size == 0 || size > VXC_SNAPSHOT_READ_SIZE_MAX) {
         return vxc_error_set(err, VXC_EINVAL, "a read of %" PRIu32 " bytes; expected 1 to %u", size,
                              VXC_SNAPSHOT_READ_SIZE_MAX);
     }
     vxc_buffer_clear(out);
-    if (offset >= s->info.file_bytes) {
+    left = file_bytes(s) - offset;
+    if (left == 0) {
         return 0;
     }
-    if (size > s->info.file_bytes - offset) {
-        size = (uint32_t)(s->info.file_bytes - offset);
+    size = size > left ? (uint32_t)left : size;
+    if (s->fd < 0) {
+        rv = open_part(s, err);
+        if (rv != 0) {
+            return rv;
+        }
     }
     if (vxc_buffer_reserve(out, size) != 0) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");

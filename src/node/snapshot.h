@@ -65,6 +65,7 @@ struct vxc_snapshot_view {
     uint64_t id;
     uint8_t step; /* enum vxc_image_step */
     uint64_t done, total;
+    uint64_t file_bytes;                /* that can be read by now; all of it once it is ready */
     const struct vxc_image_info *image; /* NULL until it is ready */
 };
 /* VXC_ENOTFOUND: the owner has no such snapshot; or why it could not be made, and then it is gone.
@@ -72,7 +73,7 @@ struct vxc_snapshot_view {
 int vxc_snapshots_look(struct vxc_snapshots *snapshots, const void *owner, uint64_t id,
                        struct vxc_snapshot_view *view, struct vxc_error *err);
 /* Bytes from `offset` into `out`, which is emptied first; fewer at the end of the file. VXC_EBUSY
- * until it is ready, VXC_EINVAL, VXC_ENOTFOUND, VXC_EIO. */
+ * where it is not written yet, VXC_EINVAL, VXC_ENOTFOUND, VXC_EIO. */
 int vxc_snapshots_read(struct vxc_snapshots *snapshots, const void *owner, uint64_t id,
                        uint64_t offset, uint32_t size, struct vxc_buffer *out,
                        struct vxc_error *err);

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -46,8 +45,9 @@ struct save {
     struct vxc_snapshot_record image; /* as the node said last; its sha256 is the next: */
     uint8_t sha256[VXC_IMAGE_SHA256_SIZE];
     struct piece pieces[READS_UNDER_WAY_MAX];
-    uint64_t asked; /* bytes of the file asked for */
-    uint64_t taken; /* and written */
+    uint64_t asked;     /* bytes of the file asked for */
+    uint64_t taken;     /* and written */
+    uint64_t looked_ms; /* when the node was last asked how far it is */
     int code;
     bool local; /* it is our disk that failed */
     struct vxc_error err;
@@ -195,8 +195,7 @@ static int show_image(struct save *s)
         image->done < image->total ? image->done : image->total, image->total);
 }
 
-/* Asks, and waits so that a signal is noticed meanwhile. */
-static int ask_image(struct save *s, const struct vxc_request *request)
+static void ask_image(struct save *s, const struct vxc_request *request)
 {
     int rv = vxc_client_submit(s->cli->client, request, s, on_image);
 
@@ -204,25 +203,27 @@ static int ask_image(struct save *s, const struct vxc_request *request)
     if (rv != 0) {
         s->code = vxc_error_set(&s->err, rv, "%s", vxc_client_message(s->cli->client));
     }
-    while (s->code == 0 && !s->answered) {
-        (void)vxc_client_wait(s->cli->client, SIGNAL_MS);
-        (void)show_image(s);
-    }
-    return s->code;
 }
 
-/* Asks until the node has the file. */
-static int await_image(struct save *s, enum vxc_image_compression compression)
+static void begin_image(struct save *s, enum vxc_image_compression compression)
 {
     struct vxc_request request = vxc_request(VXC_CALL_SNAPSHOT_BEGIN);
 
     request.what = (int)compression;
-    while (ask_image(s, &request) == 0 && !s->image.ready) {
-        (void)poll(NULL, 0, LOOK_MS);
-        request = vxc_request(VXC_CALL_SNAPSHOT_GET);
+    ask_image(s, &request);
+}
+
+/* Asks how far the node is, when the last question is answered and a while ago. */
+static void look_at_image(struct save *s)
+{
+    const uint64_t now_ms = vxc_clock_ms(vxc_clock_system());
+    struct vxc_request request = vxc_request(VXC_CALL_SNAPSHOT_GET);
+
+    if (s->answered && !s->image.ready && now_ms - s->looked_ms >= LOOK_MS) {
+        s->looked_ms = now_ms;
         request.id = s->image.id;
+        ask_image(s, &request);
     }
-    return s->code;
 }
 
 static void on_piece(void *data, const struct vxc_reply *reply)
@@ -247,40 +248,51 @@ static void on_piece(void *data, const struct vxc_reply *reply)
     }
 }
 
-static int ask_piece(struct save *s, struct piece *piece)
+static void ask_piece(struct save *s, struct piece *piece, uint32_t size)
 {
     struct vxc_request request = vxc_request(VXC_CALL_SNAPSHOT_READ);
-    uint64_t left = s->image.file_bytes - s->asked;
     int rv;
 
-    *piece = (struct piece){
-        .save = s, .offset = s->asked, .size = left < READ_SIZE ? (uint32_t)left : READ_SIZE};
+    *piece = (struct piece){.save = s, .offset = s->asked, .size = size};
     request.id = s->image.id;
     request.number = (int64_t)piece->offset;
     request.limit_bytes = piece->size;
     rv = vxc_client_submit(s->cli->client, &request, piece, on_piece);
     if (rv != 0) {
         piece->save = NULL;
-        return s->code = vxc_error_set(&s->err, rv, "%s", vxc_client_message(s->cli->client));
+        s->code = vxc_error_set(&s->err, rv, "%s", vxc_client_message(s->cli->client));
     }
     s->asked += piece->size;
-    return 0;
 }
 
-static int fetch(struct save *s)
+/* Asks for what the node has written and nobody asked for: whole pieces while it still writes. */
+static void ask_pieces(struct save *s)
 {
-    const uint64_t size = s->image.file_bytes;
+    for (size_t i = 0; s->code == 0 && i < READS_UNDER_WAY_MAX; i++) {
+        const uint64_t left = s->image.file_bytes - s->asked;
 
-    while (s->code == 0 && s->taken < size) {
-        for (size_t i = 0; s->code == 0 && i < READS_UNDER_WAY_MAX && s->asked < size; i++) {
-            if (s->pieces[i].save == NULL) {
-                (void)ask_piece(s, &s->pieces[i]);
-            }
+        if (left == 0 || (left < READ_SIZE && !s->image.ready)) {
+            return;
         }
+        if (s->pieces[i].save == NULL) {
+            ask_piece(s, &s->pieces[i], left < READ_SIZE ? (uint32_t)left : READ_SIZE);
+        }
+    }
+}
+
+/* The node makes the image, and what it has of it is fetched meanwhile. Waits so that a signal is
+ * noticed. */
+static int fetch(struct save *s, enum vxc_image_compression compression)
+{
+    begin_image(s, compression);
+    while (s->code == 0 && (!s->image.ready || s->taken < s->image.file_bytes)) {
+        look_at_image(s);
+        ask_pieces(s);
         if (s->code == 0) {
-            (void)vxc_client_wait(s->cli->client, SIGNAL_MS);
+            (void)vxc_client_wait(s->cli->client, s->image.ready ? SIGNAL_MS : LOOK_MS);
         }
-        (void)show_progress(s, VXC_IMAGE_FETCHING, s->taken, size);
+        (void)(s->image.ready ? show_progress(s, VXC_IMAGE_FETCHING, s->taken, s->image.file_bytes)
+                              : show_image(s));
     }
     return s->code;
 }
@@ -328,8 +340,7 @@ int vxc_run_snapshot_save(struct vxc_cli *cli)
         return rc;
     }
     (void)signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like any other */
-    if (open_part(&s) == 0 && await_image(&s, compression) == 0 && fetch(&s) == 0 &&
-        check_part(&s) == 0) {
+    if (open_part(&s) == 0 && fetch(&s, compression) == 0 && check_part(&s) == 0) {
         (void)publish(&s);
     }
     close_part(&s);
