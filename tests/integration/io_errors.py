@@ -86,10 +86,16 @@ class Talk:
         self.refused = 0
 
     def put(self, key, value):
-        """Tries again while there is no space; a full disk gets room after the first refusal."""
+        """Tries again while there is no space; a full disk gets room after the first refusal, or when
+        the write was taken already and waits in the log's memory: it is answered once there is room."""
         deadline = time.monotonic() + 15
         while True:
-            reply = self.connection.ask("map_put", map="m", key=key, value=value)
+            room = threading.Timer(2, self.failure.make_room)
+            room.start()
+            try:
+                reply = self.connection.ask("map_put", map="m", key=key, value=value)
+            finally:
+                room.cancel()
             if reply.kind_name == "value_reply":
                 self.acknowledged[key] = value
                 return
