@@ -4,9 +4,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-enum { STACK_DEPTH_MAX = 48, FATAL_EXIT_STATUS = 70, DAMAGE_EXIT_STATUS = 6 };
+enum {
+    STACK_DEPTH_MAX = 48,
+    FATAL_EXIT_STATUS = 70,
+    DAMAGE_EXIT_STATUS = 6,
+    LINE_SIZE_MAX = 4096, /* of a fatal end: paths and what LMDB says fit */
+};
 
 _Noreturn void vxc_check_failed(const char *condition, const char *file, int line,
                                 const char *function)
@@ -24,12 +30,22 @@ _Noreturn void vxc_check_failed(const char *condition, const char *file, int lin
 static _Noreturn void end_process(int status, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
+/* One write, so that no other thread's words come in between. */
 static _Noreturn void end_process(int status, const char *format, va_list args)
 {
-    fputs("vxc: fatal: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    fflush(stderr);
+    static const char intro[] = "vxc: fatal: ";
+    char line[LINE_SIZE_MAX];
+    size_t size = sizeof intro - 1;
+    int written;
+
+    memcpy(line, intro, size);
+    written = vsnprintf(line + size, sizeof line - size - 1, format, args);
+    if (written > 0) {
+        const size_t room = sizeof line - size - 2; /* the terminator's place takes the newline */
+        size += (size_t)written < room ? (size_t)written : room;
+    }
+    line[size++] = '\n';
+    (void)!write(STDERR_FILENO, line, size); /* or nobody reads it */
     _exit(status);
 }
 
