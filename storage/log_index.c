@@ -1,8 +1,7 @@
 #include "log_index.h"
 
-#include "base/limits.h"
-
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/memory.h"
 
 #include <string.h>
