@@ -53,6 +53,19 @@ static bool is_no_space(const struct vxc_store *store, int rc)
            (rc == EIO && is_nearly_full(store));
 }
 
+/* Whether LMDB gave its environment up, as it does when a meta page could not be written: nothing
+ * can be read or committed any more, so trying again is in vain even when there is room again. */
+static bool is_given_up(const struct vxc_store *store)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+
+    if (rc == 0) {
+        mdb_txn_abort(txn);
+    }
+    return rc == MDB_PANIC;
+}
+
 static void signal_done(struct vxc_store *store)
 {
     uint64_t one = 1;
@@ -84,7 +97,7 @@ static bool run_commit(struct vxc_store *store)
 
     (void)pthread_mutex_unlock(&store->mutex);
     rc = vxc_store_commit_job(store, &store->job);
-    full = is_no_space(store, rc);
+    full = rc != 0 && is_no_space(store, rc) && !is_given_up(store);
     if (rc != 0 && !full) {
         vxc_fatal("%s/data.mdb: commit of entry %llu: %s", store->path,
                   (unsigned long long)store->job.meta.applied_index, mdb_strerror(rc));
@@ -133,7 +146,7 @@ static void run_reclaim(struct vxc_store *store)
 
     (void)pthread_mutex_unlock(&store->mutex);
     rc = vxc_store_commit_reclaim(store);
-    if (rc != 0 && !is_no_space(store, rc)) {
+    if (rc != 0 && (!is_no_space(store, rc) || is_given_up(store))) {
         vxc_fatal("%s/data.mdb: reclaim: %s", store->path, mdb_strerror(rc));
     }
     (void)pthread_mutex_lock(&store->mutex);

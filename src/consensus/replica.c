@@ -67,11 +67,14 @@ static uint64_t now_ns(const struct vxc_replica *replica)
 }
 
 /* Neither a damaged entry nor a damaged row may be passed over, and nor may one that could not be
- * read for want of memory; but that says nothing about the data. */
+ * read for want of memory or because the disk failed; but those say nothing about the data. */
 static _Noreturn void end_unread(const struct vxc_error *err, const char *doing)
 {
     if (err->code == VXC_ENOMEM) {
         vxc_fatal("%s: %s; out of memory: give the node more and start it again", doing, err->text);
+    }
+    if (err->code == VXC_EIO || err->code == VXC_ENOSPC) {
+        vxc_fatal("%s: %s", doing, err->text);
     }
     vxc_fatal_damage("%s: %s", doing, err->text);
 }
