@@ -29,7 +29,7 @@ enum {
     LOG_UNIT_CAPACITY_MIN = 16 * 1024,    /* bytes of the smallest unit buffer */
     LOG_POOL_CLASSES = 12,                /* buffers of 16 KiB · 2^n, n below this: to 32 MiB */
     LOG_POOL_BYTES_MAX = 8 * 1024 * 1024, /* bytes of unused buffers kept for reuse */
-    LOG_ZERO_FIRST = 1024 * 1024,         /* bytes zeroed when a segment is made */
+    LOG_ZERO_FIRST = 128 * 1024,          /* bytes zeroed when a segment is made */
     LOG_ZERO_CHUNK = 4 * 1024 * 1024,     /* bytes zeroed per job */
     LOG_ZERO_AHEAD = 8 * 1024 * 1024,     /* bytes kept zeroed ahead of the write position */
     LOG_SPACE_RETRY_MS = 100,             /* after "no space", ask the file system again */

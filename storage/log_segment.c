@@ -3,7 +3,9 @@
  * Preallocation alone gains nothing, for the first write to a reserved block still costs a journal
  * commit; so zeros are written ahead of the units, in chunks: LOG_ZERO_AHEAD in the current
  * segment, and in the spare as far as the current one has been used, so that it is wholly zeroed
- * when its turn comes, and an idle node writes no zeros at all.
+ * when its turn comes, and an idle node writes no zeros at all. A new segment begins with
+ * LOG_ZERO_FIRST, which a start gets by with; the rest follows once half of that is used, so that
+ * no start waits for a disk that is busy with zeros.
  *
  * A spare becomes the current segment at once, in memory; its header, name and entry in the base
  * record follow by an activation job, and until that is durable none of its units counts as
@@ -67,11 +69,11 @@ bool log_segment_no_space(const struct vxc_log *log)
  * zeroed. Reading is cheaper than writing, and there is seldom anything to write. */
 static int zero_what_is_not(int fd, uint64_t size)
 {
-    uint8_t *bytes = vxc_disk_memory(LOG_ZERO_FIRST);
+    uint8_t *bytes = vxc_disk_memory(LOG_READ_WINDOW);
     int rv = bytes == NULL ? VXC_ENOMEM : 0;
 
     for (uint64_t at = vxc_disk_next_data(fd, 0, size); rv == 0 && at < size;) {
-        size_t part = (size_t)least(size - at, LOG_ZERO_FIRST);
+        size_t part = (size_t)least(size - at, LOG_READ_WINDOW);
         rv = vxc_disk_read(fd, at, bytes, part);
         if (rv == 0 && !vxc_disk_is_zero(bytes, part)) {
             rv = vxc_disk_zero(fd, at, at + part);
@@ -223,12 +225,22 @@ static void zero_start(struct vxc_log *log, struct log_segment *segment, int fd,
     submit(log, &log->zero.job);
 }
 
+/* How far the current segment is to be zeroed. */
+static uint64_t zero_goal(const struct vxc_log *log, const struct log_segment *current)
+{
+    const uint64_t used = current->offset;
+    const uint64_t goal = used <= LOG_ZERO_FIRST / 2 ? LOG_ZERO_FIRST : used + LOG_ZERO_AHEAD;
+
+    return least(current->size, most(goal, log->wanted_zero));
+}
+
 static void zero_upkeep(struct vxc_log *log, struct log_segment *current)
 {
     uint64_t used = current == NULL ? 0 : current->offset;
 
     if (current != NULL) {
-        uint64_t goal = least(current->size, most(used + LOG_ZERO_AHEAD, log->wanted_zero));
+        uint64_t goal = zero_goal(log, current);
+
         if (current->zeroed_end < goal) {
             zero_start(log, current, current->fd, current->zeroed_end, goal);
             return;

@@ -95,30 +95,51 @@ static int pair_choose(const struct copy copies[2], struct vxc_error *err)
     return vxc_error_prefix(err, "no valid copy is left");
 }
 
-/* Makes a copy under another name first, so that a file of the final name is always whole. */
-static int copy_create(struct vxc_pair *pair, int i, int folder, const void *bytes,
+static void part_name(const struct vxc_pair *pair, int i, char part[VXC_PAIR_NAME_MAX + 8])
+{
+    (void)snprintf(part, VXC_PAIR_NAME_MAX + 8, "%s.part", pair->name[i]);
+}
+
+static int part_failed(const struct vxc_pair *pair, int i, const char *step, int rv,
                        struct vxc_error *err)
 {
+    return vxc_error_set(err, rv, "%s.part: %s: %s", pair->name[i], step, strerror(errno));
+}
+
+/* Makes a copy under another name first, so that a file of the final name is always whole. The disk
+ * begins to take it at once: whoever writes two waits for both together. */
+static int copy_write(struct vxc_pair *pair, int i, int folder, const void *bytes,
+                      struct vxc_error *err)
+{
     char part[VXC_PAIR_NAME_MAX + 8];
-    const char *step = "create";
     int rv;
 
-    (void)snprintf(part, sizeof part, "%s.part", pair->name[i]);
+    part_name(pair, i, part);
     pair->fd[i] = openat(folder, part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    rv = pair->fd[i] < 0 ? vxc_error_from_errno(errno) : 0;
-    if (rv == 0) {
-        step = "write";
-        rv = vxc_disk_write(pair->fd[i], 0, bytes, pair->size);
+    if (pair->fd[i] < 0) {
+        return part_failed(pair, i, "create", vxc_error_from_errno(errno), err);
     }
-    if (rv == 0 && fsync(pair->fd[i]) != 0) {
-        step = "fsync";
-        rv = vxc_error_from_errno(errno);
+    rv = vxc_disk_write(pair->fd[i], 0, bytes, pair->size);
+    if (rv != 0) {
+        return part_failed(pair, i, "write", rv, err);
     }
-    if (rv == 0 && renameat(folder, part, folder, pair->name[i]) != 0) {
-        step = "rename";
-        rv = vxc_error_from_errno(errno);
+    vxc_disk_begin_flush(pair->fd[i], 0, pair->size);
+    return 0;
+}
+
+/* Flushes what copy_write wrote and gives it its name. */
+static int copy_name(struct vxc_pair *pair, int i, int folder, struct vxc_error *err)
+{
+    char part[VXC_PAIR_NAME_MAX + 8];
+
+    part_name(pair, i, part);
+    if (fsync(pair->fd[i]) != 0) {
+        return part_failed(pair, i, "fsync", vxc_error_from_errno(errno), err);
     }
-    return rv == 0 ? 0 : vxc_error_set(err, rv, "%s: %s: %s", part, step, strerror(errno));
+    if (renameat(folder, part, folder, pair->name[i]) != 0) {
+        return part_failed(pair, i, "rename", vxc_error_from_errno(errno), err);
+    }
+    return 0;
 }
 
 /* What the disk holds now is unknown. The folder is not kept; the kernel knows where the file is. */
@@ -172,7 +193,10 @@ static int pair_heal(struct vxc_pair *pair, int folder, const struct copy copies
     if (pair->fd[other] >= 0) {
         (void)close(pair->fd[other]); /* of a wrong size: replaced by a new file */
     }
-    rv = copy_create(pair, other, folder, copies[chosen].bytes, err);
+    rv = copy_write(pair, other, folder, copies[chosen].bytes, err);
+    if (rv == 0) {
+        rv = copy_name(pair, other, folder, err);
+    }
     return rv != 0 ? rv : sync_names(pair, folder, err);
 }
 
@@ -211,7 +235,10 @@ int vxc_pair_create(struct vxc_pair *pair, int folder, const char *name, const v
 
     pair->size = size;
     for (int i = 0; i < 2 && rv == 0; i++) {
-        rv = copy_create(pair, i, folder, bytes, err);
+        rv = copy_write(pair, i, folder, bytes, err);
+    }
+    for (int i = 0; i < 2 && rv == 0; i++) {
+        rv = copy_name(pair, i, folder, err);
     }
     if (rv == 0) {
         rv = sync_names(pair, folder, err);

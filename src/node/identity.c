@@ -40,14 +40,28 @@ static int failed(struct vxc_error *err, const char *what, const char *path)
     return vxc_error_set(err, code, "%s %s: %s%s", what, path, strerror(errno), advice);
 }
 
-/* Writes a small file so that it is there whole or not at all, also after a power cut. */
+static int flush_folder(const struct vxc_identity *identity, struct vxc_error *err)
+{
+    int dir = open(identity->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rv = 0;
+
+    if (dir < 0 || fsync(dir) != 0) {
+        rv = failed(err, "cannot flush", identity->path);
+    }
+    if (dir >= 0) {
+        (void)close(dir); /* only read from */
+    }
+    return rv;
+}
+
+/* Writes a small file so that whoever reads it sees it whole or not at all; durable: also after a
+ * power cut. */
 static int write_whole(const struct vxc_identity *identity, const char *name, const void *bytes,
-                       size_t size, struct vxc_error *err)
+                       size_t size, bool durable, struct vxc_error *err)
 {
     char path[1200];
     char part[1210];
     int fd;
-    int dir;
     bool written;
 
     vxc_identity_path(identity, name, path);
@@ -56,22 +70,13 @@ static int write_whole(const struct vxc_identity *identity, const char *name, co
     if (fd < 0) {
         return failed(err, "cannot write", part);
     }
-    written = vxc_disk_write(fd, 0, bytes, size) == 0 && fsync(fd) == 0;
+    written = vxc_disk_write(fd, 0, bytes, size) == 0 && (!durable || fsync(fd) == 0);
     if (close(fd) != 0 || !written || rename(part, path) != 0) {
         int rv = failed(err, "cannot write", path);
         (void)unlink(part); /* the error that matters is already told */
         return rv;
     }
-    dir = open(identity->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || fsync(dir) != 0) {
-        int rv = failed(err, "cannot flush", identity->path);
-        if (dir >= 0) {
-            (void)close(dir);
-        }
-        return rv;
-    }
-    (void)close(dir); /* only read from */
-    return 0;
+    return durable ? flush_folder(identity, err) : 0;
 }
 
 /* The process that holds the lock, from the file's text; 0 when it cannot be read. */
@@ -141,7 +146,7 @@ static int write_node_file(struct vxc_identity *identity, struct vxc_error *err)
     vxc_store_u32(raw + 8, NODE_FORMAT);
     vxc_store_u64(raw + 12, identity->node_id);
     vxc_store_u32(raw + 20, vxc_crc32(0, raw, 20));
-    return write_whole(identity, "node", raw, sizeof raw, err);
+    return write_whole(identity, "node", raw, sizeof raw, true, err);
 }
 
 /* A directory without its identity file must be new: else the file was lost. */
@@ -244,8 +249,8 @@ void vxc_identity_close(struct vxc_identity *identity, bool clean)
         return;
     }
     if (clean) {
-        (void)write_whole(identity, "clean", "clean\n", 6,
-                          NULL); /* without it the state is walked */
+        /* without it the state is walked */
+        (void)write_whole(identity, "clean", "clean\n", 6, true, NULL);
     }
     (void)close(identity->lock_descriptor); /* gives the lock back */
     identity->lock_descriptor = -1;
@@ -257,7 +262,8 @@ int vxc_identity_write_endpoint(const struct vxc_identity *identity, const char 
     char line[160];
     int size = snprintf(line, sizeof line, "%s\n", endpoint);
 
-    return write_whole(identity, "endpoint", line, (size_t)size, err);
+    /* it tells where a running node listens: a power cut leaves nothing to tell */
+    return write_whole(identity, "endpoint", line, (size_t)size, false, err);
 }
 
 void vxc_identity_remove_endpoint(const struct vxc_identity *identity)
