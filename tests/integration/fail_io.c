@@ -7,10 +7,9 @@
  *   FAIL_IO_WHILE   as long as this file exists all later calls fail as well (a full disk)
  *   FAIL_IO_AFTER   nothing counts before this file exists
  *   FAIL_IO_REPORT  file that gets one line when the first call fails: what it was, and on what
- *
- * Writes through io_uring would not come by here, so setting up a ring fails as on a kernel without
- * it, and the log writes by its thread.
  */
+#include "no_ring.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -395,25 +394,4 @@ int __openat_2(int folder, const char *name, int flags)
 int __openat64_2(int folder, const char *name, int flags)
 {
     return open_at(folder, name, flags, 0);
-}
-
-/* ---- no rings ---- */
-
-int io_uring_queue_init(unsigned entries, void *ring, unsigned flags);
-int io_uring_queue_init_params(unsigned entries, void *ring, void *params);
-
-int io_uring_queue_init(unsigned entries, void *ring, unsigned flags)
-{
-    (void)entries;
-    (void)ring;
-    (void)flags;
-    return -ENOSYS;
-}
-
-int io_uring_queue_init_params(unsigned entries, void *ring, void *params)
-{
-    (void)entries;
-    (void)ring;
-    (void)params;
-    return -ENOSYS;
 }
