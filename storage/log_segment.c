@@ -234,21 +234,30 @@ static uint64_t zero_goal(const struct vxc_log *log, const struct log_segment *c
     return least(current->size, most(goal, log->wanted_zero));
 }
 
+/* A job flushes, and units wait behind its flush: it has to be worth a chunk, but for the last of a
+ * segment and for what a unit waits for. */
+static bool is_worth_a_job(uint64_t zeroed_end, uint64_t goal, uint64_t needed)
+{
+    return zeroed_end < goal && (goal - zeroed_end >= LOG_ZERO_CHUNK || zeroed_end < needed);
+}
+
 static void zero_upkeep(struct vxc_log *log, struct log_segment *current)
 {
     uint64_t used = current == NULL ? 0 : current->offset;
 
     if (current != NULL) {
         uint64_t goal = zero_goal(log, current);
+        uint64_t needed = goal == current->size ? goal : log->wanted_zero;
 
-        if (current->zeroed_end < goal) {
+        if (is_worth_a_job(current->zeroed_end, goal, needed)) {
             zero_start(log, current, current->fd, current->zeroed_end, goal);
             return;
         }
     }
     if (log->spare.state == SPARE_READY) {
         uint64_t goal = log->spare.reserved ? least(log->spare.size, used) : log->spare.size;
-        if (log->spare.zeroed_end < goal) {
+        uint64_t needed = goal == log->spare.size ? goal : 0;
+        if (is_worth_a_job(log->spare.zeroed_end, goal, needed)) {
             zero_start(log, NULL, log->spare.fd, log->spare.zeroed_end, goal);
         }
     }

@@ -643,6 +643,8 @@ uint64_t vxc_replica_turn(struct vxc_replica *replica)
     if (vxc_log_durable_index(log) < vxc_log_last_index(log)) {
         (void)vxc_log_poll(log);
     }
+    submit_proposed(replica); /* the disk works while what it had before is applied */
+    flush_log(replica);
     if (progress(replica)) {
         wait_ms = 0;
     }
@@ -650,7 +652,7 @@ uint64_t vxc_replica_turn(struct vxc_replica *replica)
         vxc_engine_timeout(replica->engine, time_ms);
         (void)progress(replica);
     }
-    submit_proposed(replica);
+    submit_proposed(replica); /* what being applied brought about */
     wait_ms = earlier(wait_ms, tick(replica));
     flush_log(replica);
     if (!replica->options.apply_each) {
@@ -672,10 +674,8 @@ uint64_t vxc_replica_turn(struct vxc_replica *replica)
 
 void vxc_replica_on_log(struct vxc_replica *replica)
 {
-    (void)vxc_log_poll(replica->options.log); /* what has moved shows below */
-    if (has_news(replica)) {
-        (void)progress(replica); /* what is left over is for the turn */
-    }
+    /* It is applied in the turn, once what was proposed meanwhile is on its way to the disk. */
+    (void)vxc_log_poll(replica->options.log);
 }
 
 void vxc_replica_on_store(struct vxc_replica *replica)
