@@ -11,7 +11,8 @@ extern "C" {
 /* "0.1.0": of the library that is linked, which may be newer than the header. Any thread. */
 const char *vxc_version(void);
 
-/* One line for people: product, version, protocol version. Any thread. */
+/* One line for people: "vertx-cluster 0.1.0, protocol version 1, libraft 0.22.1, LMDB 0.9.24"; the
+ * last is that of the LMDB that is linked. Static. Any thread. */
 const char *vxc_greeting(void);
 
 /* ---- log lines ---- */

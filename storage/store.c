@@ -216,8 +216,8 @@ static int bear(struct vxc_store *store, const char *path, struct vxc_error *err
     return rv == 0 ? sync_folder(path, err) : rv;
 }
 
-/* A state comes to be at once: made beside, then renamed. So an empty or headless file is damage.
- */
+/* A state comes to be at once: made beside, then renamed. So an empty or headless file
+ * is damage. */
 static int create_state(struct vxc_store *store, struct vxc_error *err)
 {
     char *fresh = vxc_format("%s.new", store->path);
@@ -412,6 +412,14 @@ void vxc_store_close(struct vxc_store *store)
 }
 
 /* ---- inspection ---- */
+
+unsigned vxc_store_lmdb_version(void)
+{
+    int major, minor, patch;
+
+    (void)mdb_version(&major, &minor, &patch); /* the text has a date as well */
+    return (unsigned)(major * 10000 + minor * 100 + patch);
+}
 
 const struct vxc_store_meta *vxc_store_meta(const struct vxc_store *store)
 {

@@ -56,6 +56,9 @@ struct vxc_store_change {
     bool deleted;
 };
 
+/* Of the LMDB that is linked: 924 is 0.9.24. Any thread. */
+unsigned vxc_store_lmdb_version(void);
+
 /* Creates the folder when absent. VXC_ECORRUPT (size against the meta page, unreadable pages),
  * VXC_ENOSPC, VXC_EREADONLY, VXC_EVERSION (a newer format), VXC_EIO. */
 int vxc_store_open(const char *path, const struct vxc_store_options *options,

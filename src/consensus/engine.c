@@ -481,6 +481,11 @@ void vxc_engine_installed(struct vxc_engine *engine, uint64_t now_ms)
 
 /* ---- inspection ---- */
 
+unsigned vxc_engine_version(void)
+{
+    return (unsigned)raft_version_number();
+}
+
 enum vxc_engine_role vxc_engine_role(const struct vxc_engine *engine)
 {
     return (enum vxc_engine_role)engine->raft.state;

@@ -116,6 +116,9 @@ struct vxc_engine_start {
 
 /* ---- birth and death ---- */
 
+/* Of the engine that is linked: 2201 is libraft 0.22.1. Any thread. */
+unsigned vxc_engine_version(void);
+
 int vxc_engine_create(const struct vxc_engine_options *options, struct vxc_engine **engine,
                       struct vxc_error *err);
 void vxc_engine_free(struct vxc_engine *engine); /* NULL is fine */

@@ -118,6 +118,8 @@ static void the_library_says_who_it_is(void **state)
     (void)state;
     assert_non_null(strstr(vxc_greeting(), vxc_version()));
     assert_non_null(strstr(vxc_greeting(), "vertx-cluster"));
+    assert_non_null(strstr(vxc_greeting(), ", libraft 0.22.1, LMDB 0.9."));
+    assert_ptr_equal(vxc_greeting(), vxc_greeting());
 }
 
 /* ---- misuse ---- */
