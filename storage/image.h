@@ -102,11 +102,13 @@ struct vxc_image_write_options {
     uint8_t cluster_id[VXC_IMAGE_CLUSTER_ID_SIZE];
     uint64_t node_id;
     uint64_t saved_at_us;
-    uint32_t chunk_size;      /* 0 = VXC_IMAGE_CHUNK_SIZE; small in tests */
-    _Atomic uint64_t *stored; /* NULL, or how many bytes of the file are final by now: they may be
-                                 read from its VXC_IMAGE_PART_SUFFIX while the rest is written */
-    bool passing;             /* nobody needs the file after a crash: it is not flushed, which would
-                            only hold up the flushes of a log on the same disk */
+    uint32_t chunk_size; /* 0 = VXC_IMAGE_CHUNK_SIZE; small in tests */
+    /* NULL, or how many bytes of the file are final by now: they may be read from its
+     * VXC_IMAGE_PART_SUFFIX while the rest is written */
+    _Atomic uint64_t *stored;
+    /* nobody needs the file after a crash: it is not flushed, which would only hold up the flushes
+     * of a log on the same disk */
+    bool passing;
 };
 
 /* Saves the last commit of an open store as the file `path`; one that is there is replaced. May be

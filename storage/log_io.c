@@ -66,8 +66,8 @@ static struct vxc_log_write *ring_collect(struct vxc_log_device *device)
             ring_submit(device, write); /* not begun, says the kernel: the same write once more */
             continue;
         }
-        /* A short write counts as an error of the device: on a preallocated file it has no excuse.
-         */
+        /* A short write counts as an error of the device: on a preallocated file it has
+         * no excuse. */
         write->result = result < 0 ? -result : (size_t)result == write->size ? 0 : EIO;
         return write;
     }

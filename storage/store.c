@@ -26,10 +26,8 @@
 #ifndef MAP_SIZE_DEFAULT
 #define MAP_SIZE_DEFAULT VXC_LMDB_MAP_SIZE
 #endif
-#define MAP_SIZE_MIN                                                                               \
-    (1ull                                                                                          \
-     << 30) /* below this the machine's address space is too small to go on                   \
-                  */
+/* below this the machine's address space is too small to go on */
+#define MAP_SIZE_MIN (1ull << 30)
 
 static int code_of(int rc)
 {

@@ -342,15 +342,16 @@ enum vxc_notice_type {
     VXC_NOTICE_LOCK_QUEUED = 39,     /* an acquire waits; number: its place; id: its sequence */
     VXC_NOTICE_SESSION_EXPIRED = 50, /* id: the session; what it owned is gone */
     VXC_NOTICE_SESSION_CLOSED = 51,  /* the same, at our own wish */
-    VXC_NOTICE_LOCK_LOST = 52, /* name token: held by a session that is gone; one for each lock that
-                                  this client acquired, before SESSION_EXPIRED */
-    VXC_NOTICE_SESSION_DOUBTFUL = 53, /* id: the session. Nothing was heard from the server for nine
-                                         tenths of its lease: it may be over, and its locks with
-                                         others. The next reply within it, or CONNECTED, says that it
-                                         lives, SESSION_EXPIRED that it does not */
-    VXC_NOTICE_RESYNC = 60,           /* events were missed: read again what you watch */
-    VXC_NOTICE_CONNECTED = 70,        /* ready for requests; id: the session, 0 = none */
-    VXC_NOTICE_DISCONNECTED = 71      /* text: why */
+    /* name token: held by a session that is gone; one for each lock that this client acquired, before
+     * SESSION_EXPIRED */
+    VXC_NOTICE_LOCK_LOST = 52,
+    /* id: the session. Nothing was heard from the server for nine tenths of its lease: it may be over,
+     * and its locks with others. The next reply within it, or CONNECTED, says that it lives,
+     * SESSION_EXPIRED that it does not */
+    VXC_NOTICE_SESSION_DOUBTFUL = 53,
+    VXC_NOTICE_RESYNC = 60,      /* events were missed: read again what you watch */
+    VXC_NOTICE_CONNECTED = 70,   /* ready for requests; id: the session, 0 = none */
+    VXC_NOTICE_DISCONNECTED = 71 /* text: why */
 };
 
 struct vxc_notice {

@@ -17,18 +17,16 @@
 #define VXC_FRAME_SIZE_MAX    (16u * VXC_MIB) /* bytes; a reader can buffer one whole frame */
 #define VXC_KEY_SIZE_MAX      (64u * VXC_KIB) /* bytes; map keys, set values, multimap keys */
 #define VXC_NAME_SIZE_MAX     (64u * VXC_KIB) /* bytes; map, lock, node, namespace … names */
-#define VXC_VALUE_SIZE_MAX                                                                         \
-    (VXC_FRAME_SIZE_MAX - 128u * VXC_KIB)  /* bytes; key + name + heads fit beside */
+/* bytes; key + name + heads fit beside */
+#define VXC_VALUE_SIZE_MAX          (VXC_FRAME_SIZE_MAX - 128u * VXC_KIB)
 #define VXC_TRANSACTION_OPS_MAX     1024u  /* operations in one atomic request: bounds one apply */
 #define VXC_SCAN_PAGE_ROWS_MAX      10000u /* rows per page: one turn stays short */
 #define VXC_SCAN_PAGE_BYTES_MAX     (1u * VXC_MIB) /* bytes per page, at least one row */
 #define VXC_SCAN_PAGE_BYTES_DEFAULT (256u * VXC_KIB)
 
 /* ---- the client ---- */
-#define VXC_CLIENT_BORROW_SIZE_MIN                                                                 \
-    (16u *                                                                                         \
-     VXC_KIB) /* bytes of a lent value; a smaller one is copied, which costs less than a part \
-                       of its own in a write */
+/* bytes of a lent value; a smaller one is copied, which costs less than a part of its own in a write */
+#define VXC_CLIENT_BORROW_SIZE_MIN (16u * VXC_KIB)
 
 /* ---- the log ---- */
 #define VXC_ENTRY_SIZE_TARGET  (1u * VXC_MIB) /* bytes; an entry is closed at this size … */
@@ -37,28 +35,27 @@
 #define VXC_LOG_BLOCK_SIZE     4096u           /* bytes; write units are padded to it */
 #define VXC_LOG_SEGMENT_SIZE   (64u * VXC_MIB) /* bytes; preallocated and zero-filled */
 #define VXC_LOG_INFLIGHT_MAX   4u /* write units in flight: 2–4 give 2.4x the flushes */
-#define VXC_LOG_UNCOMMITTED_MAX                                                                    \
-    (64u * VXC_MIB)                            /* bytes submitted but not yet applied; then busy  \
-                                                 */
-#define VXC_LOG_TRAILING_SIZE  (64u * VXC_MIB) /* bytes kept below the base for slow backups */
-#define VXC_LOG_MARKER_IDLE_MS 100u            /* an idle log writes one marker unit after this */
+/* bytes submitted but not yet applied; then busy */
+#define VXC_LOG_UNCOMMITTED_MAX (64u * VXC_MIB)
+#define VXC_LOG_TRAILING_SIZE   (64u * VXC_MIB) /* bytes kept below the base for slow backups */
+#define VXC_LOG_MARKER_IDLE_MS  100u            /* an idle log writes one marker unit after this */
 
 /* ---- the state ---- */
 #define VXC_ROW_KEY_SIZE_MAX    511u /* bytes; LMDB's own limit */
 #define VXC_ROW_KEY_PLAIN_MAX   440u /* bytes of a user key stored plainly in a row key */
 #define VXC_CLEAN_BYTES_DEFAULT (256ull * VXC_MIB) /* bytes of clean rows kept resident */
-#define VXC_DIRTY_BYTES_MAX                                                                        \
-    (512ull * VXC_MIB) /* bytes of dirty + frozen rows; admission paces at half */
-#define VXC_PRELOAD_LOG_BYTES                                                                      \
-    (16ull * VXC_MIB) /* a longer replay reads a state that fits memory as a whole before */
+/* bytes of dirty + frozen rows; admission paces at half */
+#define VXC_DIRTY_BYTES_MAX (512ull * VXC_MIB)
+/* a longer replay reads a state that fits memory as a whole before */
+#define VXC_PRELOAD_LOG_BYTES       (16ull * VXC_MIB)
 #define VXC_FREEZE_ROWS             250000u /* dirty rows that start a commit under load */
 #define VXC_FREEZE_BYTES            (64ull * VXC_MIB) /* dirty bytes that start a commit under load */
 #define VXC_FREEZE_IDLE_MS          100u /* age of the oldest dirty row that starts one when idle */
 #define VXC_RECLAIM_ROWS_PER_COMMIT 20000u       /* rows of cleared objects deleted per commit */
 #define VXC_LMDB_MAP_SIZE           (1ull << 40) /* bytes of address space, not of disk */
 #define VXC_LMDB_DATABASES_MAX      16u          /* named databases, never one per map */
-#define VXC_QUOTA_BYTES_DEFAULT                                                                    \
-    (64ull << 30) /* bytes of keys + values; replicated, checked in apply */
+/* bytes of keys + values; replicated, checked in apply */
+#define VXC_QUOTA_BYTES_DEFAULT (64ull << 30)
 
 /* ---- sessions and what they own ---- */
 #define VXC_SESSIONS_MAX               65536u /* replicated leases */
@@ -84,12 +81,12 @@
 #define VXC_CONN_READ_SIZE             (256u * VXC_KIB) /* bytes asked of the socket per read */
 #define VXC_CONN_HELLO_MS              10000u /* to the first whole frame; a slowloris is cut */
 #define VXC_CONN_FRAME_MS              30000u /* to complete a frame once begun */
-#define VXC_NODE_INFLIGHT_BYTES_MAX                                                                \
-    (256ull * VXC_MIB) /* request bytes waiting on all connections */
-#define VXC_NODE_DEFERRED_BYTES_MAX                                                                \
-    (64ull * VXC_MIB) /* of reads whose client must first take earlier replies */
-#define VXC_NODE_HELD_BYTES_MAX                                                                    \
-    (512ull * VXC_MIB) /* unfinished frames + unread replies of all; then the stuck are cut */
+/* request bytes waiting on all connections */
+#define VXC_NODE_INFLIGHT_BYTES_MAX (256ull * VXC_MIB)
+/* of reads whose client must first take earlier replies */
+#define VXC_NODE_DEFERRED_BYTES_MAX (64ull * VXC_MIB)
+/* unfinished frames + unread replies of all; then the stuck are cut */
+#define VXC_NODE_HELD_BYTES_MAX (512ull * VXC_MIB)
 
 #define VXC_NODE_SPARE_BUFFERS_MAX 16u /* large buffers kept for the next large replies … */
 #define VXC_NODE_SPARE_BYTES_MAX   (32u * VXC_MIB) /* … and what they may take together */

@@ -62,8 +62,8 @@ struct vxc_engine_message {
         struct {
             uint64_t prev_index, prev_term, commit_index;
             uint32_t count;
-            /* Going out: NULL, the sender fills in `count` entries behind prev_index from its log.
-             */
+            /* Going out: NULL, the sender fills in `count` entries behind prev_index from
+             * its log. */
             const struct vxc_engine_entry *entries;
         } append;
         struct {

@@ -27,8 +27,8 @@ struct vxc_listener;
 
 struct vxc_conn_hooks {
     void *data;
-    /* A new connection; return value is kept as its user pointer (vxc_conn_user). NULL refuses it.
-     */
+    /* A new connection; return value is kept as its user pointer (vxc_conn_user). NULL
+     * refuses it. */
     void *(*on_open)(void *data, struct vxc_conn *conn);
     /* One sound frame; its payload is borrowed during the call. */
     void (*on_frame)(void *data, struct vxc_conn *conn, const struct vxc_frame *frame);

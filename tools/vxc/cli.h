@@ -121,11 +121,11 @@ struct vxc_cli_command {
     const char *arguments; /* "MAP KEY VALUE" */
     const char *help;
     int args_min;
-    int args_max;       /* -1 = any number */
-    uint64_t options;   /* of its own, VXC_OPTION_BIT each */
-    int operation;      /* enum vxc_operation */
-    const char *fields; /* per argument: n name, k key, v value, x expected, d number, D expected
-                           number, i id */
+    int args_max;     /* -1 = any number */
+    uint64_t options; /* of its own, VXC_OPTION_BIT each */
+    int operation;    /* enum vxc_operation */
+    /* per argument: n name, k key, v value, x expected, d number, D expected number, i id */
+    const char *fields;
     enum vxc_show show;
     bool destructive;
     int stop_after; /* after so many arguments all words are arguments; 0 = never */
