@@ -189,15 +189,20 @@ int vxc_image_check_state(const char *path, const struct vxc_image_info *info,
 
 void vxc_image_remove_folder(const char *path)
 {
+    _Alignas(struct dirent64) char entries[4096]; /* opendir would want memory */
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const struct dirent *entry;
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    ssize_t size;
 
-    while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        (void)unlinkat(fd, entry->d_name, 0); /* "." and ".." refuse, and are meant to */
+    while (fd >= 0 && (size = getdents64(fd, entries, sizeof entries)) > 0) {
+        for (ssize_t at = 0; at < size;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(const void *)(entries + at);
+
+            (void)unlinkat(fd, entry->d_name, 0); /* "." and ".." refuse, and are meant to */
+            at += entry->d_reclen;
+        }
     }
-    if (dir != NULL) {
-        (void)closedir(dir);
+    if (fd >= 0) {
+        (void)close(fd); /* only read from */
     }
     (void)rmdir(path);
 }

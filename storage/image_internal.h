@@ -16,7 +16,7 @@ int vxc_image_unpack_state(struct vxc_image_reader *reader, int folder, const ch
 int vxc_image_check_state(const char *path, const struct vxc_image_info *info,
                           const struct vxc_image_progress *progress, struct vxc_error *err);
 
-/* Removes a folder with the files in it, as far as that goes. */
+/* Removes a folder with the files in it, as far as that goes. Takes no memory. */
 void vxc_image_remove_folder(const char *path);
 
 /* First object with an id ≥ from; body borrowed until the store's reads end. VXC_ENOTFOUND. */

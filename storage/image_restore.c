@@ -2,7 +2,8 @@
  *
  * Order matters: `state/` is there from the first moment on and `node` comes last, and vxcd refuses
  * a folder that holds a state without `node`. So a restore that was killed leaves something that
- * neither starts as an empty node nor as half a state.
+ * neither starts as an empty node nor as half a state. One that fails, or ends the process because
+ * memory or the disk failed, leaves the folder as it was.
  */
 #include "storage/image.h"
 
@@ -30,6 +31,7 @@ struct restore {
     const struct vxc_image_progress *progress;
     int fd; /* of the folder */
     bool made;
+    char *state, *log, *vote, *identity; /* paths of its parts */
     struct vxc_image_reader reader;
     /* of the edited state */
     struct vxc_log_base base;
@@ -158,47 +160,61 @@ static int make_node(struct restore *r, const char *path, struct vxc_error *err)
 
 /* ---- all of it ---- */
 
-struct paths {
-    char *state, *log, *vote, *identity;
-};
-
-static int make_parts(struct restore *r, const struct paths *p, struct vxc_error *err)
+static int make_parts(struct restore *r, struct vxc_error *err)
 {
-    int rv = unpack(r, p->state, err);
+    int rv = unpack(r, r->state, err);
 
-    rv = rv != 0 ? rv : edit(r, p->state, err);
-    rv = rv != 0 ? rv : make_log(r, p->log, err);
-    rv = rv != 0 ? rv : make_vote(r, p->vote, err);
-    rv = rv != 0 ? rv : make_node(r, p->identity, err);
-    if (rv != 0) {
-        (void)unlinkat(r->fd, "node", 0); /* first: without it nothing starts here */
-        vxc_image_remove_folder(p->identity);
-        vxc_image_remove_folder(p->vote);
-        vxc_image_remove_folder(p->log);
-        vxc_image_remove_folder(p->state);
+    rv = rv != 0 ? rv : edit(r, r->state, err);
+    rv = rv != 0 ? rv : make_log(r, r->log, err);
+    rv = rv != 0 ? rv : make_vote(r, r->vote, err);
+    return rv != 0 ? rv : make_node(r, r->identity, err);
+}
+
+/* The folder as it was. */
+static void remove_parts(void *data)
+{
+    const struct restore *r = data;
+
+    (void)unlinkat(r->fd, "node", 0); /* first: without it nothing starts here */
+    vxc_image_remove_folder(r->identity);
+    vxc_image_remove_folder(r->vote);
+    vxc_image_remove_folder(r->log);
+    vxc_image_remove_folder(r->state);
+    if (r->made) {
+        (void)rmdir(r->folder);
     }
-    return rv;
 }
 
 static int make_all(struct restore *r, struct vxc_error *err)
 {
-    struct paths p = {path_of(r, "state"), path_of(r, "log"), path_of(r, "vote"),
-                      path_of(r, IDENTITY_FOLDER)};
+    struct vxc_last_wish wish = {.run = remove_parts, .data = r};
     int rv;
 
-    if (p.state == NULL || p.log == NULL || p.vote == NULL || p.identity == NULL) {
-        rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
-    } else {
-        rv = make_parts(r, &p, err);
+    vxc_last_wish_add(&wish);
+    rv = make_parts(r, err);
+    vxc_last_wish_withdraw(&wish);
+    if (rv != 0) {
+        remove_parts(r);
     }
-    if (rv != 0 && r->made) {
-        (void)rmdir(r->folder); /* as it was */
-    }
-    vxc_free(p.state);
-    vxc_free(p.log);
-    vxc_free(p.vote);
-    vxc_free(p.identity);
     return rv;
+}
+
+/* False without memory; to be freed in any case. */
+static bool name_parts(struct restore *r)
+{
+    r->state = path_of(r, "state");
+    r->log = path_of(r, "log");
+    r->vote = path_of(r, "vote");
+    r->identity = path_of(r, IDENTITY_FOLDER);
+    return r->state != NULL && r->log != NULL && r->vote != NULL && r->identity != NULL;
+}
+
+static void free_names(struct restore *r)
+{
+    vxc_free(r->state);
+    vxc_free(r->log);
+    vxc_free(r->vote);
+    vxc_free(r->identity);
 }
 
 int vxc_image_restore(const char *path, const char *folder, uint64_t node_id,
@@ -213,11 +229,13 @@ int vxc_image_restore(const char *path, const char *folder, uint64_t node_id,
     if (rv != 0) {
         return rv;
     }
-    rv = vxc_image_take_folder(folder, &r.fd, &r.made, err);
+    rv = name_parts(&r) ? vxc_image_take_folder(folder, &r.fd, &r.made, err)
+                        : vxc_error_set(err, VXC_ENOMEM, "out of memory");
     if (rv == 0) {
         rv = make_all(&r, err);
         (void)close(r.fd); /* only read from */
     }
+    free_names(&r);
     if (rv == 0 && info != NULL) {
         *info = r.reader.info;
     }

@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include <execinfo.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,45 @@ _Noreturn void vxc_check_failed(const char *condition, const char *file, int lin
     abort();
 }
 
-/* No atexit handlers: nothing may be flushed or tidied after a failure of the disk. */
+/* ---- last wishes ---- */
+
+/* Of the process, for it is the process that ends. */
+static pthread_mutex_t wishes_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct vxc_last_wish *wishes;
+
+void vxc_last_wish_add(struct vxc_last_wish *wish)
+{
+    (void)pthread_mutex_lock(&wishes_lock);
+    wish->next = wishes;
+    wishes = wish;
+    (void)pthread_mutex_unlock(&wishes_lock);
+}
+
+void vxc_last_wish_withdraw(struct vxc_last_wish *wish)
+{
+    struct vxc_last_wish **at = &wishes;
+
+    (void)pthread_mutex_lock(&wishes_lock);
+    while (*at != wish) {
+        at = &(*at)->next;
+    }
+    *at = wish->next;
+    (void)pthread_mutex_unlock(&wishes_lock);
+}
+
+/* The lock is kept: who withdraws a wish now waits for the end. */
+static void fulfil_wishes(void)
+{
+    (void)pthread_mutex_lock(&wishes_lock);
+    for (const struct vxc_last_wish *wish = wishes; wish != NULL; wish = wish->next) {
+        wish->run(wish->data);
+    }
+}
+
+/* ---- fatal ends ---- */
+
+/* No atexit handlers: nothing may be flushed or tidied after a failure of the disk but what was
+ * wished for. */
 static _Noreturn void end_process(int status, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
@@ -46,6 +85,7 @@ static _Noreturn void end_process(int status, const char *format, va_list args)
     }
     line[size++] = '\n';
     (void)!write(STDERR_FILENO, line, size); /* or nobody reads it */
+    fulfil_wishes();
     _exit(status);
 }
 

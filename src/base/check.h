@@ -37,4 +37,17 @@ _Noreturn void vxc_fatal(const char *format, ...) __attribute__((format(printf, 
 /* The same for damage met in what this node has stored; exit status 6, for a restart will not help. */
 _Noreturn void vxc_fatal_damage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What is still to be done when the process ends by vxc_fatal or vxc_fatal_damage, after the message
+ * and by the thread that says it, while others go on. For tidying away what nobody may find half
+ * made; `run` makes system calls only, for memory may have run out. */
+struct vxc_last_wish {
+    void (*run)(void *data);
+    void *data;
+    struct vxc_last_wish *next; /* ours */
+};
+
+/* The wish stays the caller's, who withdraws it before it goes away. Any thread. */
+void vxc_last_wish_add(struct vxc_last_wish *wish);
+void vxc_last_wish_withdraw(struct vxc_last_wish *wish);
+
 #endif

@@ -53,6 +53,25 @@ static void fail_a_flush(void)
     vxc_fatal("flush of %s failed: %s", "log/0001", "No space");
 }
 
+static void say(void *data)
+{
+    (void)!write(STDERR_FILENO, data, strlen(data));
+}
+
+static void fail_with_wishes(void)
+{
+    char words[3][8] = {"first\n", "second\n", "third\n"};
+    struct vxc_last_wish first = {.run = say, .data = words[0]};
+    struct vxc_last_wish second = {.run = say, .data = words[1]};
+    struct vxc_last_wish third = {.run = say, .data = words[2]};
+
+    vxc_last_wish_add(&first);
+    vxc_last_wish_add(&second);
+    vxc_last_wish_add(&third);
+    vxc_last_wish_withdraw(&second);
+    vxc_fatal("flush failed");
+}
+
 static void broken_invariant_aborts_with_its_place(void **state)
 {
     char text[8192];
@@ -77,6 +96,17 @@ static void fatal_failure_ends_with_status_70_and_its_text(void **state)
     assert_string_equal(text, "vxc: fatal: flush of log/0001 failed: No space\n");
 }
 
+static void last_wishes_are_done_unless_they_were_withdrawn(void **state)
+{
+    char text[8192];
+    int status = status_of(fail_with_wishes, text, sizeof text);
+
+    (void)state;
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 70);
+    assert_string_equal(text, "vxc: fatal: flush failed\nthird\nfirst\n");
+}
+
 static void true_condition_is_evaluated_once(void **state)
 {
     int times = 0;
@@ -91,6 +121,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_invariant_aborts_with_its_place),
         cmocka_unit_test(fatal_failure_ends_with_status_70_and_its_text),
+        cmocka_unit_test(last_wishes_are_done_unless_they_were_withdrawn),
         cmocka_unit_test(true_condition_is_evaluated_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

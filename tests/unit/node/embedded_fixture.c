@@ -48,13 +48,18 @@ void spawn(struct place *p)
     assert_int_equal(vxc_node_spawn(p->node, NULL), 0);
 }
 
-void remove_place(struct place *p)
+void remove_folder(const char *path)
 {
     char command[128];
 
-    vxc_node_free(p->node);
-    (void)snprintf(command, sizeof command, "rm -rf '%.63s'", p->root);
+    (void)snprintf(command, sizeof command, "rm -rf '%.100s'", path);
     assert_int_equal(system(command), 0);
+}
+
+void remove_place(struct place *p)
+{
+    vxc_node_free(p->node);
+    remove_folder(p->root);
 }
 
 void drive(struct vxc_node *node)

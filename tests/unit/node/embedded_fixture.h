@@ -35,6 +35,8 @@ void start(struct place *p);
 void spawn(struct place *p);
 /* Frees the node and removes the folder. */
 void remove_place(struct place *p);
+/* With all that is in it. */
+void remove_folder(const char *path);
 /* One look at the node in this program's loop, waiting for at most a second. */
 void drive(struct vxc_node *node);
 struct vxc_node_stats stats_of(struct vxc_node *node);
