@@ -8,6 +8,7 @@
 #ifndef VXC_BASE_BYTES_H
 #define VXC_BASE_BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,70 +45,77 @@ static inline bool vxc_slice_equal(struct vxc_slice a, struct vxc_slice b)
 /* memcmp order, a prefix before what it begins. */
 int vxc_slice_compare(struct vxc_slice a, struct vxc_slice b);
 
-/* ---- little-endian words at an address ---- */
+/* ---- little-endian words at an address, aligned or not ---- */
 
 static inline void vxc_store_u16(uint8_t *p, uint16_t v)
 {
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
+    v = htole16(v);
+    memcpy(p, &v, sizeof v);
 }
 
 static inline void vxc_store_u32(uint8_t *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
+    v = htole32(v);
+    memcpy(p, &v, sizeof v);
 }
 
 static inline void vxc_store_u64(uint8_t *p, uint64_t v)
 {
-    for (int i = 0; i < 8; i++) {
-        p[i] = (uint8_t)(v >> (8 * i));
-    }
+    v = htole64(v);
+    memcpy(p, &v, sizeof v);
 }
 
 static inline uint16_t vxc_load_u16(const uint8_t *p)
 {
-    return (uint16_t)(p[0] | (p[1] << 8));
+    uint16_t v;
+
+    memcpy(&v, p, sizeof v);
+    return le16toh(v);
 }
 
 static inline uint32_t vxc_load_u32(const uint8_t *p)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    uint32_t v;
+
+    memcpy(&v, p, sizeof v);
+    return le32toh(v);
 }
 
 static inline uint64_t vxc_load_u64(const uint8_t *p)
 {
-    return (uint64_t)vxc_load_u32(p) | (uint64_t)vxc_load_u32(p + 4) << 32;
+    uint64_t v;
+
+    memcpy(&v, p, sizeof v);
+    return le64toh(v);
 }
 
 /* Big-endian words, for keys that must sort by number. */
-static inline void vxc_store_be64(uint8_t *p, uint64_t v)
-{
-    for (int i = 0; i < 8; i++) {
-        p[i] = (uint8_t)(v >> (56 - 8 * i));
-    }
-}
-
-static inline uint64_t vxc_load_be64(const uint8_t *p)
-{
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++) {
-        v = v << 8 | p[i];
-    }
-    return v;
-}
-
 static inline void vxc_store_be32(uint8_t *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++) {
-        p[i] = (uint8_t)(v >> (24 - 8 * i));
-    }
+    v = htobe32(v);
+    memcpy(p, &v, sizeof v);
 }
 
 static inline uint32_t vxc_load_be32(const uint8_t *p)
 {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
+    uint32_t v;
+
+    memcpy(&v, p, sizeof v);
+    return be32toh(v);
+}
+
+static inline void vxc_store_be64(uint8_t *p, uint64_t v)
+{
+    v = htobe64(v);
+    memcpy(p, &v, sizeof v);
+}
+
+static inline uint64_t vxc_load_be64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
 }
 
 /* ---- buffers (they are the writers) ---- */
@@ -115,8 +123,13 @@ static inline uint32_t vxc_load_be32(const uint8_t *p)
 void vxc_buffer_init(struct vxc_buffer *b);
 void vxc_buffer_free(struct vxc_buffer *b); /* leaves an empty buffer; fine on an empty one */
 
+int vxc_buffer_grow(struct vxc_buffer *b, size_t more); /* the slow part of vxc_buffer_reserve */
+
 /* Makes room for `more` bytes beyond size. 0 or VXC_ENOMEM (then nothing changed). */
-int vxc_buffer_reserve(struct vxc_buffer *b, size_t more);
+static inline int vxc_buffer_reserve(struct vxc_buffer *b, size_t more)
+{
+    return more <= b->capacity - b->size ? 0 : vxc_buffer_grow(b, more);
+}
 
 static inline void vxc_buffer_clear(struct vxc_buffer *b)
 {
@@ -129,11 +142,61 @@ static inline struct vxc_slice vxc_buffer_slice(const struct vxc_buffer *b)
 }
 
 /* Appends; on VXC_ENOMEM nothing is appended. `data` must not point into b. */
-int vxc_buffer_append(struct vxc_buffer *b, const void *data, size_t size);
-int vxc_buffer_put_u8(struct vxc_buffer *b, uint8_t v);
-int vxc_buffer_put_u16(struct vxc_buffer *b, uint16_t v);
-int vxc_buffer_put_u32(struct vxc_buffer *b, uint32_t v);
-int vxc_buffer_put_u64(struct vxc_buffer *b, uint64_t v);
+static inline int vxc_buffer_append(struct vxc_buffer *b, const void *data, size_t size)
+{
+    int rv = vxc_buffer_reserve(b, size);
+
+    if (rv == 0 && size != 0) {
+        memcpy(b->data + b->size, data, size);
+        b->size += size;
+    }
+    return rv;
+}
+
+static inline int vxc_buffer_put_u8(struct vxc_buffer *b, uint8_t v)
+{
+    int rv = vxc_buffer_reserve(b, sizeof v);
+
+    if (rv == 0) {
+        b->data[b->size] = v;
+        b->size += sizeof v;
+    }
+    return rv;
+}
+
+static inline int vxc_buffer_put_u16(struct vxc_buffer *b, uint16_t v)
+{
+    int rv = vxc_buffer_reserve(b, sizeof v);
+
+    if (rv == 0) {
+        vxc_store_u16(b->data + b->size, v);
+        b->size += sizeof v;
+    }
+    return rv;
+}
+
+static inline int vxc_buffer_put_u32(struct vxc_buffer *b, uint32_t v)
+{
+    int rv = vxc_buffer_reserve(b, sizeof v);
+
+    if (rv == 0) {
+        vxc_store_u32(b->data + b->size, v);
+        b->size += sizeof v;
+    }
+    return rv;
+}
+
+static inline int vxc_buffer_put_u64(struct vxc_buffer *b, uint64_t v)
+{
+    int rv = vxc_buffer_reserve(b, sizeof v);
+
+    if (rv == 0) {
+        vxc_store_u64(b->data + b->size, v);
+        b->size += sizeof v;
+    }
+    return rv;
+}
+
 /* u32 length, then the bytes. */
 int vxc_buffer_put_bytes(struct vxc_buffer *b, struct vxc_slice bytes);
 
@@ -165,13 +228,62 @@ static inline bool vxc_reader_at_end(const struct vxc_reader *r)
     return !r->bad && r->cursor == r->end;
 }
 
-uint8_t vxc_reader_u8(struct vxc_reader *r);
-uint16_t vxc_reader_u16(struct vxc_reader *r);
-uint32_t vxc_reader_u32(struct vxc_reader *r);
-uint64_t vxc_reader_u64(struct vxc_reader *r);
+/* The next `size` bytes, borrowed, or NULL, and then the reader is bad for good. */
+static inline const uint8_t *vxc_reader_take(struct vxc_reader *r, size_t size)
+{
+    const uint8_t *at = r->cursor;
+
+    if (r->bad || size > vxc_reader_left(r)) {
+        r->bad = true;
+        r->cursor = r->end;
+        return NULL;
+    }
+    if (size != 0) {
+        r->cursor += size;
+    }
+    return at;
+}
+
+static inline uint8_t vxc_reader_u8(struct vxc_reader *r)
+{
+    const uint8_t *p = vxc_reader_take(r, 1);
+
+    return p == NULL ? 0 : p[0];
+}
+
+static inline uint16_t vxc_reader_u16(struct vxc_reader *r)
+{
+    const uint8_t *p = vxc_reader_take(r, 2);
+
+    return p == NULL ? 0 : vxc_load_u16(p);
+}
+
+static inline uint32_t vxc_reader_u32(struct vxc_reader *r)
+{
+    const uint8_t *p = vxc_reader_take(r, 4);
+
+    return p == NULL ? 0 : vxc_load_u32(p);
+}
+
+static inline uint64_t vxc_reader_u64(struct vxc_reader *r)
+{
+    const uint8_t *p = vxc_reader_take(r, 8);
+
+    return p == NULL ? 0 : vxc_load_u64(p);
+}
+
 /* `size` raw bytes, borrowed from what the reader reads. */
-struct vxc_slice vxc_reader_raw(struct vxc_reader *r, size_t size);
+static inline struct vxc_slice vxc_reader_raw(struct vxc_reader *r, size_t size)
+{
+    const uint8_t *p = vxc_reader_take(r, size);
+
+    return p == NULL ? vxc_slice(NULL, 0) : vxc_slice(p, size);
+}
+
 /* u32 length, then the bytes; bad when the length exceeds what is left. */
-struct vxc_slice vxc_reader_bytes(struct vxc_reader *r);
+static inline struct vxc_slice vxc_reader_bytes(struct vxc_reader *r)
+{
+    return vxc_reader_raw(r, vxc_reader_u32(r));
+}
 
 #endif

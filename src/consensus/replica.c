@@ -417,8 +417,8 @@ static void apply_command_entry(struct vxc_replica *replica, const struct vxc_lo
 
     replica->applying_ours = vxc_proposals_take(&replica->proposals, entry->index, entry->term);
     rv = vxc_fsm_apply(replica->options.fsm, entry->index, entry->term, entry->payload,
-                       replica->applied_within, replica->options.apply_each ? commit_each : NULL,
-                       replica, &err);
+                       replica->applying_ours, replica->applied_within,
+                       replica->options.apply_each ? commit_each : NULL, replica, &err);
     if (rv != 0) {
         end_unread(&err, "applying");
     }

@@ -50,68 +50,59 @@ static size_t field_size_max(uint16_t op, int field)
     }
 }
 
-static uint64_t *u64_field(struct vxc_command *command, int field)
-{
-    switch (field) {
-    case VXC_FIELD_FLAGS:
-        return &command->flags;
-    case VXC_FIELD_NAMESPACE:
-        return &command->namespace_id;
-    case VXC_FIELD_SESSION:
-        return &command->session;
-    case VXC_FIELD_SEQUENCE:
-        return &command->sequence;
-    case VXC_FIELD_FLOOR:
-        return &command->floor;
-    default:
-        return &command->b;
-    }
-}
-
 /* ---- decoding ---- */
 
+/* Lists are not looked into. Only a whole command is written to *command. */
 static int decode_fields(struct vxc_slice bytes, struct vxc_command *command)
 {
     struct vxc_reader reader = vxc_reader(bytes);
-    uint16_t present;
-    struct vxc_slice *fields[] = {&command->name, &command->key, &command->value, &command->expect};
+    const uint16_t op = vxc_reader_u16(&reader);
+    const uint16_t present = vxc_reader_u16(&reader);
+    uint64_t words[U64_FIELD_COUNT] = {0};
+    struct vxc_slice fields[FIELD_COUNT - U64_FIELD_COUNT] = {{0}};
 
-    *command = (struct vxc_command){.op = vxc_reader_u16(&reader)};
-    present = vxc_reader_u16(&reader);
     if (!vxc_reader_ok(&reader)) {
         return VXC_ECORRUPT;
     }
-    if (vxc_op_name(command->op) == NULL) {
+    if (vxc_op_name(op) == NULL) {
         return VXC_EVERSION;
     }
     if (present >> FIELD_COUNT != 0) {
         return VXC_ECORRUPT;
     }
     for (int field = 0; field < U64_FIELD_COUNT; field++) {
-        uint64_t word;
-        if ((present & 1u << field) == 0) {
-            continue;
-        }
-        word = vxc_reader_u64(&reader);
-        if (word == 0) {
-            return VXC_ECORRUPT; /* a zero is not written: one command has one encoding */
-        }
-        if (field == VXC_FIELD_A) {
-            command->a = (int64_t)word;
-        } else {
-            *u64_field(command, field) = word;
+        if ((present & 1u << field) != 0) {
+            words[field] = vxc_reader_u64(&reader);
+            if (words[field] == 0) {
+                return VXC_ECORRUPT; /* a zero is not written: one command has one encoding */
+            }
         }
     }
     for (int field = VXC_FIELD_NAME; field < FIELD_COUNT; field++) {
         if ((present & 1u << field) != 0) {
-            struct vxc_slice slice = vxc_reader_bytes(&reader);
-            if (slice.size > field_size_max(command->op, field)) {
+            const struct vxc_slice slice = vxc_reader_bytes(&reader);
+            if (slice.size > field_size_max(op, field)) {
                 return VXC_ECORRUPT;
             }
-            *fields[field - VXC_FIELD_NAME] = slice;
+            fields[field - VXC_FIELD_NAME] = slice;
         }
     }
-    return vxc_reader_at_end(&reader) ? 0 : VXC_ECORRUPT;
+    if (!vxc_reader_at_end(&reader)) {
+        return VXC_ECORRUPT;
+    }
+    *command = (struct vxc_command){.op = op,
+                                    .flags = words[VXC_FIELD_FLAGS],
+                                    .namespace_id = words[VXC_FIELD_NAMESPACE],
+                                    .session = words[VXC_FIELD_SESSION],
+                                    .sequence = words[VXC_FIELD_SEQUENCE],
+                                    .floor = words[VXC_FIELD_FLOOR],
+                                    .a = (int64_t)words[VXC_FIELD_A],
+                                    .b = words[VXC_FIELD_B],
+                                    .name = fields[0],
+                                    .key = fields[VXC_FIELD_KEY - VXC_FIELD_NAME],
+                                    .value = fields[VXC_FIELD_VALUE - VXC_FIELD_NAME],
+                                    .expect = fields[VXC_FIELD_EXPECT - VXC_FIELD_NAME]};
+    return 0;
 }
 
 /* Every item must be a command without lists of its own, so that nothing nests deeper than one. */
@@ -150,16 +141,9 @@ static int check_lists(const struct vxc_command *command)
 
 int vxc_command_decode(struct vxc_slice bytes, struct vxc_command *command)
 {
-    struct vxc_command decoded;
-    int rv = decode_fields(bytes, &decoded);
+    int rv = decode_fields(bytes, command);
 
-    if (rv == 0 && holds_lists(decoded.op)) {
-        rv = check_lists(&decoded);
-    }
-    if (rv == 0) {
-        *command = decoded;
-    }
-    return rv;
+    return rv == 0 && holds_lists(command->op) ? check_lists(command) : rv;
 }
 
 /* ---- encoding ---- */

@@ -229,7 +229,7 @@ static void begin_entry(struct vxc_fsm *fsm, uint64_t stamp_ms)
 }
 
 /* Head and commands of the entry, before anything of it is applied. */
-static int check_entry(struct vxc_slice entry, uint32_t skip, struct vxc_entry_head *head,
+static int check_entry(struct vxc_slice entry, bool own, uint32_t skip, struct vxc_entry_head *head,
                        struct vxc_slice *rest, struct vxc_error *err)
 {
     int rv = vxc_entry_read_head(entry, head, rest);
@@ -241,7 +241,7 @@ static int check_entry(struct vxc_slice entry, uint32_t skip, struct vxc_entry_h
         return vxc_error_set(err, VXC_ECORRUPT, "%" PRIu32 " of %" PRIu32 " commands are done",
                              skip, head->count);
     }
-    return check_commands(*rest, head->count, err);
+    return own ? 0 : check_commands(*rest, head->count, err);
 }
 
 /* The commands of an entry, decoded some ahead of being applied, so that what they will look at is
@@ -259,7 +259,8 @@ static void look_ahead(struct vxc_fsm *fsm, struct pipeline *p, uint32_t positio
         struct vxc_command *command = &p->ring[p->decoded++ % VXC_FSM_EXPECT_AHEAD];
         struct vxc_slice bytes;
 
-        vxc_check(vxc_entry_next(&p->rest, &bytes) == 0); /* as check_commands() found */
+        /* as check_commands() found, or as vxc_entry_add() wrote it */
+        vxc_check(vxc_entry_next(&p->rest, &bytes) == 0);
         vxc_check(vxc_command_decode(bytes, command) == 0);
         vxc_fsm_expect(fsm, command);
     }
@@ -282,12 +283,12 @@ static int apply_at(struct vxc_fsm *fsm, uint32_t position, const struct vxc_com
 }
 
 int vxc_fsm_apply(struct vxc_fsm *fsm, uint64_t index, uint64_t term, struct vxc_slice entry,
-                  uint32_t skip, void (*after_each)(void *data, uint32_t done), void *data,
-                  struct vxc_error *err)
+                  bool own, uint32_t skip, void (*after_each)(void *data, uint32_t done),
+                  void *data, struct vxc_error *err)
 {
     struct vxc_entry_head head;
     VXC_UNINITIALIZED struct pipeline pipeline;
-    int rv = check_entry(entry, skip, &head, &pipeline.rest, err);
+    int rv = check_entry(entry, own, skip, &head, &pipeline.rest, err);
 
     vxc_check(index > fsm->applied_index);
     vxc_check(skip == fsm->applied_position);

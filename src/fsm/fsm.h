@@ -87,12 +87,14 @@ void vxc_fsm_free(struct vxc_fsm *fsm);
 void vxc_fsm_set_hooks(struct vxc_fsm *fsm, const struct vxc_fsm_hooks *hooks);
 
 /* Applies the entry `index`. skip = commands of it already in the state (`--apply each` after a
- * crash), whose results are not given again. VXC_ECORRUPT (not an entry of ours), VXC_EVERSION (an
- * operation of a newer version: nothing of the entry was applied). `after_each`, when not NULL,
- * runs after every command (the reference mode commits there). */
+ * crash), whose results are not given again. own = this process made the entry by vxc_entry_add(),
+ * which lets nothing through that could not be applied: it is not looked through first.
+ * VXC_ECORRUPT (not an entry of ours), VXC_EVERSION (an operation of a newer version: nothing of the
+ * entry was applied). `after_each`, when not NULL, runs after every command (the reference mode
+ * commits there). */
 int vxc_fsm_apply(struct vxc_fsm *fsm, uint64_t index, uint64_t term, struct vxc_slice entry,
-                  uint32_t skip, void (*after_each)(void *data, uint32_t done), void *data,
-                  struct vxc_error *err);
+                  bool own, uint32_t skip, void (*after_each)(void *data, uint32_t done),
+                  void *data, struct vxc_error *err);
 
 /* Notes that the log entry `index` was none of ours (the engine's own: a configuration, a barrier).
  */

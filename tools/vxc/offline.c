@@ -142,7 +142,8 @@ static int replay(struct offline *o)
         struct vxc_log_entry entry;
         int rc = vxc_log_get(o->log, i, &entry, &o->err);
         if (rc == VXC_OK && entry.type == VXC_LOG_COMMAND) {
-            rc = vxc_fsm_apply(o->fsm, i, entry.term, entry.payload, skip, NULL, NULL, &o->err);
+            rc = vxc_fsm_apply(o->fsm, i, entry.term, entry.payload, false, skip, NULL, NULL,
+                               &o->err);
             skip = 0;
         }
         if (rc != VXC_OK) {

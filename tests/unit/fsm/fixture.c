@@ -167,8 +167,8 @@ static void apply(struct fixture *f, uint32_t count)
     struct vxc_error err = {0};
 
     vxc_entry_finish(&f->entry, f->stamp_ms, count);
-    if (vxc_fsm_apply(f->fsm, f->index++, 1, vxc_buffer_slice(&f->entry), 0, NULL, NULL, &err) !=
-        0) {
+    if (vxc_fsm_apply(f->fsm, f->index++, 1, vxc_buffer_slice(&f->entry), false, 0, NULL, NULL,
+                      &err) != 0) {
         fail_msg("%s", err.text);
     }
 }

@@ -26,7 +26,8 @@ static void a_cluster_is_bootstrapped_once(void **state)
 
 static int apply(struct fixture *f, struct vxc_error *err)
 {
-    return vxc_fsm_apply(f->fsm, f->index, 1, vxc_buffer_slice(&f->entry), 0, NULL, NULL, err);
+    return vxc_fsm_apply(f->fsm, f->index, 1, vxc_buffer_slice(&f->entry), false, 0, NULL, NULL,
+                         err);
 }
 
 static void an_entry_of_a_newer_version_is_left_alone_as_a_whole(void **state)

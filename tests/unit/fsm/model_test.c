@@ -144,8 +144,8 @@ static void node_apply(struct node *node, uint64_t index, struct vxc_slice entry
     vxc_buffer_clear(&node->answers);
     node->event_hash = 0;
     node->event_count = 0;
-    if (vxc_fsm_apply(node->fsm, index, 1, entry, skip, node->each ? after_each : NULL, node,
-                      &err) != 0) {
+    if (vxc_fsm_apply(node->fsm, index, 1, entry, index % 2 == 0, skip,
+                      node->each ? after_each : NULL, node, &err) != 0) {
         fail_msg("%s", err.text);
     }
 }
