@@ -143,9 +143,8 @@ static void clear_digest(enum vxc_database db, struct vxc_slice key, uint8_t *bo
     }
 }
 
-/* Makes a row of the store resident and clean. */
-static struct vxc_row *keep_stored(struct vxc_table *table, enum vxc_database db,
-                                   struct vxc_slice key, uint32_t hash, struct vxc_slice stored)
+static struct vxc_row *copy_stored(enum vxc_database db, struct vxc_slice key, uint32_t hash,
+                                   struct vxc_slice stored)
 {
     struct vxc_row *row = vxc_row_create(db, key, hash, stored.size);
 
@@ -153,26 +152,48 @@ static struct vxc_row *keep_stored(struct vxc_table *table, enum vxc_database db
         memcpy(vxc_row_room(row), stored.data, stored.size);
     }
     clear_digest(db, key, vxc_row_room(row), stored.size);
-    vxc_row_hash_insert(&table->hash, row);
-    table->clean_rows++;
-    table->clean_bytes += vxc_row_bytes(row);
     return row;
 }
 
+/* Makes a row of the store resident and clean. */
+static void keep(struct vxc_table *table, struct vxc_row *row)
+{
+    vxc_row_hash_insert(&table->hash, row);
+    table->clean_rows++;
+    table->clean_bytes += vxc_row_bytes(row);
+}
+
+/* A row waits for its bucket to come from memory while the next ones are read. */
 static void preload_database(struct vxc_table *table, enum vxc_database db)
 {
     const struct vxc_slice all = vxc_slice(NULL, 0);
+    struct vxc_row *waiting[PREFETCH] = {NULL};
     struct vxc_store_cursor *cursor;
     struct vxc_error err;
     struct vxc_slice key, stored;
+    size_t count = 0;
 
     if (vxc_store_cursor_open(table->store, db, all, all, &cursor, &err) != 0) {
         return;
     }
     while (table->clean_bytes < table->clean_bytes_max &&
            vxc_store_cursor_next(cursor, &key, &stored, &err) == 0) {
-        if (stored.size <= CACHED_VALUE_MAX) {
-            (void)keep_stored(table, db, key, vxc_row_hash_of(&table->hash, db, key), stored);
+        const uint32_t hash = vxc_row_hash_of(&table->hash, db, key);
+        struct vxc_row **slot = &waiting[count % PREFETCH];
+
+        if (stored.size > CACHED_VALUE_MAX) {
+            continue;
+        }
+        if (*slot != NULL) {
+            keep(table, *slot);
+        }
+        vxc_row_hash_fetch_bucket(&table->hash, hash);
+        *slot = copy_stored(db, key, hash, stored);
+        count++;
+    }
+    for (size_t i = 0; i < PREFETCH; i++) {
+        if (waiting[i] != NULL) {
+            keep(table, waiting[i]);
         }
     }
     vxc_store_cursor_close(cursor);
@@ -214,7 +235,8 @@ static int load(struct vxc_table *table, enum vxc_database db, struct vxc_slice 
         *body = stored;
         return 0;
     }
-    row = keep_stored(table, db, key, hash, stored);
+    row = copy_stored(db, key, hash, stored);
+    keep(table, row);
     row->marks |= VXC_ROW_REFERENCED;
     table->loaded_in_turn++;
     *body = vxc_row_value_of(row);
