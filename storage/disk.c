@@ -12,7 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ZERO_CHUNK_SIZE = 1024 * 1024 };
+enum {
+    ZERO_CHUNK_SIZE = 1024 * 1024,
+    TRICKLE_SIZE =
+        256 * 1024, /* bytes: a millisecond or less of a disk, and enough to keep it busy */
+};
 
 int vxc_disk_open_block(int folder, const char *name, int flags, int *fd)
 {
@@ -70,9 +74,31 @@ int vxc_disk_write(int fd, uint64_t offset, const void *data, size_t size)
     return 0;
 }
 
-void vxc_disk_begin_flush(int fd, uint64_t offset, size_t size)
+/* Where the system cannot write out a part of a file, the flush does all of it. */
+static int judge_write_out(int rc)
 {
-    (void)sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+    return rc == 0 || errno == ENOSYS || errno == EINVAL || errno == ESPIPE
+               ? 0
+               : vxc_error_from_errno(errno);
+}
+
+int vxc_disk_trickle(struct vxc_disk_trickle *trickle, int fd, uint64_t size)
+{
+    const uint64_t before = trickle->step_at;
+    const uint64_t begun = trickle->begun;
+    int rv = 0;
+
+    if (size - begun < TRICKLE_SIZE) {
+        return 0;
+    }
+    if (begun > before) { /* a size of 0 would mean all of the file */
+        rv = judge_write_out(sync_file_range(fd, (off_t)before, (off_t)(begun - before),
+                                             SYNC_FILE_RANGE_WAIT_BEFORE));
+    }
+    *trickle = (struct vxc_disk_trickle){.step_at = begun, .begun = size};
+    return rv != 0 ? rv
+                   : judge_write_out(sync_file_range(fd, (off_t)begun, (off_t)(size - begun),
+                                                     SYNC_FILE_RANGE_WRITE));
 }
 
 int vxc_disk_allocate(int fd, uint64_t size, bool *reserved)
@@ -93,6 +119,16 @@ int vxc_disk_allocate(int fd, uint64_t size, bool *reserved)
         return vxc_error_from_errno(errno);
     }
     *reserved = false;
+    return 0;
+}
+
+int vxc_disk_empty(int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0 || (status.st_size > 0 && ftruncate(fd, 0) != 0)) {
+        return vxc_error_from_errno(errno);
+    }
     return 0;
 }
 

@@ -21,9 +21,19 @@ int vxc_disk_open_block(int folder, const char *name, int flags, int *fd);
 int vxc_disk_read(int fd, uint64_t offset, void *data, size_t size);
 int vxc_disk_write(int fd, uint64_t offset, const void *data, size_t size);
 
-/* Lets the system begin to write these bytes, so that the flush that is to come finds little left. A
- * hint: it neither waits nor fails. */
-void vxc_disk_begin_flush(int fd, uint64_t offset, size_t size);
+/* Cuts a file down to nothing. One that holds nothing is left alone, because ext4 writes a file that
+ * was ever cut to 0 to the disk when it is closed, be it needed there or not. */
+int vxc_disk_empty(int fd);
+
+/* Writing a large file out while it grows, in small steps: the flush that is to come finds little
+ * left, and at no time has the disk more than two steps of it before it gets to somebody's log. */
+struct vxc_disk_trickle {
+    uint64_t step_at; /* where the last step begins, which may still be under way */
+    uint64_t begun;   /* and ends */
+};
+/* The file has so many bytes by now. May wait for the step before. A failure is one of the file's: a
+ * flush will not tell it again. */
+int vxc_disk_trickle(struct vxc_disk_trickle *trickle, int fd, uint64_t size);
 
 /* Makes the file `size` bytes long and reserves them. *reserved says whether the file system could
  * reserve; if not, only writing tells whether there is room. */

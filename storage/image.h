@@ -7,10 +7,10 @@
  * the file is outside some checksum: damage or a cut anywhere is VXC_ECORRUPT with the offset, a
  * header that is whole but of a newer version VXC_EVERSION.
  *
- * Writing: LMDB copies itself to an unnamed file beside the target (writes of the node go on
- * meanwhile), index, term and counts are read from that copy, then it is streamed into TARGET.part,
- * flushed, read back and checked, renamed to TARGET, and the folder is flushed. So a file of the
- * final name is always whole, whatever fails and whenever. Memory is bounded by a few chunks.
+ * Writing: LMDB copies itself into a pipe (writes of the node go on meanwhile), out of which it is
+ * compressed into TARGET.part; that is flushed, read back and checked, renamed to TARGET, and the
+ * folder is flushed. So a file of the final name is always whole, whatever fails and whenever.
+ * Memory is bounded by a few chunks.
  *
  * Everything here blocks and belongs on a thread of its own in a running node. Messages name the
  * file. Errors beside those named: VXC_EIO, VXC_ENOMEM, VXC_ENOSPC, VXC_EREADONLY, VXC_ECANCELED
@@ -77,8 +77,8 @@ uint64_t vxc_image_rows(const struct vxc_image_info *info);
 /* ---- progress ---- */
 
 enum vxc_image_step {
-    VXC_IMAGE_COPYING,    /* LMDB to the unnamed copy */
-    VXC_IMAGE_WRITING,    /* into the image */
+    VXC_IMAGE_BEGINNING,  /* nothing is written yet */
+    VXC_IMAGE_WRITING,    /* the state into the image */
     VXC_IMAGE_CHECKING,   /* reading an image */
     VXC_IMAGE_EXTRACTING, /* reading an image and writing the state */
     VXC_IMAGE_WALKING,    /* all rows of an extracted state */
@@ -114,7 +114,7 @@ struct vxc_image_write_options {
 /* Saves the last commit of an open store as the file `path`; one that is there is replaced. May be
  * called on any thread beside the store's own commits, but not beside its death. *info is what the
  * file says, read back. VXC_ELOCKED when another process writes this file; VXC_EINVAL when the path
- * cannot be a file. */
+ * cannot be a file; VXC_EBUSY when commits come so fast that none can be caught. */
 int vxc_image_write(struct vxc_store *store, const char *path,
                     const struct vxc_image_write_options *options,
                     const struct vxc_image_progress *progress, struct vxc_image_info *info,

@@ -1,13 +1,13 @@
-/* Saving. In order: TARGET.part made and locked → LMDB copies itself to TARGET.part.copy → index,
- * term and counts are read from the copy, its name is removed → header, chunks, trailer into
- * TARGET.part → flush → read back → rename → flush of the folder. */
+/* Saving. In order: TARGET.part made and locked → the state is described and its copy begun
+ * (image_source.h) → header, chunks as they come out of the copy, trailer into TARGET.part → flush →
+ * read back → rename → flush of the folder. */
 #include "storage/image.h"
 
 #include "base/check.h"
 #include "base/memory.h"
 #include "storage/disk.h"
 #include "storage/image_read.h"
-#include "storage/store_internal.h"
+#include "storage/image_source.h"
 #include "storage/verify.h"
 
 #include <errno.h>
@@ -23,15 +23,13 @@ struct writer {
     struct vxc_store *store; /* borrowed */
     const char *path;        /* borrowed */
     const struct vxc_image_progress *progress;
-    char *part;      /* TARGET.part */
-    char *copy;      /* TARGET.part.copy */
-    bool part_named; /* these two still have their names, which are ours to remove */
-    bool copy_named;
+    char *part;                     /* TARGET.part */
+    bool part_named;                /* it still has its name, which is ours to remove */
     bool passing;                   /* no flushes */
     _Atomic uint64_t *stored_bytes; /* borrowed; NULL = nobody reads along */
     int part_fd;
-    int copy_fd;
-    uint64_t copy_size;
+    struct vxc_disk_trickle trickle;
+    struct vxc_image_source source;
     struct vxc_image_info info; /* what goes into the file */
     EVP_MD_CTX *sha;
     uint8_t *raw;
@@ -76,154 +74,7 @@ static int open_part(struct writer *w, struct vxc_error *err)
                              w->part);
     }
     w->part_named = true;
-    return ftruncate(w->part_fd, 0) == 0 ? 0 : failed(err, "empty", w->part);
-}
-
-static int open_copy(struct writer *w, struct vxc_error *err)
-{
-    (void)unlink(w->copy); /* left by a save that was killed; else absent */
-    w->copy_fd = open(w->copy, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (w->copy_fd < 0) {
-        return failed(err, "create", w->copy);
-    }
-    w->copy_named = true;
-    return 0;
-}
-
-static void drop_copy_name(struct writer *w)
-{
-    if (w->copy_named) {
-        (void)unlink(w->copy); /* a name that stays is removed by the next save */
-        w->copy_named = false;
-    }
-}
-
-/* ---- the copy ---- */
-
-static int copy_state(struct writer *w, struct vxc_error *err)
-{
-    struct stat status;
-    MDB_envinfo env;
-    MDB_stat page;
-    uint64_t expected;
-    int rv;
-    int rc;
-
-    (void)mdb_env_info(w->store->env, &env); /* neither can fail on an open environment */
-    (void)mdb_env_stat(w->store->env, &page);
-    expected = (uint64_t)(env.me_last_pgno + 1) * page.ms_psize;
-    rv = vxc_image_tell(w->progress, VXC_IMAGE_COPYING, 0, expected, err);
-    if (rv != 0) {
-        return rv;
-    }
-    rc = mdb_env_copyfd2(w->store->env, w->copy_fd, MDB_CP_COMPACT);
-    if (rc > 0) {
-        errno = rc;
-        return failed(err, "copy the state", w->copy);
-    }
-    if (rc != 0) {
-        return vxc_store_fail(w->store, err, rc, "copy the state");
-    }
-    if (fstat(w->copy_fd, &status) != 0) {
-        return failed(err, "look at", w->copy);
-    }
-    w->copy_size = (uint64_t)status.st_size;
-    return vxc_image_tell(w->progress, VXC_IMAGE_COPYING, expected, expected, err);
-}
-
-static int read_row(MDB_txn *txn, MDB_dbi dbi, const char *name, struct vxc_slice *body,
-                    struct vxc_error *err)
-{
-    struct vxc_slice key = vxc_slice_of_string(name);
-    MDB_val k = {key.size, (void *)(uintptr_t)key.data};
-    MDB_val v;
-
-    if (mdb_get(txn, dbi, &k, &v) != 0) {
-        return vxc_error_set(err, VXC_ECORRUPT, "the row %s of meta is missing", name);
-    }
-    return vxc_store_row_decode(VXC_DB_META, key, v, body, err);
-}
-
-static int read_meta(struct writer *w, MDB_txn *txn, MDB_dbi dbi, struct vxc_error *err)
-{
-    struct vxc_image_info *info = &w->info;
-    struct vxc_store_meta meta = {0};
-    struct vxc_store_sums sums;
-    struct vxc_slice body;
-    int rv = read_row(txn, dbi, VXC_STORE_KEY_COMMIT, &body, err);
-
-    rv = rv != 0 ? rv : vxc_store_commit_decode(body, &meta, &sums, err);
-    rv = rv != 0 ? rv : read_row(txn, dbi, VXC_STORE_KEY_CONFIGURATION, &body, err);
-    if (rv != 0) {
-        return rv;
-    }
-    if (body.size > VXC_IMAGE_CONFIGURATION_MAX) {
-        return vxc_error_set(err, VXC_ECORRUPT, "a configuration of %zu bytes", body.size);
-    }
-    info->applied_index = meta.applied_index;
-    info->applied_term = meta.applied_term;
-    info->applied_position = meta.applied_position;
-    info->cluster_time_ms = meta.cluster_time_ms;
-    info->digest = sums.total;
-    info->configuration_index = meta.configuration_index;
-    info->configuration_size = (uint32_t)body.size;
-    if (body.size > 0) {
-        memcpy(info->configuration, body.data, body.size);
-    }
-    return 0;
-}
-
-static int read_databases(struct writer *w, MDB_txn *txn, struct vxc_error *err)
-{
-    int rv = 0;
-
-    for (int db = 0; rv == 0 && db < VXC_DB_COUNT; db++) {
-        const char *name = vxc_database_name((enum vxc_database)db);
-        MDB_stat stat;
-        MDB_dbi dbi;
-        int rc = mdb_dbi_open(txn, name, 0, &dbi);
-
-        if (rc == MDB_NOTFOUND) {
-            continue; /* the state is older than this database */
-        }
-        rc = rc != 0 ? rc : mdb_stat(txn, dbi, &stat);
-        if (rc != 0) {
-            return vxc_error_set(err, VXC_ECORRUPT, "%s: %s", name, mdb_strerror(rc));
-        }
-        w->info.databases[db].rows = stat.ms_entries;
-        w->info.databases[db].bytes =
-            (uint64_t)(stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) *
-            stat.ms_psize;
-        if (db == VXC_DB_META) {
-            rv = read_meta(w, txn, dbi, err);
-        }
-    }
-    return rv;
-}
-
-/* What the header and trailer say is read from the copy itself: nothing can come in between. */
-static int describe_copy(struct writer *w, struct vxc_error *err)
-{
-    MDB_env *env;
-    MDB_txn *txn = NULL;
-    int rv = 0;
-    int rc = mdb_env_create(&env);
-
-    if (rc != 0) {
-        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
-    }
-    (void)mdb_env_set_maxdbs(env, VXC_LMDB_DATABASES_MAX); /* fails only once open */
-    rc = mdb_env_open(env, w->copy, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0600);
-    rc = rc != 0 ? rc : mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-    if (rc != 0) {
-        rv = vxc_error_set(err, VXC_EIO, "%s: read the copy: %s", w->copy, mdb_strerror(rc));
-    } else {
-        rv = read_databases(w, txn, err);
-        mdb_txn_abort(txn);
-        rv = rv != 0 ? vxc_error_prefix(err, "%s", w->copy) : 0;
-    }
-    mdb_env_close(env);
-    return rv;
+    return vxc_disk_empty(w->part_fd) == 0 ? 0 : failed(err, "empty", w->part);
 }
 
 /* ---- the file ---- */
@@ -237,10 +88,10 @@ static int put(struct writer *w, const void *bytes, size_t size, struct vxc_erro
     if (vxc_disk_write(w->part_fd, w->info.file_bytes, bytes, size) != 0) {
         return failed(err, "write", w->part);
     }
-    if (!w->passing) {
-        vxc_disk_begin_flush(w->part_fd, w->info.file_bytes, size);
-    }
     w->info.file_bytes += size;
+    if (!w->passing && vxc_disk_trickle(&w->trickle, w->part_fd, w->info.file_bytes) != 0) {
+        return failed(err, "write out", w->part);
+    }
     if (w->stored_bytes != NULL) {
         atomic_store(w->stored_bytes, w->info.file_bytes);
     }
@@ -274,26 +125,30 @@ static int put_chunk(struct writer *w, uint32_t raw_size, struct vxc_error *err)
     return put(w, w->stored, VXC_IMAGE_CHUNK_HEAD_SIZE + chunk.stored_size, err);
 }
 
+static int tell_written(struct writer *w, uint64_t expected, struct vxc_error *err)
+{
+    const uint64_t done = w->info.raw_bytes;
+
+    return vxc_image_tell(w->progress, VXC_IMAGE_WRITING, done, done < expected ? expected : done,
+                          err);
+}
+
 static int put_chunks(struct writer *w, struct vxc_error *err)
 {
+    size_t size = w->info.chunk_size;
     int rv = 0;
 
-    while (rv == 0 && w->info.raw_bytes < w->copy_size) {
-        uint64_t left = w->copy_size - w->info.raw_bytes;
-        uint32_t size = left < w->info.chunk_size ? (uint32_t)left : w->info.chunk_size;
-
+    while (rv == 0 && size == w->info.chunk_size) {
         if (w->info.chunks > UINT32_MAX) {
             return vxc_error_set(err, VXC_ETOOBIG, "%s: too large for an image", w->path);
         }
-        if (vxc_disk_read(w->copy_fd, w->info.raw_bytes, w->raw, size) != 0) {
-            return failed(err, "read", w->copy);
+        rv = vxc_image_source_read(&w->source, w->raw, w->info.chunk_size, &size, err);
+        if (rv == 0 && size > 0) {
+            rv = put_chunk(w, (uint32_t)size, err);
+            rv = rv != 0 ? rv : tell_written(w, w->source.size, err);
         }
-        rv = put_chunk(w, size, err);
-        rv = rv != 0 ? rv
-                     : vxc_image_tell(w->progress, VXC_IMAGE_WRITING, w->info.raw_bytes,
-                                      w->copy_size, err);
     }
-    return rv;
+    return rv != 0 ? rv : tell_written(w, 0, err); /* now it is known how much there was */
 }
 
 static int put_trailer(struct writer *w, struct vxc_error *err)
@@ -329,8 +184,13 @@ static int write_part(struct writer *w, struct vxc_error *err)
         EVP_DigestInit_ex(w->sha, EVP_sha256(), NULL) != 1) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
+    rv = vxc_image_source_open(&w->source, w->store, w->progress, &w->info, err);
+    if (rv != 0) {
+        return rv;
+    }
     rv = put_header(w, err);
     rv = rv != 0 ? rv : put_chunks(w, err);
+    vxc_image_source_close(&w->source);
     rv = rv != 0 ? rv : put_trailer(w, err);
     if (rv == 0 && !w->passing && fsync(w->part_fd) != 0) {
         rv = failed(err, "flush", w->part);
@@ -393,14 +253,7 @@ static int save(struct writer *w, struct vxc_image_info *info, struct vxc_error 
 {
     int rv = open_part(w, err);
 
-    rv = rv != 0 ? rv : open_copy(w, err);
-    rv = rv != 0 ? rv : copy_state(w, err);
-    rv = rv != 0 ? rv : describe_copy(w, err);
-    drop_copy_name(w);
     rv = rv != 0 ? rv : write_part(w, err);
-    if (w->copy_fd >= 0) {
-        (void)close(w->copy_fd); /* a scratch file: its room is free from here on */
-    }
     rv = rv != 0 ? rv : check_part(w, info, err);
     rv = rv != 0 ? rv : publish(w, err);
     if (w->part_named) {
@@ -417,8 +270,7 @@ int vxc_image_write(struct vxc_store *store, const char *path,
                     const struct vxc_image_progress *progress, struct vxc_image_info *info,
                     struct vxc_error *err)
 {
-    struct writer w = {
-        .store = store, .path = path, .progress = progress, .part_fd = -1, .copy_fd = -1};
+    struct writer w = {.store = store, .path = path, .progress = progress, .part_fd = -1};
     struct vxc_image_info written;
     int rv;
 
@@ -434,15 +286,13 @@ int vxc_image_write(struct vxc_store *store, const char *path,
     w.info.node_id = options->node_id;
     w.info.saved_at_us = options->saved_at_us;
     w.part = vxc_format("%s" VXC_IMAGE_PART_SUFFIX, path);
-    w.copy = w.part == NULL ? NULL : vxc_format("%s.copy", w.part);
-    rv = w.copy == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory") : save(&w, &written, err);
+    rv = w.part == NULL ? vxc_error_set(err, VXC_ENOMEM, "out of memory") : save(&w, &written, err);
     if (rv == 0 && info != NULL) {
         *info = written;
     }
     EVP_MD_CTX_free(w.sha);
     vxc_free(w.stored);
     vxc_free(w.raw);
-    vxc_free(w.copy);
     vxc_free(w.part);
     return rv;
 }

@@ -5,12 +5,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "storage/key_sort.h"
 
 enum {
@@ -201,22 +201,12 @@ static void be_idle(struct vxc_store *store)
     }
 }
 
-/* Nobody waits for a commit, everybody waits for the log: processor and disk are its own first.
- * Where the system refuses or its disk scheduler knows no classes, nothing is lost but speed. */
-static void yield_to_the_log(void)
-{
-    enum { NICENESS = 10, IO_CLASS_IDLE = 3, IO_CLASS_SHIFT = 13, IO_WHO_THREAD = 1 };
-
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread only, on Linux */
-    (void)syscall(SYS_ioprio_set, IO_WHO_THREAD, 0, IO_CLASS_IDLE << IO_CLASS_SHIFT);
-}
-
 static void *storage_thread(void *data)
 {
     struct vxc_store *store = data;
 
     (void)pthread_setname_np(pthread_self(), "vxc-store"); /* for people who look at threads */
-    yield_to_the_log();
+    vxc_thread_stand_back(); /* nobody waits for a commit, everybody waits for the log */
     (void)pthread_mutex_lock(&store->mutex);
     for (;;) {
         if (store->commit_pending) {

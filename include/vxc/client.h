@@ -306,7 +306,7 @@ struct vxc_waiter_record {
 struct vxc_snapshot_record {
     uint64_t id;
     bool ready;              /* then all below "ready" counts, else step, done and total */
-    int step;                /* 0 copying, 1 writing, 2 checking */
+    int step;                /* 0 not begun, 1 writing, 2 checking */
     uint64_t done, total;    /* bytes of the step */
     uint64_t index, term;    /* ready: of the state */
     uint64_t file_bytes;     /* that can be read by now; all of the file when it is ready */

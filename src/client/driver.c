@@ -3,10 +3,10 @@
 #include "client/client_internal.h"
 
 #include "base/check.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -245,16 +245,10 @@ static void *run(void *data)
     return NULL;
 }
 
-/* The thread takes none of the program's signals. */
 static int create_thread(struct vxc_client *client)
 {
-    sigset_t all, before;
-    int rc;
+    const int rc = vxc_thread_create(&client->thread, run, client);
 
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* fails for bad arguments only */
-    rc = pthread_create(&client->thread, NULL, run, client);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc == 0 ? VXC_OK
                    : vxc_error_set(&client->error, VXC_ENOMEM, "a thread: %s", strerror(rc));
 }

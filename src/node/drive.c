@@ -1,5 +1,6 @@
 /* Who drives a node, and what a turn is. */
 #include "base/check.h"
+#include "base/thread.h"
 #include "node/node_internal.h"
 
 #include <errno.h>
@@ -123,8 +124,6 @@ static void *run(void *data)
 
 int vxc_node_spawn(struct vxc_node *n, struct vxc_error *err)
 {
-    sigset_t all;
-    sigset_t before;
     int rc;
 
     if (!n->started || n->dispatching || n->spawned || !vxc_mailbox_begin_run(n->mailbox)) {
@@ -132,10 +131,7 @@ int vxc_node_spawn(struct vxc_node *n, struct vxc_error *err)
                              n->started ? "some thread drives the node already"
                                         : "the node was not started");
     }
-    (void)sigfillset(&all); /* signals are the program's */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&n->thread, NULL, run, n);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    rc = vxc_thread_create(&n->thread, run, n);
     if (rc != 0) {
         vxc_mailbox_end_run(n->mailbox);
         return vxc_error_set(err, vxc_error_from_errno(rc), "no thread for the node");

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "storage/disk.h"
 
 #include <dirent.h>
@@ -10,16 +11,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
-    NICENESS = 10,                /* of the thread that writes: clients come first */
     READ_AHEAD = 4 * 1024 * 1024, /* bytes behind what was asked for, brought to memory */
     LOOK_MS = 100,                /* between looks while something is under way */
     SPACE_WAIT_MS = 5000,         /* for room for the commit that an image needs */
@@ -46,7 +44,9 @@ struct vxc_snapshots {
     uint64_t asked_ms; /* when its owner last asked for it */
     uint64_t began_ms;
     struct vxc_image_write_options write;
-    int fd; /* READY, or once somebody reads along */
+    uint64_t read_to; /* the end of the last read */
+    uint64_t advised; /* the system was asked to bring the file to memory up to here */
+    int fd;           /* READY, or once somebody reads along */
     /* of a save; its owner is the snapshots themselves: */
     char *target; /* NULL = it is none */
     vxc_snapshots_done_cb on_done;
@@ -62,6 +62,12 @@ struct vxc_snapshots {
     int code;
     struct vxc_error err;
     struct vxc_image_info info;
+
+    /* shared with the thread that closes a file nobody reads any more */
+    pthread_t closer;
+    bool closing; /* it was started and not joined */
+    int closing_fd;
+    atomic_bool closed;
 };
 
 static uint64_t now_ms(const struct vxc_snapshots *s)
@@ -133,8 +139,8 @@ static void *write_image(void *data)
     struct vxc_snapshots *s = data;
     const struct vxc_image_progress progress = {s, on_progress};
 
-    (void)pthread_setname_np(pthread_self(), "vxc-snapshot");  /* for people who look at threads */
-    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS); /* of this thread only, on Linux */
+    (void)pthread_setname_np(pthread_self(), "vxc-snapshot"); /* for people who look at threads */
+    vxc_thread_stand_back();                                  /* clients come first */
     s->code = vxc_image_write(s->options.store, s->target != NULL ? s->target : s->path, &s->write,
                               &progress, &s->info, &s->err);
     atomic_store(&s->finished, true);
@@ -154,8 +160,6 @@ static void fail(struct vxc_snapshots *s, int code, const char *text)
 
 static void start_writing(struct vxc_snapshots *s)
 {
-    sigset_t all;
-    sigset_t before;
     int rc;
 
     if (s->target == NULL && mkdir(s->folder, 0700) != 0 && errno != EEXIST) {
@@ -168,15 +172,60 @@ static void start_writing(struct vxc_snapshots *s)
     s->write.stored = &s->stored;
     s->write.node_id = s->options.node_id;
     s->write.saved_at_us = s->options.clock->wall_us(s->options.clock->data);
-    (void)sigfillset(&all); /* signals are for the loop */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&s->thread, NULL, write_image, s);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    rc = vxc_thread_create(&s->thread, write_image, s);
     if (rc != 0) {
         fail(s, vxc_error_from_errno(rc), "no thread for the snapshot");
         return;
     }
     s->state = WRITING;
+}
+
+/* ---- closing ---- */
+
+static void *close_file(void *data)
+{
+    struct vxc_snapshots *s = data;
+
+    (void)pthread_setname_np(pthread_self(), "vxc-snapshot");
+    vxc_thread_stand_back();
+    (void)close(s->closing_fd); /* only read from */
+    atomic_store(&s->closed, true);
+    return NULL;
+}
+
+static void join_closer(struct vxc_snapshots *s)
+{
+    if (s->closing) {
+        (void)pthread_join(s->closer, NULL); /* fails for no thread of ours */
+        s->closing = false;
+    }
+}
+
+/* The file has no name any more, so closing it frees its room; for a gigabyte that takes a third of
+ * a second, which the loop cannot spare. */
+static void give_room_back(struct vxc_snapshots *s)
+{
+    if (s->fd < 0) {
+        return;
+    }
+    join_closer(s); /* the one before ended long ago: no image was begun beside it */
+    s->closing_fd = s->fd;
+    s->fd = -1;
+    atomic_store(&s->closed, false);
+    s->closing = vxc_thread_create(&s->closer, close_file, s) == 0;
+    if (!s->closing) {
+        (void)close(s->closing_fd); /* only read from */
+    }
+}
+
+/* There is never the room of more than one image taken. */
+static bool is_room_back(struct vxc_snapshots *s)
+{
+    if (s->closing && !atomic_load(&s->closed)) {
+        return false;
+    }
+    join_closer(s);
+    return true;
 }
 
 /* ---- its end ---- */
@@ -237,6 +286,7 @@ static void collect(struct vxc_snapshots *s)
     }
     if (s->owner == NULL) {
         s->state = NONE;
+        s->fd = open(s->path, O_RDONLY | O_CLOEXEC); /* absent unless it was finished */
     } else if (s->code != 0) {
         s->state = FAILED;
         vxc_log_event(s->options.logger, VXC_LOG_WARN, "snapshot_failed",
@@ -245,16 +295,16 @@ static void collect(struct vxc_snapshots *s)
         take_file(s);
     }
     (void)unlink(s->path); /* a name that stays is removed by the next start */
+    if (s->owner == NULL) {
+        give_room_back(s);
+    }
 }
 
 /* Nobody wants it any more. */
 static void drop(struct vxc_snapshots *s)
 {
     s->owner = NULL;
-    if (s->fd >= 0) {
-        (void)close(s->fd); /* only read from; this frees its room */
-        s->fd = -1;
-    }
+    give_room_back(s);
     if (s->state == WRITING) {
         atomic_store(&s->canceled, true); /* collect() finds its end */
         collect(s);
@@ -274,6 +324,7 @@ void vxc_snapshots_free(struct vxc_snapshots *s)
         (void)pthread_join(s->thread, NULL); /* it was told */
         (void)unlink(s->path);
     }
+    join_closer(s);
     if (s->folder != NULL) {
         (void)rmdir(s->folder); /* absent, or not empty: the next start empties it */
     }
@@ -316,11 +367,12 @@ static int begin(struct vxc_snapshots *s, const void *owner, uint8_t compression
         (struct vxc_image_write_options){.compression = (enum vxc_image_compression)compression};
     memcpy(s->write.cluster_id, cluster_id, sizeof s->write.cluster_id);
     s->index = UINT64_MAX;
+    s->read_to = s->advised = 0;
     s->code = 0;
     s->err = (struct vxc_error){0};
     atomic_store(&s->canceled, false);
     atomic_store(&s->finished, false);
-    atomic_store(&s->step, (unsigned)VXC_IMAGE_COPYING);
+    atomic_store(&s->step, (unsigned)VXC_IMAGE_BEGINNING);
     atomic_store(&s->done, 0);
     atomic_store(&s->total, 0);
     atomic_store(&s->stored, 0);
@@ -377,7 +429,7 @@ uint64_t vxc_snapshots_turn(struct vxc_snapshots *s, struct vxc_replica *replica
     if (s->state == COMMITTING) {
         int rv = vxc_replica_asked_commit(replica, s->index);
 
-        if (rv == 0) {
+        if (rv == 0 && is_room_back(s)) {
             start_writing(s);
         } else if (rv == VXC_ENOSPC && now_ms(s) - s->began_ms > SPACE_WAIT_MS) {
             fail(s, rv, "no space for the commit that the snapshot is made of");
@@ -455,6 +507,16 @@ int vxc_snapshots_look(struct vxc_snapshots *s, const void *owner, uint64_t id,
     return 0;
 }
 
+/* What is still being written is in memory anyhow. */
+static void read_ahead(struct vxc_snapshots *s, uint64_t offset)
+{
+    if (s->state == READY && (offset + READ_AHEAD / 2 > s->advised || offset < s->read_to)) {
+        (void)posix_fadvise(s->fd, (off_t)offset, READ_AHEAD, POSIX_FADV_WILLNEED); /* advice */
+        s->advised = offset + READ_AHEAD;
+    }
+    s->read_to = offset;
+}
+
 /* A read on the loop's own thread: at most 1 MiB of a file that was read a moment ago, so it comes
  * from memory; what follows it is brought there meanwhile. What a client does not take is bounded
  * as all replies of its connection are. */
@@ -494,8 +556,7 @@ int vxc_snapshots_read(struct vxc_snapshots *s, const void *owner, uint64_t id, 
         return vxc_error_set(err, VXC_EIO, "%s: read: %s", s->path, strerror(errno));
     }
     out->size = size;
-    (void)posix_fadvise(s->fd, (off_t)(offset + size), READ_AHEAD,
-                        POSIX_FADV_WILLNEED); /* advice */
+    read_ahead(s, offset + size);
     return 0;
 }
 

@@ -17,7 +17,7 @@ static uint64_t now_ns(void)
 
 static void draw(struct vxc_progress_bar *bar, uint64_t done, uint64_t total)
 {
-    static const char *const steps[] = {"copying",   "writing", "checking",
+    static const char *const steps[] = {"beginning", "writing", "checking",
                                         "unpacking", "walking", "fetching"};
     const double seconds = (double)(now_ns() - bar->began_ns) / 1e9;
     const double part = total == 0 ? 1 : (double)done / (double)total;

@@ -3,6 +3,7 @@
  * before the rename, nothing is left, and an older FILE stays as it was. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/thread.h"
 
 #include "storage/disk.h"
 #include "storage/image.h"
@@ -19,10 +20,10 @@
 #include <unistd.h>
 
 enum {
-    SIGNAL_MS = 50,           /* between looks for a signal, while nothing else happens */
-    LOOK_MS = 20,             /* between questions whether it is ready */
-    READ_SIZE = 256 * 1024,   /* so that the node's turns stay short for others */
-    READS_UNDER_WAY_MAX = 16, /* below the 4 MiB at which a connection is choked */
+    SIGNAL_MS = 50,          /* between looks for a signal, while nothing else happens */
+    LOOK_MS = 20,            /* between questions whether it is ready */
+    READ_SIZE = 64 * 1024,   /* so that the node's turns stay short for others: it may answer all */
+    READS_UNDER_WAY_MAX = 8, /* in one */
 };
 
 struct save;
@@ -45,8 +46,9 @@ struct save {
     struct vxc_snapshot_record image; /* as the node said last; its sha256 is the next: */
     uint8_t sha256[VXC_IMAGE_SHA256_SIZE];
     struct piece pieces[READS_UNDER_WAY_MAX];
-    uint64_t asked;     /* bytes of the file asked for */
-    uint64_t taken;     /* and written */
+    uint64_t asked; /* bytes of the file asked for */
+    uint64_t taken; /* and written */
+    struct vxc_disk_trickle trickle;
     uint64_t looked_ms; /* when the node was last asked how far it is */
     int code;
     bool local; /* it is our disk that failed */
@@ -97,7 +99,7 @@ static int open_part(struct save *s)
                                        "%s: another save writes it at this moment", s->part);
     }
     s->named = true;
-    return ftruncate(s->fd, 0) == 0 ? 0 : failed(s, "empty", s->part);
+    return vxc_disk_empty(s->fd) == 0 ? 0 : failed(s, "empty", s->part);
 }
 
 /* All of it is on the disk, is whole, and is what the node has. */
@@ -243,8 +245,10 @@ static void on_piece(void *data, const struct vxc_reply *reply)
     } else if (vxc_disk_write(s->fd, piece->offset, reply->value.data, reply->value.size) != 0) {
         (void)failed(s, "write", s->part);
     } else {
-        vxc_disk_begin_flush(s->fd, piece->offset, piece->size);
-        s->taken += piece->size;
+        s->taken += piece->size; /* one connection's answers come in the order of the questions */
+        if (vxc_disk_trickle(&s->trickle, s->fd, s->taken) != 0) {
+            (void)failed(s, "write out", s->part);
+        }
     }
 }
 
@@ -339,6 +343,7 @@ int vxc_run_snapshot_save(struct vxc_cli *cli)
     if (rc != 0) {
         return rc;
     }
+    vxc_thread_stand_back();        /* on the machine of a node, its clients come first */
     (void)signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like any other */
     if (open_part(&s) == 0 && fetch(&s, compression) == 0 && check_part(&s) == 0) {
         (void)publish(&s);

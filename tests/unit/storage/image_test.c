@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -273,7 +274,7 @@ static void a_hundred_thousand_rows_go_through_an_image(void **state)
     assert_int_equal(f.info.applied_index, 44);
     assert_true(f.info.file_bytes < f.info.raw_bytes);
     assert_int_equal(vxc_image_verify(f.image, NULL, &progress, &f.info, &f.err), 0);
-    for (int step = 0; step < 5; step++) {
+    for (int step = VXC_IMAGE_WRITING; step <= VXC_IMAGE_WALKING; step++) {
         assert_true(ends[step] >= 1);
     }
     deinit(&f);
@@ -562,8 +563,6 @@ static void a_save_replaces_the_file_and_what_a_killed_one_left(void **state)
     init(&f, 15);
     (void)snprintf(path, sizeof path, "%s.part", f.image);
     write_file(path, (const uint8_t *)"half", 4);
-    (void)snprintf(path, sizeof path, "%s.part.copy", f.image);
-    write_file(path, (const uint8_t *)"half", 4);
     save(&f, f.image, VXC_IMAGE_LZ4);
     change(&f.d, 10);
     save(&f, f.image, VXC_IMAGE_ZLIB);
@@ -607,6 +606,67 @@ static void a_path_that_cannot_be_written_is_told(void **state)
     assert_int_equal(
         vxc_image_write(f.d.store, f.d.folder, options_of(VXC_IMAGE_LZ4), NULL, &f.info, &f.err),
         VXC_EINVAL);
+    deinit(&f);
+}
+
+struct committer {
+    struct driver *d;
+    unsigned left; /* commits to make in the middle of a try */
+    unsigned tries;
+};
+
+/* The copy of a try has not begun, but what it should be of is described. */
+static bool commit_between(void *data, enum vxc_image_step step, uint64_t done, uint64_t total)
+{
+    struct committer *c = data;
+
+    (void)done;
+    (void)total;
+    if (step == VXC_IMAGE_BEGINNING) {
+        c->tries++;
+        if (c->left > 0) {
+            c->left--;
+            change(c->d, 1);
+        }
+    }
+    return true;
+}
+
+static void a_save_that_a_commit_comes_into_begins_again(void **state)
+{
+    struct fixture f;
+    struct committer c = {.left = 3};
+    const struct vxc_image_progress progress = {&c, commit_between};
+
+    (void)state;
+    init(&f, 171);
+    c.d = &f.d;
+    change(&f.d, 100);
+    assert_int_equal(
+        vxc_image_write(f.d.store, f.image, options_of(VXC_IMAGE_LZ4), &progress, &f.info, &f.err),
+        0);
+    assert_int_equal(c.tries, 4);
+    assert_int_equal(f.info.applied_index, vxc_store_meta(f.d.store)->applied_index);
+    assert_int_equal(f.info.digest, model_digest(&f.d.committed));
+    assert_int_equal(vxc_image_verify(f.image, NULL, NULL, &f.info, &f.err), 0);
+    deinit(&f);
+}
+
+static void a_save_that_never_catches_a_commit_gives_up(void **state)
+{
+    struct fixture f;
+    struct committer c = {.left = UINT_MAX};
+    const struct vxc_image_progress progress = {&c, commit_between};
+
+    (void)state;
+    init(&f, 172);
+    c.d = &f.d;
+    assert_int_equal(
+        vxc_image_write(f.d.store, f.image, options_of(VXC_IMAGE_LZ4), &progress, &f.info, &f.err),
+        VXC_EBUSY);
+    assert_non_null(strstr(f.err.text, "data.mdb"));
+    assert_true(c.tries > 1);
+    assert_int_equal(files_in(f.d.folder), 1);
     deinit(&f);
 }
 
@@ -894,6 +954,8 @@ int main(void)
         cmocka_unit_test(a_save_replaces_the_file_and_what_a_killed_one_left),
         cmocka_unit_test(two_saves_of_one_name_do_not_mix),
         cmocka_unit_test(a_path_that_cannot_be_written_is_told),
+        cmocka_unit_test(a_save_that_a_commit_comes_into_begins_again),
+        cmocka_unit_test(a_save_that_never_catches_a_commit_gives_up),
         cmocka_unit_test(a_canceled_save_leaves_nothing),
         cmocka_unit_test(extract_wants_an_empty_folder),
         cmocka_unit_test(differences_are_counted_per_object),
