@@ -74,6 +74,11 @@ int vxc_disk_write(int fd, uint64_t offset, const void *data, size_t size)
     return 0;
 }
 
+void vxc_disk_begin_flush(int fd, uint64_t offset, size_t size)
+{
+    (void)sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 /* Where the system cannot write out a part of a file, the flush does all of it. */
 static int judge_write_out(int rc)
 {

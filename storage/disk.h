@@ -21,6 +21,10 @@ int vxc_disk_open_block(int folder, const char *name, int flags, int *fd);
 int vxc_disk_read(int fd, uint64_t offset, void *data, size_t size);
 int vxc_disk_write(int fd, uint64_t offset, const void *data, size_t size);
 
+/* Lets the system begin to write these bytes, so that the flush that is to come finds little left. A
+ * hint: it neither waits nor fails. */
+void vxc_disk_begin_flush(int fd, uint64_t offset, size_t size);
+
 /* Cuts a file down to nothing. One that holds nothing is left alone, because ext4 writes a file that
  * was ever cut to 0 to the disk when it is closed, be it needed there or not. */
 int vxc_disk_empty(int fd);
