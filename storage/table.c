@@ -171,12 +171,13 @@ static void preload_database(struct vxc_table *table, enum vxc_database db)
     struct vxc_store_cursor *cursor;
     struct vxc_error err;
     struct vxc_slice key, stored;
+    uint64_t bytes = table->clean_bytes; /* with those that wait */
     size_t count = 0;
 
     if (vxc_store_cursor_open(table->store, db, all, all, &cursor, &err) != 0) {
         return;
     }
-    while (table->clean_bytes < table->clean_bytes_max &&
+    while (bytes < table->clean_bytes_max &&
            vxc_store_cursor_next(cursor, &key, &stored, &err) == 0) {
         const uint32_t hash = vxc_row_hash_of(&table->hash, db, key);
         struct vxc_row **slot = &waiting[count % PREFETCH];
@@ -189,6 +190,7 @@ static void preload_database(struct vxc_table *table, enum vxc_database db)
         }
         vxc_row_hash_fetch_bucket(&table->hash, hash);
         *slot = copy_stored(db, key, hash, stored);
+        bytes += vxc_row_bytes(*slot);
         count++;
     }
     for (size_t i = 0; i < PREFETCH; i++) {
