@@ -387,7 +387,7 @@ int vxc_verify_presence(const char *path, struct vxc_error *err)
 {
     char *file = NULL;
     struct stat info;
-    bool empty;
+    bool empty = false;
     int rv = folder_is_empty(path, &empty, err);
 
     if (rv != 0) {

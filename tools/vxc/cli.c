@@ -323,7 +323,7 @@ static struct vxc_bytes bytes_of(const struct vxc_buffer *input)
 
 static int read_stream(struct vxc_cli *cli, FILE *file, const char *name, struct vxc_bytes *bytes)
 {
-    struct vxc_buffer *input;
+    struct vxc_buffer *input = NULL;
     const int rc = new_input(cli, &input);
     size_t got;
 
@@ -370,7 +370,7 @@ int vxc_cli_read_file(struct vxc_cli *cli, const char *path, struct vxc_bytes *b
 int vxc_cli_bytes(struct vxc_cli *cli, const char *argument, bool base64, bool stdin_too,
                   struct vxc_bytes *bytes)
 {
-    struct vxc_buffer *input;
+    struct vxc_buffer *input = NULL;
     int rc;
 
     if (stdin_too && strcmp(argument, "-") == 0) {
