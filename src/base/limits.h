@@ -76,8 +76,9 @@
 #define VXC_CONNECTIONS_MAX            16384u /* below the usual descriptor limit of 20,000 */
 #define VXC_DESCRIPTORS_RESERVED       64u    /* kept for files, peers, admin */
 #define VXC_CONN_INFLIGHT_REQUESTS_MAX 8192u  /* per connection; then its socket is not read */
-#define VXC_CONN_INFLIGHT_BYTES_MAX    (32u * VXC_MIB)  /* request bytes waiting per connection */
-#define VXC_CONN_OUTBOUND_BYTES_MAX    (64u * VXC_MIB)  /* unread replies; a slower reader is cut */
+#define VXC_CONN_INFLIGHT_BYTES_MAX    (32u * VXC_MIB) /* request bytes waiting per connection */
+#define VXC_CONN_OUTBOUND_BYTES_MAX    (64u * VXC_MIB) /* unread replies; a slower reader is cut */
+#define VXC_CONN_SEND_BYTES            (256u * VXC_KIB) /* replies that do not wait for the turn's end */
 #define VXC_CONN_READ_SIZE             (256u * VXC_KIB) /* bytes asked of the socket per read */
 #define VXC_CONN_HELLO_MS              10000u /* to the first whole frame; a slowloris is cut */
 #define VXC_CONN_FRAME_MS              30000u /* to complete a frame once begun */

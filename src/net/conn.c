@@ -322,13 +322,24 @@ void vxc_conn_flush(struct vxc_conn *conn)
     }
 }
 
+/* Many or large replies leave at once, while they are in the processor's cache: at the end of the
+ * turn they would have to come from memory again. A peer is called at the end only. */
+static void send_much(struct vxc_conn *conn)
+{
+    if (conn->out.size >= VXC_CONN_SEND_BYTES && !conn->writing && !has_peer(conn)) {
+        vxc_conn_flush(conn);
+    }
+}
+
 void vxc_conn_touch(struct vxc_conn *conn)
 {
-    uint64_t outbound = vxc_conn_outbound_bytes(conn);
+    uint64_t outbound;
 
+    send_much(conn);
     if (conn->closing) {
         return;
     }
+    outbound = vxc_conn_outbound_bytes(conn);
     if (outbound > VXC_CONN_OUTBOUND_BYTES_MAX) {
         vxc_conn_abort(conn, VXC_ELIMIT, "slow reader: too many unread replies");
         return;
