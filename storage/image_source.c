@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 enum {
-    /* A try takes milliseconds, a node commits ten times a second at most: a second one is rare. */
-    TRIES_MAX = 16,
     PIPE_SIZE = 1024 * 1024, /* bytes; what LMDB writes at a time, and the most without privilege */
     META_PAGES = 2,          /* at the beginning of every LMDB file */
 };
@@ -100,7 +98,6 @@ static int describe(struct vxc_image_source *s, struct vxc_image_info *info, str
     if (rc != 0) {
         return vxc_store_fail(s->store, err, rc, "read the state");
     }
-    s->commit = mdb_txn_id(txn);
     rv = count_databases(s, txn, info, err);
     if (rv == 0 && !s->store->db_known[VXC_DB_META]) {
         rv = vxc_error_set(err, VXC_ECORRUPT, "%s/data.mdb: there is no database meta",
@@ -112,20 +109,6 @@ static int describe(struct vxc_image_source *s, struct vxc_image_info *info, str
     }
     mdb_txn_abort(txn);
     return rv;
-}
-
-/* Whether nothing was committed since the state was described. */
-static int is_the_last(const struct vxc_image_source *s, bool *same, struct vxc_error *err)
-{
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(s->store->env, NULL, MDB_RDONLY, &txn);
-
-    if (rc != 0) {
-        return vxc_store_fail(s->store, err, rc, "read the state");
-    }
-    *same = mdb_txn_id(txn) == s->commit;
-    mdb_txn_abort(txn);
-    return 0;
 }
 
 /* ---- the copy ---- */
@@ -187,7 +170,8 @@ static int await_copy(const struct vxc_image_source *s, struct vxc_error *err)
     return 0;
 }
 
-static int begin_copy(struct vxc_image_source *s, bool *same, struct vxc_error *err)
+/* With the gate held. */
+static int begin_copy(struct vxc_image_source *s, struct vxc_error *err)
 {
     int rv = start_copy(s, err);
 
@@ -195,8 +179,7 @@ static int begin_copy(struct vxc_image_source *s, bool *same, struct vxc_error *
         return rv;
     }
     rv = await_copy(s, err);
-    rv = rv != 0 ? rv : is_the_last(s, same, err);
-    if (rv != 0 || !*same) {
+    if (rv != 0) {
         end_copy(s);
     }
     return rv;
@@ -208,21 +191,17 @@ int vxc_image_source_open(struct vxc_image_source *source, struct vxc_store *sto
                           const struct vxc_image_progress *progress, struct vxc_image_info *info,
                           struct vxc_error *err)
 {
-    bool same = false;
+    int rv = vxc_image_tell(progress, VXC_IMAGE_BEGINNING, 0, 0, err);
 
     *source = (struct vxc_image_source){.store = store, .from = -1};
-    for (int i = 0; i < TRIES_MAX; i++) {
-        int rv = describe(source, info, err);
-
-        rv = rv != 0 ? rv : vxc_image_tell(progress, VXC_IMAGE_BEGINNING, 0, source->size, err);
-        rv = rv != 0 ? rv : begin_copy(source, &same, err);
-        if (rv != 0 || same) {
-            return rv;
-        }
+    if (rv != 0) {
+        return rv;
     }
-    return vxc_error_set(err, VXC_EBUSY,
-                         "%s/data.mdb: the state was committed in the middle of each of %d tries",
-                         store->path, TRIES_MAX);
+    (void)pthread_mutex_lock(&store->gate);
+    rv = describe(source, info, err);
+    rv = rv != 0 ? rv : begin_copy(source, err);
+    (void)pthread_mutex_unlock(&store->gate);
+    return rv;
 }
 
 int vxc_image_source_read(struct vxc_image_source *source, void *data, size_t size, size_t *got,

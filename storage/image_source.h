@@ -2,9 +2,9 @@
  * just that state.
  *
  * LMDB copies itself on a thread of its own into a pipe, so nothing of the copy is ever in a file.
- * The copy chooses the commit it is of by itself. So the last commit is described, the copy begun,
- * and once its first bytes are there the last commit must still be the one that was described: then
- * it is the copy's as well. If the state was committed meanwhile, all is done again.
+ * The copy is of whatever the last commit is when it begins. So the store's gate is closed while the
+ * last commit is described and until the first bytes of the copy are there: a commit that is due
+ * waits for those few milliseconds.
  *
  * Memory: two buffers of 1 MiB in LMDB, and a pipe of 1 MiB. The copy's read transaction pins pages
  * until close. Not thread-safe; may be used on any thread beside the store's own commits.
@@ -19,7 +19,6 @@
 struct vxc_image_source {
     struct vxc_store *store; /* borrowed */
     uint64_t size;           /* bytes that the copy will have, about: for progress */
-    uint64_t commit;         /* LMDB's number of what was described */
     pthread_t thread;        /* copies */
     int from;                /* the pipe; -1 = nothing is under way */
     int to;                  /* the thread's, which closes it */
@@ -27,9 +26,8 @@ struct vxc_image_source {
 };
 
 /* Puts index, term, counts … of the last commit into *info, all but cluster, node and time, and
- * begins to copy it. Tells progress (VXC_IMAGE_BEGINNING) before each try. VXC_EBUSY: the state was
- * committed in the middle of every try; VXC_ECORRUPT, VXC_ECANCELED, and what LMDB says. On failure
- * there is nothing to close. */
+ * begins to copy it. Tells progress (VXC_IMAGE_BEGINNING) before. VXC_ECORRUPT, VXC_ECANCELED, and
+ * what LMDB says. On failure there is nothing to close. */
 int vxc_image_source_open(struct vxc_image_source *source, struct vxc_store *store,
                           const struct vxc_image_progress *progress, struct vxc_image_info *info,
                           struct vxc_error *err);

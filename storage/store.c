@@ -297,6 +297,7 @@ static int init_sync(struct vxc_store *store, struct vxc_error *err)
     }
     /* These cannot fail on Linux with these arguments. */
     (void)pthread_mutex_init(&store->mutex, NULL);
+    (void)pthread_mutex_init(&store->gate, NULL);
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&store->work, &attr);
@@ -403,6 +404,7 @@ void vxc_store_close(struct vxc_store *store)
     vxc_buffer_free(&store->job.configuration);
     (void)pthread_cond_destroy(&store->work);
     (void)pthread_cond_destroy(&store->done);
+    (void)pthread_mutex_destroy(&store->gate);
     (void)pthread_mutex_destroy(&store->mutex);
     (void)close(store->event_fd);
     vxc_free(store->path);

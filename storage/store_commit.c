@@ -428,22 +428,31 @@ static int finish(struct commit *c, int rc, uint64_t applied_index)
 
     if (rc != 0) {
         mdb_txn_abort(c->txn);
-        return rc;
+    } else {
+        rc = mdb_txn_commit(c->txn);
+        if (rc == 0) {
+            writer->sums = c->sums;
+            writer->garbage_left = c->garbage_left;
+            writer->applied_index = applied_index;
+        }
     }
-    rc = mdb_txn_commit(c->txn);
-    if (rc == 0) {
-        writer->sums = c->sums;
-        writer->garbage_left = c->garbage_left;
-        writer->applied_index = applied_index;
-    }
+    (void)pthread_mutex_unlock(&c->store->gate);
     return rc;
 }
 
+/* Every commit passes the gate, which finish() opens again. */
 static int begin(struct commit *c, struct vxc_store *store)
 {
+    int rc;
+
     *c = (struct commit){
         .store = store, .sums = store->writer.sums, .garbage_left = store->writer.garbage_left};
-    return mdb_txn_begin(store->env, NULL, 0, &c->txn);
+    (void)pthread_mutex_lock(&store->gate);
+    rc = mdb_txn_begin(store->env, NULL, 0, &c->txn);
+    if (rc != 0) {
+        (void)pthread_mutex_unlock(&store->gate);
+    }
+    return rc;
 }
 
 /* Order of the changes by database, then key: buckets by database, each sorted by key. */

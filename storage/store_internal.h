@@ -64,6 +64,8 @@ struct vxc_store {
 
     struct vxc_store_writer writer;
 
+    pthread_mutex_t gate; /* held by a commit; whoever holds it knows that none comes in between */
+
     /* shared, under the mutex */
     pthread_mutex_t mutex;
     pthread_cond_t work; /* to the storage thread: a job or closing */
