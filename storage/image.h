@@ -114,7 +114,7 @@ struct vxc_image_write_options {
 /* Saves the last commit of an open store as the file `path`; one that is there is replaced. May be
  * called on any thread beside the store's own commits, but not beside its death. *info is what the
  * file says, read back. VXC_ELOCKED when another process writes this file; VXC_EINVAL when the path
- * cannot be a file; VXC_EBUSY when commits come so fast that none can be caught. */
+ * cannot be a file. */
 int vxc_image_write(struct vxc_store *store, const char *path,
                     const struct vxc_image_write_options *options,
                     const struct vxc_image_progress *progress, struct vxc_image_info *info,

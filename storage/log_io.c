@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/thread.h"
 #include "storage/disk.h"
 
 #include <errno.h>
@@ -271,7 +272,7 @@ static int threaded_create(struct vxc_log_device **device)
     if (pthread_cond_init(&t->work, NULL) != 0) {
         goto destroy_mutex;
     }
-    if (pthread_create(&t->thread, NULL, threaded_run, t) != 0) {
+    if (vxc_thread_create(&t->thread, threaded_run, t) != 0) {
         goto destroy_cond;
     }
     *device = &t->device;

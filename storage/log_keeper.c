@@ -1,6 +1,7 @@
 #include "log_keeper.h"
 
 #include "base/memory.h"
+#include "base/thread.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -88,7 +89,7 @@ struct vxc_log_keeper *vxc_log_keeper_create(int event_fd)
     if (pthread_cond_init(&keeper->work, NULL) != 0) {
         goto destroy_mutex;
     }
-    if (event_fd >= 0 && pthread_create(&keeper->thread, NULL, keeper_run, keeper) != 0) {
+    if (event_fd >= 0 && vxc_thread_create(&keeper->thread, keeper_run, keeper) != 0) {
         goto destroy_cond;
     }
     return keeper;

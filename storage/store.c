@@ -199,8 +199,6 @@ static int bear(struct vxc_store *store, const char *path, struct vxc_error *err
     }
     rv = open_env(store, path, store->options.map_size, err);
     if (rv == 0) {
-        /* all of it is flushed at once, below */
-        (void)mdb_env_set_flags(store->env, MDB_NOSYNC, 1);
         rv = open_databases(store, err);
     }
     if (rv == 0) {

@@ -45,14 +45,6 @@ static bool is_nearly_full(const struct vxc_store *store)
            limit.rlim_cur < (uint64_t)file.st_size + NEARLY_FULL_BYTES;
 }
 
-/* LMDB reports a short write, which is how a disk becomes full, as EIO. Trying again is safe then:
- * the pages written so far belong to no state, and the next try writes all of its pages again. */
-static bool is_no_space(const struct vxc_store *store, int rc)
-{
-    return rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG ||
-           (rc == EIO && is_nearly_full(store));
-}
-
 /* Whether LMDB gave its environment up, as it does when a meta page could not be written: nothing
  * can be read or committed any more, so trying again is in vain even when there is room again. */
 static bool is_given_up(const struct vxc_store *store)
@@ -64,6 +56,15 @@ static bool is_given_up(const struct vxc_store *store)
         mdb_txn_abort(txn);
     }
     return rc == MDB_PANIC;
+}
+
+/* LMDB reports a short write, which is how a disk becomes full, as EIO. Trying again is safe then:
+ * the pages written so far belong to no state, and the next try writes all of its pages again. */
+static bool is_no_space(const struct vxc_store *store, int rc)
+{
+    return (rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG ||
+            (rc == EIO && is_nearly_full(store))) &&
+           !is_given_up(store);
 }
 
 static void signal_done(struct vxc_store *store)
@@ -97,7 +98,7 @@ static bool run_commit(struct vxc_store *store)
 
     (void)pthread_mutex_unlock(&store->mutex);
     rc = vxc_store_commit_job(store, &store->job);
-    full = rc != 0 && is_no_space(store, rc) && !is_given_up(store);
+    full = is_no_space(store, rc);
     if (rc != 0 && !full) {
         vxc_fatal("%s/data.mdb: commit of entry %llu: %s", store->path,
                   (unsigned long long)store->job.meta.applied_index, mdb_strerror(rc));
@@ -146,7 +147,7 @@ static void run_reclaim(struct vxc_store *store)
 
     (void)pthread_mutex_unlock(&store->mutex);
     rc = vxc_store_commit_reclaim(store);
-    if (rc != 0 && (!is_no_space(store, rc) || is_given_up(store))) {
+    if (rc != 0 && !is_no_space(store, rc)) {
         vxc_fatal("%s/data.mdb: reclaim: %s", store->path, mdb_strerror(rc));
     }
     (void)pthread_mutex_lock(&store->mutex);
@@ -237,7 +238,7 @@ int vxc_store_writer_start(struct vxc_store *store, struct vxc_error *err)
     if (store->options.synchronous || store->options.read_only) {
         return 0;
     }
-    rc = pthread_create(&store->thread, NULL, storage_thread, store);
+    rc = vxc_thread_create(&store->thread, storage_thread, store);
     if (rc != 0) {
         return vxc_error_set(err, vxc_error_from_errno(rc), "start the storage thread: %s",
                              strerror(rc));
