@@ -16,6 +16,7 @@ static const char *const event_names[] = {
     [RAFT_SNAPSHOT] = "trimmed",
     [RAFT_TIMEOUT] = "timeout",
     [RAFT_SUBMIT] = "submit",
+    [RAFT_TRANSFER] = "transfer",
 };
 
 static struct vxc_engine *mutable_engine(const struct vxc_engine *engine)
@@ -80,8 +81,10 @@ int vxc_engine_step(struct vxc_engine *engine, uint64_t now_ms, struct raft_even
     event->capacity = CAPACITY;
     rv = raft_step(&engine->raft, event, &update);
     if (rv != 0) {
-        if (event->type == RAFT_SUBMIT &&
-            (rv == RAFT_NOTLEADER || rv == RAFT_NOSPACE || rv == RAFT_CANTCHANGE)) {
+        if ((event->type == RAFT_SUBMIT &&
+             (rv == RAFT_NOTLEADER || rv == RAFT_NOSPACE || rv == RAFT_CANTCHANGE)) ||
+            (event->type == RAFT_TRANSFER &&
+             (rv == RAFT_NOTLEADER || rv == RAFT_NOTFOUND || rv == RAFT_BADID))) {
             return rv;
         }
         vxc_fatal("consensus engine of node %" PRIu64 ": event \"%s\" failed: %s (term %" PRIu64
@@ -479,6 +482,20 @@ void vxc_engine_installed(struct vxc_engine *engine, uint64_t now_ms)
     (void)step(engine, now_ms, &event);
 }
 
+int vxc_engine_transfer(struct vxc_engine *engine, uint64_t now_ms, uint64_t id)
+{
+    struct raft_event event = {.type = RAFT_TRANSFER, .transfer = {.server_id = id}};
+
+    switch (step(engine, now_ms, &event)) {
+    case 0:
+        return 0;
+    case RAFT_NOTLEADER:
+        return VXC_ENOTPRIMARY;
+    default:
+        return VXC_EINVAL;
+    }
+}
+
 /* ---- inspection ---- */
 
 unsigned vxc_engine_version(void)
@@ -533,6 +550,26 @@ bool vxc_engine_installing(const struct vxc_engine *engine)
 bool vxc_engine_can_submit(const struct vxc_engine *engine)
 {
     return engine->raft.state == RAFT_LEADER && raft_transferee(&engine->raft) == 0;
+}
+
+void vxc_engine_configuration(const struct vxc_engine *engine,
+                              struct vxc_configuration *configuration)
+{
+    const struct raft_configuration *from = &engine->raft.configuration;
+
+    vxc_check(from->n <= VXC_CONFIGURATION_MEMBERS_MAX);
+    *configuration = (struct vxc_configuration){.count = from->n};
+    for (unsigned i = 0; i < from->n; i++) {
+        configuration->members[i].id = from->servers[i].id;
+        configuration->members[i].role = (enum vxc_member_role)from->servers[i].role;
+    }
+}
+
+uint64_t vxc_engine_match_index(const struct vxc_engine *engine, uint64_t id)
+{
+    raft_index index = 0;
+
+    return raft_match_index(&engine->raft, id, &index) == 0 ? index : 0;
 }
 
 bool vxc_engine_is_voter(const struct vxc_engine *engine)

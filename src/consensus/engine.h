@@ -163,6 +163,11 @@ int vxc_engine_receive(struct vxc_engine *engine, uint64_t now_ms,
 /* The image announced by the install hook is in place and durable. */
 void vxc_engine_installed(struct vxc_engine *engine, uint64_t now_ms);
 
+/* Hands the primaryship to `id` (0: to the best voter there is). Until that succeeds, or an election
+ * timeout has passed, nothing can be submitted. VXC_ENOTPRIMARY, VXC_EINVAL: no other voter, or not
+ * this one. */
+int vxc_engine_transfer(struct vxc_engine *engine, uint64_t now_ms, uint64_t id);
+
 /* ---- inspection ---- */
 
 enum vxc_engine_role vxc_engine_role(const struct vxc_engine *engine);
@@ -176,6 +181,11 @@ vxc_engine_timeout_ms(const struct vxc_engine *engine); /* monotonic, when to ca
 bool vxc_engine_installing(const struct vxc_engine *engine);
 /* Leader, and not about to hand over: submit of a command will not be refused. */
 bool vxc_engine_can_submit(const struct vxc_engine *engine);
+/* Of the newest configuration, be it committed or not. */
+void vxc_engine_configuration(const struct vxc_engine *engine,
+                              struct vxc_configuration *configuration);
+/* How far `id` is known to have our log, durably; 0 when unknown or when this is no leader. */
+uint64_t vxc_engine_match_index(const struct vxc_engine *engine, uint64_t id);
 /* Voter of the newest configuration? */
 bool vxc_engine_is_voter(const struct vxc_engine *engine);
 /* Alone in the committed and in the newest configuration. */

@@ -69,7 +69,8 @@ struct vxc_engine {
     struct raft_snapshot_metadata image; /* while installing */
 };
 
-/* Feeds one event and carries its updates out, in the order of engine.h. Only a submit may fail;
+/* Feeds one event and carries its updates out, in the order of engine.h. Only a submit
+ * or a transfer may fail;
  * `configuration` is that of an image being announced. */
 int vxc_engine_step(struct vxc_engine *engine, uint64_t now_ms, struct raft_event *event,
                     struct vxc_slice configuration);

@@ -786,8 +786,9 @@ void vxc_replica_stop(struct vxc_replica *replica)
 
 /* ---- inspection ---- */
 
-int vxc_replica_read(struct vxc_replica *replica)
+int vxc_replica_read(struct vxc_replica *replica, uint64_t *round)
 {
+    *round = 0;
     if (replica->stopping || replica->role != VXC_ENGINE_LEADER) {
         return VXC_ENOTPRIMARY;
     }

@@ -28,6 +28,9 @@
     X(NAMESPACE_ENSURE, 2, "namespace ensure") /* name → number: namespace id */                 \
     X(TRANSACTION, 3, "transaction")           /* key compares, value then, expect else */         \
     X(CHECKPOINT, 4, "checkpoint")             /* every node freezes here and compares digests */  \
+    X(MEMBER_SET, 5, "member set")       /* a id, b incarnation, name address, value life u64 */   \
+    X(MEMBER_FORGET, 6, "member forget") /* a id: it never comes back */                           \
+    X(STATE_SYNC, 7, "state sync")       /* a sync id, value: list of encoded commands */          \
     X(SESSION_OPEN, 10,                                                                            \
       "session open") /* value secret (16), a timeout ms, name, key node id if legacy */           \
     X(SESSION_CLOSE, 11, "session close")   /* session */                                          \

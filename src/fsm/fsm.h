@@ -144,6 +144,21 @@ void vxc_fsm_each_session(struct vxc_fsm *fsm,
 uint64_t vxc_fsm_legacy_session(struct vxc_fsm *fsm, uint64_t namespace_id,
                                 struct vxc_slice node_id);
 
+/* ---- members of the cluster, as MEMBER_SET wrote them ---- */
+
+struct vxc_member_view {
+    uint64_t id;
+    uint64_t incarnation;     /* of its data directory */
+    uint64_t life;            /* how often it was started, at least */
+    bool gone;                /* MEMBER_FORGET: its id never comes back */
+    struct vxc_slice address; /* "host:port"; borrowed until the next apply */
+};
+/* 0 or VXC_ENOTFOUND. */
+int vxc_fsm_member(struct vxc_fsm *fsm, uint64_t id, struct vxc_member_view *view);
+/* Calls `each` for every one, by id. */
+void vxc_fsm_each_member(struct vxc_fsm *fsm,
+                         void (*each)(void *data, const struct vxc_member_view *), void *data);
+
 /* Replays to on_event the events after `last_index` that go to `session`: 0, or VXC_ERESYNC when
  * they are no longer all kept (then nothing is replayed). */
 int vxc_fsm_replay(struct vxc_fsm *fsm, uint64_t session, uint64_t last_index);

@@ -53,6 +53,10 @@ struct vxc_conn_peer {
     void (*on_close)(void *data, int code, const char *reason);
 };
 
+/* Gives the connection to another owner, whose hooks are called from now on: the frames that follow,
+ * its end. To be called from on_frame, or from the loop. on_open is not called. */
+void vxc_conn_hand_over(struct vxc_conn *conn, const struct vxc_conn_hooks *hooks, void *user);
+
 void *vxc_conn_user(const struct vxc_conn *conn);
 uint32_t vxc_conn_id(const struct vxc_conn *conn); /* ≥ 1, unique since start */
 /* "127.0.0.1:51234", for people. */

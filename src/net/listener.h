@@ -41,6 +41,15 @@ uint64_t vxc_listener_held_bytes(const struct vxc_listener *listener);
 int vxc_listener_attach(struct vxc_listener *listener, const struct vxc_conn_peer *peer,
                         struct vxc_conn **conn);
 
+/* Connects to a numeric address, or to a name, which is looked up on a thread of its own. The
+ * connection belongs to the caller: on_open comes when it is there (its user pointer is what that
+ * returns), on_close in any case exactly once, with the reason, also when it never came about. Until
+ * on_open only vxc_conn_cut() may be called. `hooks` and what it points to outlive the connection.
+ * Not counted against connections_max. VXC_EINVAL: not an address; VXC_ENOMEM, VXC_EIO. */
+int vxc_listener_dial(struct vxc_listener *listener, const char *address,
+                      const struct vxc_conn_hooks *hooks, struct vxc_conn **conn,
+                      struct vxc_error *err);
+
 /* Sweeps now, as it is done once a second. */
 void vxc_listener_sweep(struct vxc_listener *listener);
 

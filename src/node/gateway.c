@@ -22,9 +22,11 @@ int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gat
     return 0;
 }
 
-void vxc_gateway_set_replica(struct vxc_gateway *g, struct vxc_replica *replica)
+void vxc_gateway_set_replica(struct vxc_gateway *g, struct vxc_replica *replica,
+                             struct vxc_fsm *fsm)
 {
     g->options.replica = replica;
+    g->options.fsm = fsm;
 }
 
 void vxc_gateway_free(struct vxc_gateway *g)
@@ -281,7 +283,8 @@ static void read_now(struct vxc_caller *caller, uint32_t request_id, const struc
         vxc_reply_message(caller, request_id, VXC_FRAME_PONG, &pong);
         return;
     }
-    rv = vxc_replica_read(g->options.replica);
+    uint64_t round;
+    rv = vxc_replica_read(g->options.replica, &round);
     if (rv != 0 && m->kind != VXC_KIND_STATUS) {
         vxc_reply_error(caller, m->kind, request_id, rv, NULL);
         return;

@@ -45,12 +45,19 @@ struct vxc_gateway_options {
     struct vxc_snapshots *snapshots; /* borrowed */
     /* Appends the status JSON. */
     void (*status)(void *data, struct vxc_buffer *out);
+    /* Where a member of the cluster can be reached, "" when nobody knows; NULL: there are none. */
+    const char *(*address_of)(void *data, uint64_t node_id);
+    /* The connection is another node's: it is to be handed over (vxc_conn_hand_over). The caller is
+     * gone when this returns. NULL: such frames are refused. */
+    void (*on_peer)(void *data, struct vxc_conn *conn, const struct vxc_frame *peer_hello);
 };
 
 int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gateway **gateway);
 void vxc_gateway_free(struct vxc_gateway *gateway);
-/* The replica is born after the gateway, whose hooks it calls. */
-void vxc_gateway_set_replica(struct vxc_gateway *gateway, struct vxc_replica *replica);
+/* The replica is born after the gateway, whose hooks it calls; it and the state change when an image
+ * is installed: NULL in between, when every request is refused. */
+void vxc_gateway_set_replica(struct vxc_gateway *gateway, struct vxc_replica *replica,
+                             struct vxc_fsm *fsm);
 
 /* Hooks for the listener. */
 void *vxc_gateway_on_open(void *gateway, struct vxc_conn *conn);
@@ -64,6 +71,7 @@ void vxc_gateway_on_result(void *gateway, struct vxc_proposal *proposal,
                            const struct vxc_result *result);
 void vxc_gateway_on_event(void *gateway, const struct vxc_event *event);
 void vxc_gateway_on_role(void *gateway);
+void vxc_gateway_on_reads(void *gateway, uint64_t round, int code);
 
 /* Part of each turn, after sockets were read: judges leases. Returns ms until it wants the next. */
 uint64_t vxc_gateway_turn(struct vxc_gateway *gateway);

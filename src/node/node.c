@@ -260,7 +260,7 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
     if (rv != 0) {
         return rv;
     }
-    vxc_gateway_set_replica(n->gateway, n->replica);
+    vxc_gateway_set_replica(n->gateway, n->replica, n->fsm);
     rv = get_ready(n, err);
     if (rv != 0) {
         return rv;

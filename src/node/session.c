@@ -45,8 +45,9 @@ static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
     struct vxc_gateway *g = r->caller->gateway;
     struct vxc_command command = {.op = VXC_OP_NAMESPACE_FIND, .name = name};
     struct vxc_result result = {0};
+    uint64_t round;
 
-    if (r->caller->head == r && vxc_replica_read(g->options.replica) == 0) {
+    if (r->caller->head == r && vxc_replica_read(g->options.replica, &round) == 0 && round == 0) {
         vxc_fsm_query(g->options.fsm, &command, &result);
     }
     if (result.code == 0 && result.found) {

@@ -286,6 +286,33 @@ static const struct vector all_vectors[] = {
     REQUEST("snapshot_get", SNAPSHOT_GET, snapshot_get, .id = 3),
     REQUEST("snapshot_read", SNAPSHOT_READ, snapshot_read, .id = 3, .offset = 1048576, .size = 262144),
     REQUEST("snapshot_end", SNAPSHOT_END, snapshot_end, .id = 3),
+    /* ---- members of the cluster ---- */
+    REQUEST("member_list", MEMBER_LIST, member_list),
+    RECORD("member_info", MEMBER_INFO, member_info, .id = 2, .role = 1, .address = S("10.0.0.2:7400"), .match_index = 900, .silent_ms = {true, 12}),
+    RECORD("member_info_unheard", MEMBER_INFO, member_info, .id = 4, .role = 0),
+    REQUEST("member_add", MEMBER_ADD, member_add, .id = 4, .address = S("10.0.0.4:7400")),
+    REQUEST("member_promote", MEMBER_PROMOTE, member_promote, .id = 4),
+    REQUEST("member_remove", MEMBER_REMOVE, member_remove, .id = 2),
+    REQUEST("member_transfer", MEMBER_TRANSFER, member_transfer, .id = 3),
+    REQUEST("checkpoint", CHECKPOINT, checkpoint),
+    /* ---- between the nodes of a cluster ---- */
+    REQUEST("peer_hello", PEER_HELLO, peer_hello, .version_min = 1, .version_max = 1, .cluster_id = S(ID_16), .node_id = 1, .target_id = 2, .incarnation = 77, .life = 3, .last_index = 1000, .address = S("10.0.0.1:7400"), .nonce = S(ID_16)),
+    REPLY("peer_challenge", PEER_CHALLENGE, peer_challenge, .version = 1, .cluster_id = S(ID_16), .node_id = 2, .incarnation = 78, .life = 1, .nonce = S(ID_16), .proof = S(ID_16 ID_16)),
+    REQUEST("peer_proof", PEER_PROOF, peer_proof, .proof = S(ID_16 ID_16)),
+    REPLY("peer_welcome", PEER_WELCOME, peer_welcome),
+    EVENT("peer_append", PEER_APPEND, peer_append, .term = 2, .prev_index = 10, .prev_term = 1, .commit_index = 9, .count = 1, .entries = S("\2\0\0\0\0\0\0\0\1\0\1\0\0\0x")),
+    EVENT("peer_append_result", PEER_APPEND_RESULT, peer_append_result, .term = 2, .rejected = 0, .last_index = 11),
+    EVENT("peer_vote", PEER_VOTE, peer_vote, .term = 3, .last_index = 11, .last_term = 2, .disrupt_leader = false, .pre_vote = true),
+    EVENT("peer_vote_result", PEER_VOTE_RESULT, peer_vote_result, .term = 3, .granted = true, .pre_vote = true),
+    EVENT("peer_timeout_now", PEER_TIMEOUT_NOW, peer_timeout_now, .term = 3, .last_index = 11, .last_term = 2),
+    EVENT("peer_probe", PEER_PROBE, peer_probe, .round = 5, .term = 3),
+    EVENT("peer_probe_result", PEER_PROBE_RESULT, peer_probe_result, .round = 5, .term = 3),
+    EVENT("peer_digest", PEER_DIGEST, peer_digest, .index = 1000, .digest = 12345),
+    EVENT("peer_members", PEER_MEMBERS, peer_members, .members = {1, S("\10\0\0\0\2\0\0\0\0\0\0\0\15\0\0\00010.0.0.2:7400")}),
+    EVENT("peer_image", PEER_IMAGE, peer_image, .term = 3, .image = 1, .file_bytes = 4500, .index = 1000, .index_term = 2, .configuration_index = 1, .configuration = S("\1")),
+    EVENT("peer_image_want", PEER_IMAGE_WANT, peer_image_want, .index = 1000),
+    EVENT("peer_image_read", PEER_IMAGE_READ, peer_image_read, .image = 1, .offset = 0, .size = 1048576),
+    EVENT("peer_image_bytes", PEER_IMAGE_BYTES, peer_image_bytes, .image = 1, .offset = 0, .code = 0, .bytes = S("abc")),
 };
 
 #define LEGACY_GET_UK "\5\0\0\0users\1\0\0\0k"
