@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
 
 static int parse_port(const char *text, size_t size, struct vxc_endpoint *endpoint)
@@ -48,4 +50,36 @@ int vxc_endpoint_parse(const char *text, size_t size, struct vxc_endpoint *endpo
     memcpy(endpoint->host, host, host_size);
     endpoint->host[host_size] = '\0';
     return parse_port(colon + 1, size - (size_t)(colon + 1 - text), endpoint);
+}
+
+bool vxc_host_is_loopback(const char *host)
+{
+    struct in_addr four;
+    struct in6_addr six;
+
+    if (inet_pton(AF_INET, host, &four) == 1) {
+        return (ntohl(four.s_addr) >> 24) == 127;
+    }
+    if (inet_pton(AF_INET6, host, &six) == 1) {
+        return IN6_IS_ADDR_LOOPBACK(&six);
+    }
+    return strcmp(host, "localhost") == 0;
+}
+
+bool vxc_host_is_wildcard(const char *host)
+{
+    struct in_addr four;
+    struct in6_addr six;
+
+    if (inet_pton(AF_INET, host, &four) == 1) {
+        return four.s_addr == htonl(INADDR_ANY);
+    }
+    return inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_UNSPECIFIED(&six);
+}
+
+bool vxc_host_is_numeric(const char *host)
+{
+    struct in6_addr any; /* room for either */
+
+    return inet_pton(AF_INET, host, &any) == 1 || inet_pton(AF_INET6, host, &any) == 1;
 }
