@@ -680,6 +680,16 @@ const char *vxc_cluster_refused(const struct vxc_cluster *c)
 
 /* ---- life ---- */
 
+const char *vxc_cluster_spec_address(const struct vxc_cluster_spec *spec, uint64_t id)
+{
+    for (uint32_t i = 0; i < spec->count; i++) {
+        if (spec->members[i].id == id) {
+            return spec->members[i].address;
+        }
+    }
+    return NULL;
+}
+
 static void take_spec(struct vxc_cluster *c, const struct vxc_cluster_spec *spec)
 {
     if (spec == NULL) {

@@ -452,7 +452,10 @@ int vxc_config_cluster(const struct vxc_node_options *node, struct vxc_cluster_s
     }
     rv = is_given(node->join) ? vxc_cluster_parse_join(node->join, spec, err)
                               : vxc_cluster_parse_initial(node->initial_cluster, spec, err);
-    if (rv == 0 && is_given(node->initial_cluster)) {
+    if (rv != 0) {
+        return vxc_error_prefix(err, is_given(node->join) ? "--join" : "--initial-cluster");
+    }
+    if (is_given(node->initial_cluster)) {
         rv = check_own_address(node, spec, err);
     }
     return rv != 0 ? rv : check_exposure(node, spec, err);
