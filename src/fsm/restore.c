@@ -152,6 +152,7 @@ static void begin_life(struct restore *r)
 {
     struct vxc_fsm *fsm = r->fsm;
 
+    vxc_cluster_members_drop(fsm);
     memcpy(fsm->cluster_id, r->options->cluster_id, sizeof fsm->cluster_id);
     fsm->bootstrapped = true;
     if (r->options->wall_us > fsm->next_token) {

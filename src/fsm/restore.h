@@ -2,7 +2,8 @@
  *
  * What belonged to the old life ends: all sessions with what they owned — registrations, held
  * locks, queue places, watches, node entries. Waiters leave before holders, so nothing is granted
- * on the way. Fencing tokens go on from the larger of the stored one and the wall clock, so none is
+ * on the way. The members of the old cluster are no members of the new one: their rows go, also of
+ * those that were removed. Fencing tokens go on from the larger of the stored one and the wall clock, so none is
  * ever given twice. All of it is one entry behind the image's (index + 1), which nobody else has;
  * row "restored" of the meta database records what happened, from which state and why.
  */
