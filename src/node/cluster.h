@@ -41,6 +41,7 @@
 #include "consensus/replica.h"
 #include "fsm/fsm.h"
 #include "net/listener.h"
+#include "wire/message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
