@@ -264,6 +264,12 @@ struct vxc_restore_options {
     void *data_of_progress;
     /* NULL = not wanted. Bytes done of a step; false ends the work with VXC_ECANCELED. */
     bool (*on_progress)(void *data_of_progress, int step, uint64_t done, uint64_t total);
+    /* NULL = a cluster of this node alone. Else the voters of the new cluster, as in
+     * "1=10.0.0.1:7400,2=10.0.0.2:7400,3=10.0.0.3:7400", with node_id among them: each of them has to
+     * be restored from the same file with the same list, and then they are one cluster. Its id and its
+     * next fencing token come of file and list alone, so a second restore of both is the same cluster
+     * once more: let no directory of the first one start again. */
+    const char *initial_cluster;
 };
 
 struct vxc_restore_options vxc_restore_options(void);
@@ -279,7 +285,7 @@ struct vxc_restore_report {
     uint64_t sessions, locks_held, locks_waiting, nodes, registrations, watches;
 };
 
-/* Makes a data directory of a new cluster of one node from a snapshot file. VXC_EEXISTS: the folder
+/* Makes a data directory of a new cluster from a snapshot file. VXC_EEXISTS: the folder
  * is not empty; VXC_ECRC, VXC_ECORRUPT: the file is damaged, the text says at which byte;
  * VXC_EVERSION: of a newer version; VXC_ENOTFOUND, VXC_ENOSPC, VXC_EREADONLY, VXC_EIO, VXC_ECANCELED,
  * VXC_EINVAL. After a failure the folder is as it was. report may be NULL. Any thread; it concerns

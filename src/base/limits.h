@@ -40,6 +40,10 @@
 #define VXC_LOG_TRAILING_SIZE   (64u * VXC_MIB) /* bytes kept below the base for slow backups */
 #define VXC_LOG_MARKER_IDLE_MS  100u            /* an idle log writes one marker unit after this */
 
+/* ---- between the nodes of a cluster ---- */
+#define VXC_OUTBOX_MESSAGES_MAX 256u /* to one peer; a range of the log is one; more is taken for lost */
+#define VXC_PEER_ENTRIES_MAX    256u /* entries in one message: twice what the engine has in flight */
+
 /* ---- the state ---- */
 #define VXC_ROW_KEY_SIZE_MAX    511u /* bytes; LMDB's own limit */
 #define VXC_ROW_KEY_PLAIN_MAX   440u /* bytes of a user key stored plainly in a row key */
@@ -71,6 +75,18 @@
 #define VXC_EVENT_HISTORY_BYTES        (64u * VXC_MIB) /* data-watch events kept for resuming sessions */
 #define VXC_REAP_ROWS_PER_ENTRY        1000u /* due rows reaped at the head of one entry */
 #define VXC_STAMP_STEP_MS_MAX          1000u /* cluster time moves at most this per look at the clock */
+
+/* ---- the cluster's members ---- */
+/* rows of members that are not forgotten: twice a configuration (VXC_CONFIGURATION_MEMBERS_MAX), for
+ * one is announced before it takes part and forgotten after it has left */
+#define VXC_MEMBERS_MAX 32u
+/* ids that never come back; 40 bytes each. Beyond it nobody is removed: restore a snapshot */
+#define VXC_MEMBERS_FORGOTTEN_MAX   65536u
+#define VXC_MEMBER_ADDRESS_SIZE_MAX 299u /* bytes of "host:port"; names of hosts have at most 253 */
+/* fencing tokens that a restore of several nodes leaves out, for it has no clock to begin from: more
+ * than a cluster can have given since its snapshot was saved (12 days at a million a second) */
+#define VXC_RESTORE_TOKEN_LEAP (1ull << 40)
+#define VXC_STATE_SYNCS_KEPT   1024u /* ids of state syncs that are known when they come again */
 
 /* ---- connections ---- */
 #define VXC_CONNECTIONS_MAX            16384u /* below the usual descriptor limit of 20,000 */

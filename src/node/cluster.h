@@ -47,6 +47,7 @@
 #include <stdint.h>
 
 struct vxc_cluster;
+struct vxc_message;
 
 enum { VXC_ADDRESS_TEXT_MAX = 300 }; /* "host:port" with its NUL */
 
