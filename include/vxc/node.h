@@ -74,6 +74,10 @@ struct vxc_node_options {
     /* One line without newline; NULL = to stderr. From the thread that is in create, start or free,
      * else from the driver: never from two threads at once. It may not call the node. */
     void (*on_log)(void *data_of_log, enum vxc_log_level level, const char *line);
+    /* A cluster of several nodes; NULL or "" = none: alone, or as the data directory says. */
+    const char *initial_cluster; /* of a new one, all the same on each: "1=host:port,2=host:port" */
+    const char *join;            /* nodes of a running one: "host:port,host:port" */
+    const char *secret_file;     /* what all its nodes know; 16 to 4096 bytes, nobody else's to read */
 };
 
 /* The defaults: node 1 in "./vxc-data", 127.0.0.1, any free port. */
