@@ -21,7 +21,7 @@
  * Leases: a session lives as long as frames come on its connection; src/node/lease.c proposes its
  * expiry.
  *
- * Files: gateway.c FIFO and dispatch · route.c message → command · reply.c result → message ·
+ * Files: caller.c FIFO · gateway.c dispatch and hooks · read.c reads · route.c message → command · reply.c result → message ·
  * legacy.c kinds 1–74 · sync.c kind 73 · session.c hello and sessions · lease.c leases ·
  * membership.c members of the cluster · push.c events.
  * Loop thread only.
