@@ -74,6 +74,10 @@ struct vxc_node_options {
     /* One line without newline; NULL = to stderr. From the thread that is in create, start or free,
      * else from the driver: never from two threads at once. It may not call the node. */
     void (*on_log)(void *data_of_log, enum vxc_log_level level, const char *line);
+    /* A cluster of several nodes; NULL or "" = none: alone, or as the data directory says. */
+    const char *initial_cluster; /* of a new one, all the same on each: "1=host:port,2=host:port" */
+    const char *join;            /* nodes of a running one: "host:port,host:port" */
+    const char *secret_file;     /* what all its nodes know; 16 to 4096 bytes, nobody else's to read */
 };
 
 /* The defaults: node 1 in "./vxc-data", 127.0.0.1, any free port. */
@@ -97,6 +101,11 @@ int vxc_node_create(const struct vxc_node_options *options, struct vxc_node **no
  * VXC_EFOREIGN (of another node), VXC_ECORRUPT, VXC_EVERSION, VXC_EADDRINUSE, VXC_EADDRESS, VXC_EIO,
  * VXC_ENOMEM; VXC_EEXISTS: it was started before. After a failure the node can only be freed. */
 int vxc_node_start(struct vxc_node *node, struct vxc_error *err);
+
+/* Did the node end by itself, and why: 0 while it runs, or when it was stopped. VXC_EFOREIGN: its
+ * cluster refuses it for ever, because it was removed, or its disk was wiped or put back to an older
+ * copy; the text says how to come back. Any thread. */
+int vxc_node_ended(const struct vxc_node *node, struct vxc_error *err);
 
 /* "127.0.0.1:7400" from a successful start on, "" when it listens nowhere. Any thread; lives as long
  * as the node. */
@@ -221,6 +230,9 @@ struct vxc_node_stats {
     enum vxc_node_beginning beginning;
     uint64_t recovered_index, verified_rows; /* at the start */
     uint64_t ready_ms, uptime_ms;
+    /* the cluster, as far as this node knows */
+    uint64_t members;         /* of the newest configuration; 0 = none yet, it joins */
+    uint64_t peers_connected; /* others that this node can send to */
 };
 
 /* Fills in the first `size` bytes (sizeof *stats: a later version may have more fields). VXC_EINVAL:
