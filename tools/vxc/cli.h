@@ -77,7 +77,9 @@ enum vxc_exit {
     X(ID, "id", 0, "N", false, "id of the new node; default: the next free one")                   \
     X(STANDBY, "standby", 0, NULL, false, "it stays a standby: it has the log, but never votes")   \
     X(CHECKPOINT, "checkpoint", 0, NULL, false,                                                    \
-      "let all write their state first, and compare the digests: exit 6 when they differ")
+      "let all write their state first, and compare the digests: exit 6 when they differ")         \
+    X(INITIAL_CLUSTER, "initial-cluster", 0, "LIST", false,                                        \
+      "restore a cluster of several: ID=HOST:PORT,... the same on each of them")
 
 enum vxc_option_id {
 #define X(ID, name, letter, argument, global, help) VXC_OPTION_##ID,
