@@ -16,6 +16,20 @@ sed -nE 's/^ *--- PASS: ([^ ]*).*/ok checker: \1/p; s/^ *--- FAIL: ([^ ]*).*/not
 equal 'the checker finds what is planted, and nothing else' 0 "$go_status"
 [ "$go_status" -eq 0 ] || tail -n 40 "$work/go.log" | sed 's/^/#   /'
 
+# ---- bad input ----
+status_of() {
+    "$@" >/dev/null 2>&1
+    echo $?
+}
+equal 'without endpoints, or with what is no number: 2' '2 2 2 2' "$(status_of vxc-history --out /dev/null) $(
+    status_of vxc-history -e 127.0.0.1:1 --out /dev/null --clients 0) $(
+    status_of vxc-history -e 127.0.0.1:1 --out /dev/null --mix map=1,cup=2) $(
+    status_of vxc-history -e 127.0.0.1:1 --out "$work/no/such/folder")"
+equal 'a cluster that is not there: 1' 1 "$(status_of vxc-history -e 127.0.0.1:1 --seconds 0.5 --final-seconds 0 \
+    --out /dev/null)"
+printf '{"f":"map_get"}\n' >"$work/odd.jsonl"
+equal 'lines that are no record: 2' 2 "$(status_of "$checker/check" "$work/odd.jsonl")"
+
 # ---- a node that is killed ----
 node_start "$work/data"
 port=${VERTX_CLUSTER_ENDPOINTS##*:}
