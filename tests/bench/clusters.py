@@ -1,0 +1,147 @@
+"""Three nodes of each kind on this machine: ours, etcd, ZooKeeper, set up as their guides say.
+
+Each cluster has
+    NAME              for tables
+    fill(keys, size)  writes each key once
+    bench(op, connections, pipeline, seconds, keys, value_size)  → JSON of its load, op "put" or "get"
+    stop()
+and is driven through its leader, which for each of them is the shortest way of a write.
+"""
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+
+from programs import BenchError, free_ports, output_of, spawn, until
+
+NODES = 3
+
+
+class EtcdCluster:
+    """Static bootstrapping, as "Clustering Guide" has it: three members on one host, otherwise defaults."""
+
+    NAME = "etcd"
+
+    def __init__(self, ctx):
+        self.ctx, self.folder = ctx, os.path.join(ctx.work, "etcd")
+        os.makedirs(self.folder)
+        ports = free_ports(2 * NODES)
+        self.clients = ["127.0.0.1:%d" % port for port in ports[:NODES]]
+        peers = ["http://127.0.0.1:%d" % port for port in ports[NODES:]]
+        initial = ",".join("infra%d=%s" % (i, peer) for i, peer in enumerate(peers))
+        self.processes = [self._start(i, peers[i], initial) for i in range(NODES)]
+        until(self._leader, 30, "etcd has a leader")
+
+    def _start(self, i, peer, initial):
+        url = "http://" + self.clients[i]
+        with open(os.path.join(self.folder, "infra%d.log" % i), "w", encoding="utf-8") as log:
+            return spawn(["etcd", "--name", "infra%d" % i, "--data-dir", os.path.join(self.folder, "infra%d" % i),
+                          "--initial-advertise-peer-urls", peer, "--listen-peer-urls", peer,
+                          "--listen-client-urls", url, "--advertise-client-urls", url,
+                          "--initial-cluster-token", "etcd-cluster-1", "--initial-cluster", initial,
+                          "--initial-cluster-state", "new"], stdout=log, stderr=log)
+
+    def _leader(self):
+        done = subprocess.run(["env", "ETCDCTL_API=3", "etcdctl", "--endpoints", ",".join(self.clients),
+                               "endpoint", "status", "-w", "json"], stdin=subprocess.DEVNULL, check=False,
+                              capture_output=True, text=True, timeout=60)
+        for member in json.loads(done.stdout) if done.returncode == 0 else []:
+            if member["Status"]["leader"] == member["Status"]["header"]["member_id"]:
+                return member["Endpoint"]
+        return None
+
+    def _load(self, *arguments):
+        leader = until(self._leader, 30, "etcd has a leader")
+        return _load(self.ctx, "etcd_load", leader, *arguments)
+
+    def fill(self, keys, value_size):
+        self._load("--fill", "--connections", 4, "--pipeline", 64, "--keys", keys, "--value-size", value_size)
+
+    def bench(self, op, **options):
+        return self._load("--op", op, *_options(options))
+
+    def stop(self):
+        _end(self.processes)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class ZookeeperCluster:
+    """"Running Replicated ZooKeeper" of the Getting Started Guide, with a folder of its own for the log of
+    transactions, as the Administrator's Guide wants it. Started as that guide starts it: java and a zoo.cfg."""
+
+    NAME = "ZooKeeper"
+    CLASSPATH = "/etc/zookeeper/conf:/usr/share/java/zookeeper.jar"
+
+    def __init__(self, ctx):
+        self.ctx, self.folder = ctx, os.path.join(ctx.work, "zookeeper")
+        ports = free_ports(3 * NODES)
+        self.clients = ports[:NODES]
+        servers = "".join("server.%d=127.0.0.1:%d:%d\n" % (i + 1, ports[NODES + i], ports[2 * NODES + i])
+                          for i in range(NODES))
+        self.processes = [self._start(i, servers) for i in range(NODES)]
+        until(self._leader, 60, "ZooKeeper has a leader")
+
+    def _start(self, i, servers):
+        folder = os.path.join(self.folder, "server.%d" % (i + 1))
+        data, log_folder = os.path.join(folder, "data"), os.path.join(folder, "log")
+        os.makedirs(data)
+        os.makedirs(log_folder)
+        with open(os.path.join(data, "myid"), "w", encoding="ascii") as file:
+            file.write("%d\n" % (i + 1))
+        config = os.path.join(folder, "zoo.cfg")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("tickTime=2000\ninitLimit=5\nsyncLimit=2\ndataDir=%s\ndataLogDir=%s\n"
+                       "clientPortAddress=127.0.0.1\nclientPort=%d\nadmin.enableServer=false\n%s"
+                       % (data, log_folder, self.clients[i], servers))
+        with open(os.path.join(folder, "out"), "w", encoding="utf-8") as log:
+            return spawn(["java", "-Dzookeeper.root.logger=WARN,CONSOLE", "-Dzookeeper.log.dir=" + folder,
+                          "-cp", self.CLASSPATH, "org.apache.zookeeper.server.quorum.QuorumPeerMain", config],
+                         stdout=log, stderr=log)
+
+    @staticmethod
+    def _mode(port):
+        """What the command `srvr`, the one that is allowed by default, says."""
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+                s.sendall(b"srvr")
+                found = re.search(rb"Mode: (\w+)", b"".join(iter(lambda: s.recv(4096), b"")))
+        except OSError:
+            return None
+        return found.group(1).decode() if found else None
+
+    def _leader(self):
+        """Its port, once all are there."""
+        modes = [self._mode(port) for port in self.clients]
+        return self.clients[modes.index("leader")] if "leader" in modes and None not in modes else None
+
+    def _load(self, *arguments):
+        leader = until(self._leader, 30, "ZooKeeper has a leader")
+        return _load(self.ctx, "zookeeper_load", "127.0.0.1:%d" % leader, *arguments)
+
+    def fill(self, keys, value_size):
+        self._load("--fill", "--connections", 4, "--pipeline", 64, "--keys", keys, "--value-size", value_size)
+
+    def bench(self, op, **options):
+        return self._load("--op", op, *_options(options))
+
+    def stop(self):
+        _end(self.processes)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _options(options):
+    return [word for name, value in options.items() for word in ("--" + name.replace("_", "-"), value)]
+
+
+def _load(ctx, program, endpoints, *arguments):
+    path = ctx.program("test-programs/" + program)
+    return json.loads(output_of([path, "--endpoints", endpoints, *map(str, arguments)]))
+
+
+def _end(processes):
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(timeout=60)
