@@ -1,9 +1,9 @@
 """Three nodes of each kind on this machine: ours, etcd, ZooKeeper, set up as their guides say.
 
 Each cluster has
-    NAME              for tables
-    fill(keys, size)  writes each key once
-    bench(op, connections, pipeline, seconds, keys, value_size)  → JSON of its load, op "put" or "get"
+    NAME                    for tables
+    fill(keys, value_size)  writes each key once
+    bench(op, connections, pipeline, seconds, keys, value_size)  → JSON of its load; op is "put" or "get"
     stop()
 and is driven through its leader, which for each of them is the shortest way of a write.
 """
@@ -14,9 +14,69 @@ import shutil
 import socket
 import subprocess
 
-from programs import BenchError, free_ports, output_of, spawn, until
+from programs import Vxcd, bench_arguments, free_ports, output_of, spawn, until
 
 NODES = 3
+
+
+class VxcdCluster:
+    """Ours: three voters, otherwise as they come."""
+
+    NAME = "ours"
+
+    def __init__(self, ctx, environment_of=lambda name: None):
+        """environment_of: name of a node, "n1" …, → what its environment has in addition."""
+        self.ctx, ports = ctx, free_ports(NODES)
+        addresses = ["127.0.0.1:%d" % port for port in ports]
+        initial = ",".join("%d=%s" % (i + 1, address) for i, address in enumerate(addresses))
+        self.endpoints, self.nodes = ",".join(addresses), {}
+        for i, port in enumerate(ports):
+            options = ["--node-id", str(i + 1), "--port", str(port), "--initial-cluster", initial]
+            name = "n%d" % (i + 1)
+            self.nodes[i + 1] = Vxcd(ctx, name, options=options, environment=environment_of(name), wait=False)
+        for node in self.nodes.values():
+            node.wait_ready()
+        until(self.is_settled, 60, "the cluster has a primary and two backups")
+
+    def command(self, *arguments):
+        return [self.ctx.program("vxc"), "-e", self.endpoints, *arguments]
+
+    def members(self):
+        """id → what the cluster says of each member; empty while it cannot say."""
+        done = subprocess.run(self.command("--timeout", "5s", "status", "-o", "json"), stdin=subprocess.DEVNULL,
+                              check=False, capture_output=True, text=True, timeout=60)
+        return {m["id"]: m for m in json.loads(done.stdout)["members"]} if done.returncode == 0 else {}
+
+    def primary(self):
+        """Its id; None while there is none."""
+        return next((id for id, m in self.members().items() if m["role"] == "primary"), None)
+
+    def is_settled(self):
+        """All members are there, and have applied what the primary had committed."""
+        members = self.members()
+        roles = sorted(m["role"] for m in members.values())
+        if roles != ["backup"] * (NODES - 1) + ["primary"]:
+            return False
+        committed = max(m["commit_index"] for m in members.values())
+        return all(m["applied_index"] >= committed for m in members.values())
+
+    def settle(self):
+        until(self.is_settled, 60, "the members are level")
+
+    def backup(self):
+        """The node of one of them."""
+        self.settle()
+        return next(self.nodes[id] for id, m in self.members().items() if m["role"] == "backup")
+
+    def fill(self, keys, value_size):
+        self.bench("put", connections=8, pipeline=32, count=1, keys=keys, value_size=value_size)
+
+    def bench(self, op, **options):
+        return json.loads(output_of(self.command(*bench_arguments("map-" + op, options))))
+
+    def stop(self):
+        for node in self.nodes.values():
+            node.remove()
 
 
 class EtcdCluster:
