@@ -4,6 +4,7 @@ Each cluster has
     NAME                    for tables
     fill(keys, value_size)  writes each key once
     bench(op, connections, pipeline, seconds, keys, value_size)  → JSON of its load; op is "put" or "get"
+    processes()             that serve
     stop()
 and is driven through its leader, which for each of them is the shortest way of a write.
 """
@@ -78,11 +79,40 @@ class VxcdCluster:
         for node in self.nodes.values():
             node.remove()
 
+    def processes(self):
+        return [node.process for node in self.nodes.values()]
 
-class EtcdCluster:
+
+class _Peer:
+    """What etcd and ZooKeeper have in common: LOAD, the program that loads them, and leader()."""
+
+    def _load(self, *arguments):
+        leader = until(self.leader, 60, "%s has a leader" % self.NAME)
+        path = self.ctx.program("test-programs/" + self.LOAD)
+        return json.loads(output_of([path, "--endpoints", leader, *map(str, arguments)]))
+
+    def fill(self, keys, value_size):
+        self._load("--fill", "--connections", 4, "--pipeline", 64, "--keys", keys, "--value-size", value_size)
+
+    def bench(self, op, **options):
+        return self._load("--op", op, *(word for name, value in options.items()
+                                        for word in ("--" + name.replace("_", "-"), value)))
+
+    def processes(self):
+        return self._processes
+
+    def stop(self):
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.wait(timeout=60)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class EtcdCluster(_Peer):
     """Static bootstrapping, as "Clustering Guide" has it: three members on one host, otherwise defaults."""
 
-    NAME = "etcd"
+    NAME, LOAD = "etcd", "etcd_load"
 
     def __init__(self, ctx):
         self.ctx, self.folder = ctx, os.path.join(ctx.work, "etcd")
@@ -91,8 +121,8 @@ class EtcdCluster:
         self.clients = ["127.0.0.1:%d" % port for port in ports[:NODES]]
         peers = ["http://127.0.0.1:%d" % port for port in ports[NODES:]]
         initial = ",".join("infra%d=%s" % (i, peer) for i, peer in enumerate(peers))
-        self.processes = [self._start(i, peers[i], initial) for i in range(NODES)]
-        until(self._leader, 30, "etcd has a leader")
+        self._processes = [self._start(i, peers[i], initial) for i in range(NODES)]
+        until(self.leader, 60, "etcd has a leader")
 
     def _start(self, i, peer, initial):
         url = "http://" + self.clients[i]
@@ -103,7 +133,7 @@ class EtcdCluster:
                           "--initial-cluster-token", "etcd-cluster-1", "--initial-cluster", initial,
                           "--initial-cluster-state", "new"], stdout=log, stderr=log)
 
-    def _leader(self):
+    def leader(self):
         done = subprocess.run(["env", "ETCDCTL_API=3", "etcdctl", "--endpoints", ",".join(self.clients),
                                "endpoint", "status", "-w", "json"], stdin=subprocess.DEVNULL, check=False,
                               capture_output=True, text=True, timeout=60)
@@ -112,26 +142,12 @@ class EtcdCluster:
                 return member["Endpoint"]
         return None
 
-    def _load(self, *arguments):
-        leader = until(self._leader, 30, "etcd has a leader")
-        return _load(self.ctx, "etcd_load", leader, *arguments)
 
-    def fill(self, keys, value_size):
-        self._load("--fill", "--connections", 4, "--pipeline", 64, "--keys", keys, "--value-size", value_size)
+class ZookeeperCluster(_Peer):
+    """As "Running Replicated ZooKeeper" of its Getting Started Guide has it, with a folder of its own for the log
+    of transactions, as its Administrator's Guide wants it, and started as that says: java and a zoo.cfg."""
 
-    def bench(self, op, **options):
-        return self._load("--op", op, *_options(options))
-
-    def stop(self):
-        _end(self.processes)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class ZookeeperCluster:
-    """"Running Replicated ZooKeeper" of the Getting Started Guide, with a folder of its own for the log of
-    transactions, as the Administrator's Guide wants it. Started as that guide starts it: java and a zoo.cfg."""
-
-    NAME = "ZooKeeper"
+    NAME, LOAD = "ZooKeeper", "zookeeper_load"
     CLASSPATH = "/etc/zookeeper/conf:/usr/share/java/zookeeper.jar"
 
     def __init__(self, ctx):
@@ -140,8 +156,8 @@ class ZookeeperCluster:
         self.clients = ports[:NODES]
         servers = "".join("server.%d=127.0.0.1:%d:%d\n" % (i + 1, ports[NODES + i], ports[2 * NODES + i])
                           for i in range(NODES))
-        self.processes = [self._start(i, servers) for i in range(NODES)]
-        until(self._leader, 60, "ZooKeeper has a leader")
+        self._processes = [self._start(i, servers) for i in range(NODES)]
+        until(self.leader, 60, "ZooKeeper has a leader")
 
     def _start(self, i, servers):
         folder = os.path.join(self.folder, "server.%d" % (i + 1))
@@ -171,37 +187,9 @@ class ZookeeperCluster:
             return None
         return found.group(1).decode() if found else None
 
-    def _leader(self):
-        """Its port, once all are there."""
+    def leader(self):
+        """Once all are there."""
         modes = [self._mode(port) for port in self.clients]
-        return self.clients[modes.index("leader")] if "leader" in modes and None not in modes else None
-
-    def _load(self, *arguments):
-        leader = until(self._leader, 30, "ZooKeeper has a leader")
-        return _load(self.ctx, "zookeeper_load", "127.0.0.1:%d" % leader, *arguments)
-
-    def fill(self, keys, value_size):
-        self._load("--fill", "--connections", 4, "--pipeline", 64, "--keys", keys, "--value-size", value_size)
-
-    def bench(self, op, **options):
-        return self._load("--op", op, *_options(options))
-
-    def stop(self):
-        _end(self.processes)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _options(options):
-    return [word for name, value in options.items() for word in ("--" + name.replace("_", "-"), value)]
-
-
-def _load(ctx, program, endpoints, *arguments):
-    path = ctx.program("test-programs/" + program)
-    return json.loads(output_of([path, "--endpoints", endpoints, *map(str, arguments)]))
-
-
-def _end(processes):
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.wait(timeout=60)
+        if "leader" not in modes or None in modes:
+            return None
+        return "127.0.0.1:%d" % self.clients[modes.index("leader")]

@@ -1,6 +1,7 @@
 """Writes and linearizable reads of three nodes, beside etcd and ZooKeeper in the same sitting."""
 import figures
 from clusters import EtcdCluster, VxcdCluster, ZookeeperCluster
+from programs import cpu_seconds
 
 NAME, TITLE = "cluster", "Three nodes beside etcd and ZooKeeper"
 KEYS, VALUE_SIZE, SECONDS = 100_000, 256, 3
@@ -13,6 +14,15 @@ OPERATIONS = [("put", "durable puts"), ("get", "linearizable gets")]
 KNOWN = {("etcd", "put"): {1: 1040, 256: 8400, 1024: 18200}, ("ZooKeeper", "put"): {1: 1063, 256: 8500, 1024: 15100},
          ("etcd", "get"): {1: 1400, 256: 7100, 1024: 10300}}
 KNOWN_SHARE = 0.8
+
+
+def _run(ctx, cluster, op, connections, pipeline):
+    before = sum(cpu_seconds(process.pid) for process in cluster.processes())
+    result = cluster.bench(op, connections=connections, pipeline=pipeline, seconds=ctx.seconds(SECONDS),
+                           keys=ctx.keys(KEYS), value_size=VALUE_SIZE)
+    cpu = sum(cpu_seconds(process.pid) for process in cluster.processes()) - before
+    return {"ops_per_second": result["ops_per_second"], "p50_us": result["p50_us"], "p99_us": result["p99_us"],
+            "cpu_us": cpu * 1e6 / max(1, result["operations"])}
 
 
 def measure(ctx):
@@ -29,10 +39,7 @@ def measure(ctx):
             for run in range(ctx.runs):
                 ctx.step("%s, %d x %d, run %d of %d" % (op, connections, pipeline, run + 1, ctx.runs))
                 for cluster in clusters:
-                    result = cluster.bench(op, connections=connections, pipeline=pipeline,
-                                           seconds=ctx.seconds(SECONDS), keys=ctx.keys(KEYS), value_size=VALUE_SIZE)
-                    row["runs"][cluster.NAME].append({key: result[key] for key in ("ops_per_second", "p50_us",
-                                                                                   "p99_us")})
+                    row["runs"][cluster.NAME].append(_run(ctx, cluster, op, connections, pipeline))
             rows.append(row)
     for cluster in clusters:
         cluster.stop()
@@ -98,9 +105,11 @@ def render(raw):
                 cells.append(["%d (%d x %d)" % (_in_flight(row), row["connections"], row["pipeline"]), name,
                               figures.spread([run["ops_per_second"] for run in row["runs"][name]]),
                               figures.count(_median(row, name, "p50_us")),
-                              figures.count(_median(row, name, "p99_us"))])
+                              figures.count(_median(row, name, "p99_us")),
+                              figures.digits(_median(row, name, "cpu_us"), 1)])
         parts.append("%s, values of %d bytes, %s keys:\n\n" % (title.capitalize(), VALUE_SIZE, figures.count(KEYS))
-                     + figures.table(["under way (connections x each)", "cluster", "per second", "p50 µs", "p99 µs"],
+                     + figures.table(["under way (connections x each)", "cluster", "per second", "p50 µs", "p99 µs",
+                                      "CPU µs of all three, each"],
                                      cells))
     reasons = ["%s, %d under way: %s." % (row["op"], _in_flight(row), _hindered(row)) for row in raw["rows"]
                if _hindered(row)]
