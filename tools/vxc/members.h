@@ -4,7 +4,6 @@
 
 #include "tools/vxc/cli.h"
 
-#define VXC_MEMBERS_MAX         64u  /* more are not shown */
 #define VXC_MEMBER_ADDRESS_SIZE 300u /* bytes with NUL: a host name, a colon, a port */
 
 struct vxc_member {
