@@ -380,6 +380,7 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .address = n->reached,
         .timeout_ms = (uint32_t)n->options.timeout_ms,
         .ping_interval_ms = (uint32_t)n->options.ping_interval_ms,
+        .election_timeout_ms = (uint32_t)n->options.election_timeout_ms,
         .data = n,
         .status = give_status,
         .snapshots = n->snapshots,
