@@ -587,9 +587,11 @@ static void look_at_self(struct vxc_cluster *c)
     struct vxc_member_view member;
 
     if (vxc_fsm_member(c->fsm, c->node_id, &member) == 0 && member.gone) {
-        vxc_cluster_take_refusal(c, "the cluster",
-                                 "this node was removed, and its id never comes back: to take part "
-                                 "again it needs an empty --data and a new --node-id with --join");
+        vxc_cluster_take_refusal(
+            c, "the cluster",
+            "this node was removed, and its id never comes back: start it with an "
+            "empty --data under a new --node-id with --join, and add that one "
+            "with vxc member add");
     }
 }
 
