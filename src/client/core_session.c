@@ -52,16 +52,11 @@ int vxc_core_want_session(struct vxc_core *core, uint64_t session, struct vxc_sl
     return VXC_OK;
 }
 
-/* Which events the server is to repeat: those of the newest index too, for some of them may be on
- * their way; as many as came are skipped then. */
-static uint64_t resume_index(struct core_session *s)
+/* Which events the server is to repeat: those of the newest index too, for some of them may have
+ * been on their way; those that came are passed over then. */
+static uint64_t resume_index(const struct core_session *s)
 {
-    s->replay_skip = 0;
-    if (s->event_index <= s->seen_index) {
-        return s->seen_index;
-    }
-    s->replay_skip = s->event_count;
-    return s->event_index - 1;
+    return s->event_index <= s->seen_index ? s->seen_index : s->event_index - 1;
 }
 
 int vxc_core_begin_session(struct vxc_core *core, uint64_t now_ms)
@@ -214,9 +209,9 @@ uint64_t vxc_core_doubt_ms(const struct vxc_core *core)
 {
     const struct core_session *s = &core->session;
 
-    return s->id == 0 || s->doubtful || core->heard_ms == 0
+    return s->id == 0 || s->doubtful || core->life_ms == 0
                ? UINT64_MAX
-               : core->heard_ms + s->timeout_ms - s->timeout_ms / 10;
+               : core->life_ms + s->timeout_ms - s->timeout_ms / 10;
 }
 
 void vxc_core_doubt_session(struct vxc_core *core, uint64_t now_ms)
@@ -238,8 +233,14 @@ static int on_session_refused(struct vxc_core *core, const struct vxc_message *m
     if (reply.code == VXC_OK) {
         return vxc_error_set(err, VXC_EPROTO, "a session request was answered by kind %u", m->kind);
     }
-    if (reply.code == VXC_EBUSY || reply.code == VXC_ENOTPRIMARY || reply.code == VXC_ENOQUORUM ||
-        reply.code == VXC_EUNKNOWN) {
+    if (reply.code == VXC_ENOTPRIMARY) {
+        vxc_core_note_primary(core, m->kind == VXC_KIND_ERROR_REPLY
+                                        ? m->error_reply.message
+                                        : m->leader_redirect.leader_address.bytes);
+        core->searching = true;
+        return vxc_core_not_primary(core, err);
+    }
+    if (reply.code == VXC_EBUSY || reply.code == VXC_ENOQUORUM || reply.code == VXC_EUNKNOWN) {
         return vxc_error_set(err, reply.code, "no session yet: %s", reply.message);
     }
     if (core->session.id != 0 && core->session.on_done == NULL) {
@@ -273,13 +274,14 @@ int vxc_core_on_session_reply(struct vxc_core *core, const struct vxc_message *m
     }
     s->id = r->session;
     s->doubtful = false;
+    core->server.primary = true; /* nobody else gives sessions */
     s->timeout_ms = r->timeout_ms;
     if (r->secret.size > 0) {
         memcpy(s->secret, r->secret.data, r->secret.size);
         s->secret_size = r->secret.size;
     }
     if (r->resync) {
-        s->event_index = s->event_count = s->replay_skip = 0;
+        s->event_index = s->event_ordinal = s->event_watch = 0;
         vxc_core_notice(core, VXC_NOTICE_RESYNC, 0, 0, "events were missed");
     }
     vxc_core_become_ready(core, now_ms);

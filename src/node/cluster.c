@@ -225,6 +225,10 @@ static void on_close(void *data, struct vxc_conn *conn, int code, const char *re
             vxc_cluster_log_refusal(c, link->peer, "peer not reached", code, link->peer->address,
                                     reason);
         }
+        if (link->state == LINK_OPEN && !link->outgoing && code == VXC_ECLOSED &&
+            c->replica != NULL) { /* not by us: a process that ends closes what it has open */
+            vxc_replica_peer_gone(c->replica, link->peer->id);
+        }
         leave_peer(link, reason);
         while (*at != link) {
             at = &(*at)->next;
@@ -402,7 +406,8 @@ void vxc_link_opened(struct link *link)
     peer->refusal.code = 0;
     vxc_log_event(c->logger, VXC_LOG_INFO, "peer connected",
                   "peer=%" PRIu64 " direction=%s address=%s life=%" PRIu64, peer->id,
-                  link->outgoing ? "out" : "in", vxc_conn_address(link->conn), link->other.life);
+                  link->outgoing ? "out" : "in", vxc_conn_address(link->conn),
+                  link->other.life >> 32);
     if (link->outgoing) {
         peer->delay_ms = 0;
         if (c->replica != NULL) {
