@@ -144,10 +144,10 @@ class Connection:
     def send(self, data):
         self.socket.sendall(data)
 
-    def post(self, name, /, sequenced=False, sequence=None, **fields):
+    def post(self, name, /, sequenced=False, sequence=None, stale=False, **fields):
         """Sends a request and returns its id."""
         self.request_id += 1
-        body, flags = payload(name, **fields), REQUEST
+        body, flags = payload(name, **fields), REQUEST | (STALE if stale else 0)
         if sequenced or sequence is not None:
             if sequence is None:
                 self.sequence += 1
