@@ -417,6 +417,9 @@ static void on_read(struct vxc_supply *s, uint64_t peer, const struct vxc_msg_pe
 {
     struct consumer *c;
 
+    if (read->image == 0) {
+        return; /* no image has that name */
+    }
     if (!s->ready || read->image != name_of(s)) {
         tell_code(s, peer, read->image, read->offset, VXC_ENOTFOUND);
         return;
