@@ -46,6 +46,7 @@
 #include <stdint.h>
 
 struct vxc_cluster;
+struct vxc_message;
 
 enum { VXC_ADDRESS_TEXT_MAX = 300 }; /* "host:port" with its NUL */
 
@@ -64,6 +65,9 @@ int vxc_cluster_parse_initial(const char *text, struct vxc_cluster_spec *spec,
 /* "host:port,host:port,…" */
 int vxc_cluster_parse_join(const char *text, struct vxc_cluster_spec *spec, struct vxc_error *err);
 
+/* Where `id` is to be reached; NULL: it is not in there. */
+const char *vxc_cluster_spec_address(const struct vxc_cluster_spec *spec, uint64_t id);
+
 struct vxc_cluster_options {
     uint64_t node_id;
     uint64_t incarnation;                /* of the data directory: never the same again */
@@ -79,6 +83,10 @@ struct vxc_cluster_options {
     /* Messages about images (kinds 320 to 323) of a peer that has proved itself. Slices are borrowed
      * during the call. */
     void (*on_image_message)(void *data, uint64_t peer, const struct vxc_message *message);
+    /* May be NULL. An announcement of this image (vxc_replica_offer_image) is about to leave for
+     * `peer`: the number by which it will ask for pieces, and the size of the file. */
+    void (*describe_image)(void *data, uint64_t peer, const struct vxc_log_base *base,
+                           uint64_t *image, uint64_t *file_bytes);
 };
 
 int vxc_cluster_create(const struct vxc_cluster_options *options, struct vxc_cluster **cluster,
@@ -89,6 +97,18 @@ void vxc_cluster_free(struct vxc_cluster *cluster);
 /* The replica and the state change when an image was installed: NULL in between. */
 void vxc_cluster_set_replica(struct vxc_cluster *cluster, struct vxc_replica *replica,
                              struct vxc_fsm *fsm);
+
+/* What a node says of itself while its state is repaired and there is no replica: it is connected, so
+ * that it can ask for an image, and that is all. */
+struct vxc_cluster_stand_in {
+    uint64_t last_index; /* of the log */
+    bool has_cluster_id;
+    uint8_t cluster_id[16];
+    struct vxc_configuration configuration; /* the newest in the log */
+};
+/* Until the next vxc_cluster_set_replica(). Copied. */
+void vxc_cluster_set_stand_in(struct vxc_cluster *cluster,
+                              const struct vxc_cluster_stand_in *stand_in);
 
 /* The first frame of a connection was a peer_hello: the connection is the cluster's from now on. Also
  * answers it. */
@@ -108,6 +128,9 @@ const char *vxc_cluster_address(const struct vxc_cluster *cluster, uint64_t id);
 
 /* Is there a proved connection to it, at present? */
 bool vxc_cluster_is_connected(const struct vxc_cluster *cluster, uint64_t id);
+
+/* Members of the newest configuration, and how many of the others can be sent to. */
+void vxc_cluster_count(const struct vxc_cluster *cluster, uint64_t *members, uint64_t *connected);
 
 /* This node was told by a member that it may not take part: why; NULL = it was not. */
 const char *vxc_cluster_refused(const struct vxc_cluster *cluster);

@@ -1,27 +1,31 @@
 #include "base/check.h"
+#include "base/endpoint.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "node/config.h"
 #include "node/connection.h"
 #include "node/node_internal.h"
-#include "storage/verify.h"
+#include "node/reopen.h"
+#include "node/secret.h"
+#include "storage/install.h"
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { START_FULL_MS = 1000 }; /* a full disk is believed to be full after so long */
 
-static void on_log(void *data)
+static const char *address_of(void *data, uint64_t node_id)
 {
-    struct vxc_node *n = data;
-    vxc_replica_on_log(n->replica);
+    const struct vxc_node *n = data;
+    return n->cluster == NULL ? "" : vxc_cluster_address(n->cluster, node_id);
 }
 
-static void on_store(void *data)
+static void on_peer(void *data, struct vxc_conn *conn, const struct vxc_frame *hello)
 {
     struct vxc_node *n = data;
-    vxc_replica_on_store(n->replica);
+    vxc_cluster_accept(n->cluster, conn, hello);
 }
 
 static void give_status(void *data, struct vxc_buffer *out)
@@ -52,20 +56,27 @@ static void free_parts(struct vxc_node *n)
     disown(n->options.data);
     disown(n->options.host);
     disown(n->options.accept_plaintext_on);
+    disown(n->options.initial_cluster);
+    disown(n->options.join);
+    disown(n->options.secret_file);
     vxc_free(n);
 }
 
 static int make_parts(struct vxc_node *n, struct vxc_error *err)
 {
-    /* all three are copied, or absent, before one failure counts */
+    /* all are copied, or absent, before one failure counts */
     bool owned = own(&n->options.data);
 
     owned = own(&n->options.host) && owned;
     owned = own(&n->options.accept_plaintext_on) && owned;
+    owned = own(&n->options.initial_cluster) && owned;
+    owned = own(&n->options.join) && owned;
+    owned = own(&n->options.secret_file) && owned;
     if (!owned) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
-    int rv = vxc_loop_create(&n->loop, err);
+    int rv = vxc_config_cluster(&n->options, &n->spec, err);
+    rv = rv != 0 ? rv : vxc_loop_create(&n->loop, err);
     if (rv == 0 && (n->mailbox = vxc_mailbox_create(n->loop)) == NULL) {
         vxc_loop_free(n->loop);
         rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
@@ -106,88 +117,6 @@ int vxc_node_create(const struct vxc_node_options *options, struct vxc_node **ou
     return 0;
 }
 
-/* The state is walked before it is believed: LMDB does not notice damage. */
-static int verify_state(struct vxc_node *n, const char *path, struct vxc_error *err)
-{
-    struct vxc_verify_report report;
-    int rv;
-
-    if (n->identity.fresh) {
-        return 0;
-    }
-    rv = vxc_verify_state(path, &report, err);
-    if (rv == VXC_ENOTFOUND) {
-        return 0; /* killed before the first commit: the log has it all */
-    }
-    if (rv == 0) {
-        n->verified_rows = report.rows;
-    }
-    return rv;
-}
-
-static int open_snapshots(struct vxc_node *n, struct vxc_error *err)
-{
-    struct vxc_snapshots_options options = {
-        .store = n->store, .clock = n->clock, .logger = &n->logger, .node_id = n->options.node_id};
-    char path[1200];
-
-    vxc_identity_path(&n->identity, "snapshots", path);
-    options.folder = path;
-    return vxc_snapshots_create(&options, &n->snapshots, err);
-}
-
-/* A long replay asks for most rows of a state in no order; one that fits memory is read as a whole. */
-static void preload(struct vxc_node *n)
-{
-    const uint64_t applied_index = vxc_store_meta(n->store)->applied_index;
-    struct vxc_store_stats stats;
-
-    vxc_store_stats(n->store, &stats);
-    if (vxc_log_bytes_after(n->log, applied_index) >= VXC_PRELOAD_LOG_BYTES &&
-        stats.file_bytes / 2 <= n->options.clean_cache_mib << 20) { /* half is rows, about */
-        vxc_table_preload(n->table, n->verified_rows);
-    }
-}
-
-static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_error *err)
-{
-    struct vxc_log_options log_options = {.node_id = n->options.node_id};
-    struct vxc_store_options store_options = {.synchronous = n->options.apply_each};
-    char path[1200];
-    int rv;
-
-    vxc_identity_path(&n->identity, "state", path);
-    rv = verify_state(n, path, err);
-    if (rv == 0) {
-        rv = vxc_store_open(path, &store_options, &n->store, err);
-    }
-    if (rv == 0) {
-        vxc_identity_path(&n->identity, "log", path);
-        rv = vxc_log_open(path, &log_options, &n->log, err);
-    }
-    if (rv == 0) {
-        /* a vote that is gone beside a log is a forgotten vote */
-        vxc_identity_path(&n->identity, "vote", path);
-        rv = vxc_vote_open(path, vxc_log_last_index(n->log) == 0, n->options.node_id, &n->vote,
-                           vote, err);
-        if (rv == VXC_ENOTFOUND) {
-            rv = vxc_error_set(err, VXC_ECORRUPT,
-                               "%s: the vote is missing beside a log: this node may have forgotten "
-                               "whom it voted for; restore it from a copy or start with an empty "
-                               "--data under a new --node-id",
-                               path);
-        }
-    }
-    if (rv == 0 && vxc_table_create(n->store, n->options.clean_cache_mib << 20, &n->table) != 0) {
-        rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
-    }
-    if (rv == 0) {
-        preload(n);
-        rv = vxc_fsm_create(n->table, &n->fsm, err);
-    }
-    return rv != 0 ? rv : open_snapshots(n, err);
-}
-
 /* Replays the log and writes the entries that begin a life, which a full disk may have no room for. */
 static int get_ready(struct vxc_node *n, struct vxc_error *err)
 {
@@ -219,21 +148,173 @@ static int get_ready(struct vxc_node *n, struct vxc_error *err)
     return 0;
 }
 
-static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct vxc_error *err)
+/* ---- the cluster ---- */
+
+static bool is_initial(const struct vxc_node *n)
 {
-    struct vxc_gateway_options gateway_options = {
+    return n->spec.count > 0 && n->spec.members[0].id != 0;
+}
+
+/* Every node of a new cluster begins with the same entry 1: in the order of ids. */
+static void make_initial(const struct vxc_node *n, struct vxc_configuration *initial)
+{
+    memset(initial, 0, sizeof *initial);
+    for (uint32_t i = 0; i < n->spec.count; i++) {
+        uint32_t at = initial->count++;
+
+        for (; at > 0 && initial->members[at - 1].id > n->spec.members[i].id; at--) {
+            initial->members[at] = initial->members[at - 1];
+        }
+        initial->members[at].id = n->spec.members[i].id;
+        initial->members[at].role = VXC_MEMBER_VOTER;
+    }
+}
+
+/* Has this directory never seen another configuration than that of entry 1? */
+static bool is_first_configuration(const struct vxc_node *n)
+{
+    if (vxc_store_meta(n->store)->configuration_index > 1 ||
+        vxc_log_base(n->log)->configuration_index > 1) {
+        return false;
+    }
+    for (uint64_t i = vxc_log_first_index(n->log); i <= vxc_log_last_index(n->log); i++) {
+        if (i > 1 && vxc_log_type(n->log, i) == VXC_LOG_CHANGE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool same_members(const struct vxc_node *n, const struct vxc_replica_member *members,
+                         uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (vxc_cluster_spec_address(&n->spec, members[i].id) == NULL) {
+            return false;
+        }
+    }
+    return count == n->spec.count;
+}
+
+/* What the options say of the cluster against what the data directory knows. */
+static int check_spec(const struct vxc_node *n, struct vxc_error *err)
+{
+    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX];
+    uint32_t count = vxc_replica_members(n->replica, members);
+
+    if (n->spec.count == 0 || count == 0 || (is_initial(n) && same_members(n, members, count))) {
+        return 0;
+    }
+    if (!is_initial(n) && count == 1 && members[0].id == n->options.node_id) {
+        return vxc_error_set(
+            err, VXC_EINVAL,
+            "%s holds a cluster of its own, whose only member is node %llu: --join "
+            "needs an empty --data (and takes all data from the cluster it joins)",
+            n->options.data, (unsigned long long)n->options.node_id);
+    }
+    if (is_initial(n) && is_first_configuration(n)) {
+        return vxc_error_set(
+            err, VXC_EINVAL,
+            "--initial-cluster names other members than %s was made with: give the "
+            "same as then, or none; members change by vxc member",
+            n->options.data);
+    }
+    vxc_log_event(&n->logger, VXC_LOG_INFO,
+                  is_initial(n) ? "initial-cluster ignored" : "join ignored",
+                  "reason=\"the data directory knows the members\" members=%u", count);
+    return 0;
+}
+
+/* Alone it elects itself, which a start waits for; with others that takes them. */
+static bool is_sole_voter(const struct vxc_node *n)
+{
+    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX];
+    uint32_t count = vxc_replica_members(n->replica, members);
+    uint32_t others = 0;
+    bool votes = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (members[i].role == VXC_MEMBER_VOTER) {
+            votes = votes || members[i].id == n->options.node_id;
+            others += members[i].id != n->options.node_id;
+        }
+    }
+    return votes && others == 0;
+}
+
+static int create_cluster(struct vxc_node *n, struct vxc_error *err)
+{
+    struct vxc_cluster_options options = {
+        .node_id = n->options.node_id,
+        .incarnation = n->identity.incarnation,
+        .life = n->identity.life,
+        .address = n->reached,
+        .spec = &n->spec,
+        .secret = vxc_buffer_slice(&n->secret),
+        .listener = n->listener,
+        .clock = n->clock,
+        .logger = &n->logger,
+        .data = n,
+        .on_image_message = vxc_node_on_image_message,
+    };
+    int rv = vxc_cluster_create(&options, &n->cluster, err);
+
+    vxc_secret_free(&n->secret); /* the cluster has a copy */
+    return rv;
+}
+
+int vxc_node_bind_vote(struct vxc_node *n, struct vxc_error *err)
+{
+    const uint8_t *id = vxc_fsm_cluster_id(n->fsm);
+    int rv = vxc_vote_bind(n->vote, vxc_load_u64(id), vxc_load_u64(id + 8), err);
+
+    n->vote_bound = rv == 0;
+    return rv;
+}
+
+/* ---- start ---- */
+
+static void on_result(void *data, struct vxc_proposal *proposal, const struct vxc_result *result)
+{
+    vxc_gateway_on_result(((struct vxc_node *)data)->gateway, proposal, result);
+}
+
+static void on_event(void *data, const struct vxc_event *event)
+{
+    vxc_gateway_on_event(((struct vxc_node *)data)->gateway, event);
+}
+
+static void on_role(void *data)
+{
+    vxc_gateway_on_role(((struct vxc_node *)data)->gateway);
+}
+
+static int create_gateway(struct vxc_node *n, struct vxc_error *err)
+{
+    const struct vxc_gateway_options options = {
         .fsm = n->fsm,
         .clock = n->clock,
         .logger = &n->logger,
         .node_id = n->options.node_id,
-        .address = n->address,
+        .address = n->reached,
         .timeout_ms = (uint32_t)n->options.timeout_ms,
         .ping_interval_ms = (uint32_t)n->options.ping_interval_ms,
         .data = n,
         .status = give_status,
         .snapshots = n->snapshots,
+        .address_of = address_of,
+        .on_peer = on_peer,
     };
-    struct vxc_replica_options options = {
+
+    return vxc_gateway_create(&options, &n->gateway) == 0
+               ? 0
+               : vxc_error_set(err, VXC_ENOMEM, "out of memory");
+}
+
+int vxc_node_start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct vxc_error *err)
+{
+    struct vxc_configuration initial;
+    const struct vxc_replica_options options = {
         .node_id = n->options.node_id,
         .log = n->log,
         .vote = n->vote,
@@ -246,30 +327,59 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .election_timeout_ms = (uint32_t)n->options.election_timeout_ms,
         .heartbeat_ms = (uint32_t)n->options.heartbeat_ms,
         .apply_each = n->options.apply_each,
-        .on_result = vxc_gateway_on_result,
-        .on_event = vxc_gateway_on_event,
-        .on_role = vxc_gateway_on_role,
+        .data = n,
+        .on_result = on_result,
+        .on_event = on_event,
+        .on_role = on_role,
+        .on_image_wanted = vxc_node_on_image_wanted,
+        .on_install = vxc_node_on_install,
+        .initial = is_initial(n) ? &initial : NULL,
+        .joins = n->spec.count > 0 && !is_initial(n),
     };
     int rv;
 
-    if (vxc_gateway_create(&gateway_options, &n->gateway) != 0) {
-        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
-    }
-    options.data = n->gateway;
+    make_initial(n, &initial);
     rv = vxc_replica_start(&options, &n->replica, err);
     if (rv != 0) {
         return rv;
     }
     vxc_gateway_set_replica(n->gateway, n->replica, n->fsm);
-    rv = get_ready(n, err);
+    n->recovered_index = vxc_log_last_index(n->log);
+    rv = check_spec(n, err);
+    if (rv == 0 && is_sole_voter(n)) {
+        rv = get_ready(n, err);
+        n->recovered_index = vxc_fsm_applied_index(n->fsm);
+    }
     if (rv != 0) {
         return rv;
     }
-    n->recovered_index = vxc_fsm_applied_index(n->fsm);
     vxc_gateway_on_role(n->gateway);
-    /* a vote of another cluster beside this state is somebody else's */
-    return vxc_vote_bind(n->vote, vxc_load_u64(vxc_fsm_cluster_id(n->fsm)),
-                         vxc_load_u64(vxc_fsm_cluster_id(n->fsm) + 8), err);
+    return vxc_fsm_bootstrapped(n->fsm) ? vxc_node_bind_vote(n, err) : 0;
+}
+
+/* Where others find this node: as the cluster was told, else where it listens. */
+static void find_address(struct vxc_node *n)
+{
+    const char *host = n->options.host;
+    const char *told = vxc_cluster_spec_address(&n->spec, n->options.node_id);
+
+    (void)snprintf(n->address, sizeof n->address,
+                   strchr(host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u", host,
+                   vxc_listener_port(n->listener));
+    (void)snprintf(n->reached, sizeof n->reached, "%s",
+                   told != NULL                 ? told
+                   : vxc_host_is_wildcard(host) ? ""
+                                                : n->address);
+}
+
+/* --initial-cluster names the port, if --port does not. */
+static uint16_t port_to_listen_on(const struct vxc_node *n)
+{
+    const char *told = vxc_cluster_spec_address(&n->spec, n->options.node_id);
+    const char *port = told == NULL ? NULL : strrchr(told, ':');
+
+    return n->options.port == 0 && port != NULL ? (uint16_t)strtoul(port + 1, NULL, 10)
+                                                : (uint16_t)n->options.port;
 }
 
 static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
@@ -277,7 +387,7 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
     const char *host = n->options.host;
     struct vxc_listener_options options = {
         .host = host,
-        .port = (uint16_t)n->options.port,
+        .port = port_to_listen_on(n),
         .connections_max = (uint32_t)n->options.connections_max,
         .hooks = {.data = n->gateway,
                   .on_open = vxc_gateway_on_open,
@@ -291,21 +401,50 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
     if (rv != 0) {
         return rv;
     }
-    rv = vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n);
-    if (rv == 0) {
-        rv = vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n);
-    }
-    if (rv != 0) {
-        return vxc_error_set(err, rv, "cannot watch the log's and the store's descriptors: %s",
-                             vxc_strerror(rv));
-    }
     if (host == NULL) {
         return 0;
     }
-    (void)snprintf(n->address, sizeof n->address,
-                   strchr(host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u", host,
-                   vxc_listener_port(n->listener));
+    find_address(n);
     return vxc_identity_write_endpoint(&n->identity, n->address, err);
+}
+
+/* An install that a crash has interrupted is finished before anything is opened. */
+static int finish_install(struct vxc_node *n, struct vxc_error *err)
+{
+    bool installed = false;
+    int rv = vxc_install_finish(n->options.data, n->options.node_id, NULL, &installed, err);
+
+    if (installed) {
+        vxc_log_event(&n->logger, VXC_LOG_INFO, "image_installed", "after=\"an unclean stop\"");
+    }
+    return rv;
+}
+
+/* What lies on the disk; a damaged state may be one for the peers to give back (n->repair.active). */
+static int open_disk(struct vxc_node *n, struct vxc_vote *vote, struct vxc_error *err)
+{
+    int rv = vxc_identity_open(n->options.data, n->options.node_id, &n->identity, err);
+
+    rv = rv != 0 ? rv : finish_install(n, err);
+    rv = rv != 0 ? rv : vxc_node_open_storage(n, true, vote, err);
+    if (rv != 0 && n->repair.damaged) {
+        rv = vxc_node_begin_repair(n, err);
+    }
+    rv = rv != 0 ? rv : vxc_node_open_snapshots(n, err);
+    return rv != 0 ? rv : vxc_node_open_images(n, err);
+}
+
+static int open_net(struct vxc_node *n, struct vxc_error *err)
+{
+    int rv = listen_for_clients(n, err);
+
+    rv = rv != 0 ? rv : create_cluster(n, err);
+    if (rv == 0 && n->repair.active) {
+        vxc_node_stand_in(n);
+    } else if (rv == 0) {
+        rv = vxc_node_attach(n, err);
+    }
+    return rv;
 }
 
 int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
@@ -318,16 +457,18 @@ int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
     }
     n->begun = true;
     n->started_ns = n->clock->monotonic_ns(n->clock->data);
-    rv = vxc_identity_open(n->options.data, n->options.node_id, &n->identity, err);
-    if (rv == 0) {
-        rv = open_storage(n, &vote, err);
+    rv = n->options.secret_file == NULL || n->options.secret_file[0] == '\0'
+             ? 0
+             : vxc_secret_read(n->options.secret_file, &n->secret, err);
+    rv = rv != 0 ? rv : open_disk(n, &vote, err);
+    rv = rv != 0 ? rv : create_gateway(n, err);
+    if (rv == 0 && !n->repair.active) {
+        rv = vxc_node_start_replica(n, &vote, err);
     }
-    if (rv == 0) {
-        rv = start_replica(n, &vote, err);
+    if (rv == VXC_ECORRUPT) {
+        vxc_node_explain_loss(n, err);
     }
-    if (rv == 0) {
-        rv = listen_for_clients(n, err);
-    }
+    rv = rv != 0 ? rv : open_net(n, err);
     if (rv != 0) {
         return rv;
     }
@@ -335,6 +476,14 @@ int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
     n->started = true;
     vxc_loop_on_turn(n->loop, vxc_node_on_turn, n);
     return 0;
+}
+
+int vxc_node_ended(const struct vxc_node *n, struct vxc_error *err)
+{
+    if (!atomic_load(&n->stopped) || n->ended.code == 0) {
+        return 0;
+    }
+    return vxc_error_set(err, n->ended.code, "%s", n->ended.text);
 }
 
 const char *vxc_node_address(const struct vxc_node *n)
@@ -368,18 +517,21 @@ void vxc_node_free(struct vxc_node *n)
     vxc_pipe_guard_begin(&guard);
     vxc_mailbox_close(n->mailbox); /* what was posted until now is still done */
     vxc_snapshots_cancel(n->snapshots);
+    vxc_node_close_images(n); /* a supply holds the log of the replica */
     if (n->replica != NULL) {
         vxc_replica_stop(n->replica); /* unknown outcomes are told to whom is still there */
     }
     /* a full disk may have kept the last rows out of LMDB: the log has them, but it is not clean */
-    clean = n->started && vxc_store_meta(n->store)->applied_index == vxc_fsm_applied_index(n->fsm);
+    clean = n->started && n->store != NULL &&
+            vxc_store_meta(n->store)->applied_index == vxc_fsm_applied_index(n->fsm);
     if (n->listener != NULL) {
         if (n->started) {
             vxc_listener_flush(n->listener);
         }
         vxc_listener_close(n->listener);
     }
-    vxc_loop_free(n->loop); /* closing callbacks of connections run in here */
+    vxc_cluster_free(n->cluster); /* it ends its connections, whose last calls come in the loop */
+    vxc_loop_free(n->loop);       /* closing callbacks of connections run in here */
     vxc_pipe_guard_end(&guard);
     if (n->started && n->address[0] != '\0') {
         vxc_identity_remove_endpoint(&n->identity);
@@ -394,5 +546,6 @@ void vxc_node_free(struct vxc_node *n)
         vxc_vote_close(n->vote);
     }
     vxc_identity_close(&n->identity, clean);
+    vxc_secret_free(&n->secret);
     free_parts(n);
 }

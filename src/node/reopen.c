@@ -23,7 +23,9 @@ void vxc_node_on_image_wanted(void *data, uint64_t peer)
 {
     struct vxc_node *n = data;
 
-    vxc_supply_on_wanted(n->supply, peer);
+    if (n->supply != NULL) {
+        vxc_supply_on_wanted(n->supply, peer);
+    }
     vxc_loop_wake(n->loop);
 }
 
@@ -42,6 +44,9 @@ void vxc_node_on_image_message(void *data, uint64_t peer, const struct vxc_messa
 {
     struct vxc_node *n = data;
 
+    if (n->supply == NULL || n->fetch == NULL) {
+        return; /* the node ends */
+    }
     vxc_supply_on_message(n->supply, peer, message);
     vxc_fetch_on_message(n->fetch, peer, message);
     vxc_loop_wake(n->loop); /* what was asked for leaves with the next turn */
@@ -58,11 +63,8 @@ int vxc_node_open_images(struct vxc_node *n, struct vxc_error *err)
                                         .node_id = n->options.node_id,
                                         .data = n,
                                         .send = send_to_peer};
-    struct vxc_fetch_options fetch = {.folder = path,
-                                      .clock = n->clock,
-                                      .logger = &n->logger,
-                                      .data = n,
-                                      .send = send_to_peer};
+    struct vxc_fetch_options fetch = {
+        .folder = path, .clock = n->clock, .logger = &n->logger, .data = n, .send = send_to_peer};
     int rv;
 
     vxc_identity_path(&n->identity, "outgoing", path);
@@ -104,9 +106,10 @@ static int watch_storage(struct vxc_node *n, struct vxc_error *err)
     int rv = vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n);
 
     rv = rv != 0 ? rv : vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n);
-    return rv == 0 ? 0
-                   : vxc_error_set(err, rv, "cannot watch the log's and the store's descriptors: %s",
-                                   vxc_strerror(rv));
+    return rv == 0
+               ? 0
+               : vxc_error_set(err, rv, "cannot watch the log's and the store's descriptors: %s",
+                               vxc_strerror(rv));
 }
 
 int vxc_node_attach(struct vxc_node *n, struct vxc_error *err)
@@ -117,8 +120,6 @@ int vxc_node_attach(struct vxc_node *n, struct vxc_error *err)
         vxc_snapshots_set_store(n->snapshots, n->store);
         vxc_supply_set_replica(n->supply, n->replica, n->fsm, n->store, n->log);
         vxc_cluster_set_replica(n->cluster, n->replica, n->fsm);
-        vxc_gateway_set_replica(n->gateway, n->replica, n->fsm);
-        vxc_gateway_on_role(n->gateway);
     }
     return rv;
 }
@@ -174,6 +175,7 @@ static void reopen(struct vxc_node *n)
     if (rv != 0) {
         vxc_fatal("opening the state anew: %s", err.text);
     }
+    vxc_loop_wake(n->loop); /* the new replica's first turn */
     if (installed) {
         vxc_log_event(&n->logger, VXC_LOG_INFO, "image_installed",
                       "index=%" PRIu64 " log_last_index=%" PRIu64,
@@ -226,8 +228,8 @@ static void install(struct vxc_node *n)
     vxc_fetch_end(n->fetch);
     if (repairs) {
         vxc_log_event(&n->logger, VXC_LOG_WARN, "state_repaired",
-                      "index=%" PRIu64 " damaged_state=%s",
-                      vxc_store_meta(n->store)->applied_index, n->repair.aside);
+                      "index=%" PRIu64 " damaged_state=%s", vxc_store_meta(n->store)->applied_index,
+                      n->repair.aside);
     }
 }
 

@@ -30,7 +30,7 @@ void vxc_node_close_images(struct vxc_node *node);
 /* Part of each turn, behind the replica's; may exchange the replica. */
 uint64_t vxc_node_turn_images(struct vxc_node *node);
 
-/* Gives gateway, cluster, supply and snapshots what is there now, and watches log and store. */
+/* Gives cluster, supply and snapshots what is open now, and watches log and store. */
 int vxc_node_attach(struct vxc_node *node, struct vxc_error *err);
 
 /* Hooks of the replica and of the cluster; data is the node. */
@@ -40,11 +40,13 @@ void vxc_node_on_image_message(void *node, uint64_t peer, const struct vxc_messa
 
 /* ---- repair.c ---- */
 
-/* The state cannot be believed: `damage` says why. When this node is a member of a cluster with other
+/* The state cannot be believed: *err says why. When this node is a member of a cluster with other
  * voters the damaged state is put aside, log and vote are opened and stay open, and turns get a state
- * from a peer: 0. Else, which is how a node alone starts, VXC_ECORRUPT with the damage's text. */
-int vxc_node_begin_repair(struct vxc_node *node, const struct vxc_error *damage,
-                          struct vxc_error *err);
+ * from a peer: 0. Else, as for a node alone, the error is left as it is and its code returned. */
+int vxc_node_begin_repair(struct vxc_node *node, struct vxc_error *err);
+/* Log or vote are damaged, or they contradict each other: *err says how. Adds how a member of a cluster
+ * comes back. */
+void vxc_node_explain_loss(const struct vxc_node *node, struct vxc_error *err);
 /* Who to ask next: the other members in turn, 0 = nobody is connected. */
 uint64_t vxc_node_repair_peer(struct vxc_node *node);
 /* What the cluster says of this node as long as it has no state. */

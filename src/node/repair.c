@@ -66,8 +66,9 @@ static bool has_peers(const struct vxc_configuration *c, uint64_t node_id)
 /* The number of a state that was put aside before; 0 = it is none. */
 static unsigned long number_of(const char *name)
 {
-    return strncmp(name, prefix, sizeof prefix - 1) == 0 ? strtoul(name + sizeof prefix - 1, NULL, 10)
-                                                         : 0;
+    return strncmp(name, prefix, sizeof prefix - 1) == 0
+               ? strtoul(name + sizeof prefix - 1, NULL, 10)
+               : 0;
 }
 
 static unsigned long highest_number(DIR *folder)
@@ -113,7 +114,8 @@ static int put_aside(struct vxc_node *n, struct vxc_error *err)
     }
     number = highest_number(folder) + 1;
     (void)snprintf(n->repair.aside, sizeof n->repair.aside, "%s%lu", prefix, number);
-    if ((renameat(dirfd(folder), "state", dirfd(folder), n->repair.aside) != 0 && errno != ENOENT) ||
+    if ((renameat(dirfd(folder), "state", dirfd(folder), n->repair.aside) != 0 &&
+         errno != ENOENT) ||
         fsync(dirfd(folder)) != 0) {
         rv = vxc_error_set(err, vxc_error_from_errno(errno), "%s/state: put aside as %s: %s",
                            n->options.data, n->repair.aside, strerror(errno));
@@ -126,7 +128,23 @@ static int put_aside(struct vxc_node *n, struct vxc_error *err)
 
 /* ---- begin ---- */
 
-int vxc_node_begin_repair(struct vxc_node *n, const struct vxc_error *damage, struct vxc_error *err)
+/* What was opened anew in the place of a state that was absent is nobody's. */
+static int clear_place(struct vxc_node *n, struct vxc_error *err)
+{
+    char path[1200];
+
+    vxc_store_close(n->store);
+    n->store = NULL;
+    if (!n->repair.absent) {
+        return put_aside(n, err);
+    }
+    (void)snprintf(n->repair.aside, sizeof n->repair.aside, "none");
+    vxc_identity_path(&n->identity, "state", path);
+    vxc_image_remove_folder(path);
+    return 0;
+}
+
+int vxc_node_begin_repair(struct vxc_node *n, struct vxc_error *err)
 {
     struct vxc_error ignored = {0};
     struct vxc_vote vote;
@@ -134,16 +152,39 @@ int vxc_node_begin_repair(struct vxc_node *n, const struct vxc_error *damage, st
     if (vxc_node_open_log(n, &vote, &ignored) != 0 ||
         read_configuration(n->log, &n->repair.configuration, &ignored) != 0 ||
         !has_peers(&n->repair.configuration, n->options.node_id)) {
-        *err = *damage;
-        return damage->code;
+        return err->code;
     }
     n->repair.index = vxc_log_first_index(n->log) - 1; /* from there on it goes on */
     n->repair.index = n->repair.index == 0 ? 1 : n->repair.index;
     n->repair.active = true;
     vxc_log_event(&n->logger, VXC_LOG_WARN, "state_damaged",
-                  "why=\"%s\" do=\"getting one from a peer\" index=%" PRIu64, damage->text,
+                  "why=\"%s\" do=\"get one from a peer\" index=%" PRIu64, err->text,
                   n->repair.index);
-    return put_aside(n, err);
+    return clear_place(n, err);
+}
+
+void vxc_node_explain_loss(const struct vxc_node *n, struct vxc_error *err)
+{
+    struct vxc_configuration c = {0};
+    struct vxc_error ignored = {0};
+    struct vxc_slice stored = {0};
+
+    if (n->store != NULL) {
+        stored = vxc_store_meta(n->store)->configuration;
+    }
+    if (n->repair.damaged ||
+        ((stored.size == 0 || vxc_configuration_decode(stored, &c) != 0) &&
+         (n->log == NULL || read_configuration(n->log, &c, &ignored) != 0)) ||
+        !has_peers(&c, n->options.node_id)) {
+        return;
+    }
+    (void)vxc_error_set(
+        err, err->code,
+        "%.250s. It may have forgotten what it promised to its cluster, so it comes "
+        "back under another id only: vxc member remove %" PRIu64
+        ", then start it with an empty --data, a new --node-id and --join, and vxc "
+        "member add its address",
+        err->text, n->options.node_id);
 }
 
 uint64_t vxc_node_repair_peer(struct vxc_node *n)
