@@ -78,9 +78,9 @@ struct vxc_replica_options {
      * the owner fetches it, stops the replica, puts it in place and starts another one on it. To give
      * up it starts another one on what is there. base is borrowed. NULL: ends the process. */
     void (*on_install)(void *data, uint64_t peer, const struct vxc_log_base *base);
-    /* Members differ at a checkpoint: `peer` has another digest than we have. NULL: only logged. */
-    void (*on_divergence)(void *data, uint64_t peer, uint64_t index, uint64_t ours,
-                          uint64_t theirs);
+    /* At a checkpoint a majority of the voters agrees on another digest than ours: our state is
+     * damaged, and nothing that is read from it can be trusted. NULL: it is only logged. */
+    void (*on_damaged)(void *data, uint64_t index, uint64_t ours, uint64_t theirs);
 };
 
 /* Recovers: replays the log from the state's applied index, bootstraps a fresh directory as a sole
@@ -125,6 +125,10 @@ bool vxc_replica_next(struct vxc_replica *replica, uint64_t peer, size_t bytes_m
 
 /* The connection to `peer` is gone or new: what waited for it is lost. */
 void vxc_replica_disconnected(struct vxc_replica *replica, uint64_t peer);
+
+/* `peer` closed the connection that it sends on: its process has ended, or is about to. If it was the
+ * primary, another one is elected without waiting for the election timeout. */
+void vxc_replica_peer_gone(struct vxc_replica *replica, uint64_t peer);
 
 /* Below it the log may be gone: an image for a peer must end here or higher. */
 uint64_t vxc_replica_base_index(const struct vxc_replica *replica);

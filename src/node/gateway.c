@@ -18,15 +18,9 @@ int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gat
         return VXC_ENOMEM;
     }
     g->options = *options;
+    LIST_INIT(&g->rounds.callers);
     *out = g;
     return 0;
-}
-
-void vxc_gateway_set_replica(struct vxc_gateway *g, struct vxc_replica *replica,
-                             struct vxc_fsm *fsm)
-{
-    g->options.replica = replica;
-    g->options.fsm = fsm;
 }
 
 void vxc_gateway_free(struct vxc_gateway *g)
@@ -141,6 +135,9 @@ static void recycle(struct vxc_request *r)
     struct vxc_caller *caller = r->caller;
     struct vxc_gateway *g = caller->gateway;
 
+    if (g->change == r) {
+        g->change = NULL;
+    }
     caller->requests--;
     caller->bytes -= r->cost;
     g->stats.inflight_requests--;
@@ -193,7 +190,7 @@ static bool defer(struct vxc_caller *caller)
     struct vxc_gateway *g = caller->gateway;
 
     for (const struct vxc_request *r = caller->head; r != NULL; r = r->next) {
-        if (r->state == VXC_REQUEST_PROPOSED) {
+        if (r->state == VXC_REQUEST_PROPOSED || vxc_membership_is_change(r->kind)) {
             return false;
         }
     }
@@ -205,13 +202,57 @@ static bool defer(struct vxc_caller *caller)
     return true;
 }
 
+static void stop_awaiting(struct vxc_caller *caller)
+{
+    if (caller->awaits_round) {
+        LIST_REMOVE(caller, of_waiting);
+        caller->awaits_round = false;
+    }
+}
+
+/* Does the front of the FIFO wait for more than its turn? */
+static bool must_wait(struct vxc_caller *caller, const struct vxc_request *r)
+{
+    struct vxc_gateway *g = caller->gateway;
+
+    if (r->state == VXC_REQUEST_PROPOSED || r->state == VXC_REQUEST_HELD) {
+        return true;
+    }
+    if (r->state != VXC_REQUEST_WAITING || r->round <= g->rounds.confirmed ||
+        r->round <= g->rounds.refused) {
+        return false;
+    }
+    if (!caller->awaits_round) {
+        LIST_INSERT_HEAD(&g->rounds.callers, caller, of_waiting);
+        caller->awaits_round = true;
+    }
+    return true;
+}
+
+/* Who lost the primary with his session goes to look for it once nothing is owed to him. */
+static void leave_when_idle(struct vxc_caller *caller)
+{
+    if (caller->leaving && caller->head == NULL && caller->conn != NULL) {
+        caller->leaving = false;
+        vxc_conn_cut(caller->conn, VXC_ENOTPRIMARY,
+                     "this node is not the primary any more; resume the session there", true);
+    }
+}
+
+void vxc_caller_leave(struct vxc_caller *caller)
+{
+    caller->leaving = true;
+    vxc_caller_block(caller);
+    leave_when_idle(caller);
+}
+
 /* Answers everything at the front of the FIFO that needs no log any more. */
 void vxc_caller_drain(struct vxc_caller *caller)
 {
     bool may_defer = true;
 
     stop_deferring(caller);
-    while (caller->head != NULL && caller->head->state != VXC_REQUEST_PROPOSED) {
+    while (caller->head != NULL && !must_wait(caller, caller->head)) {
         if (may_defer && caller->conn != NULL && vxc_conn_is_choked(caller->conn)) {
             if (defer(caller)) {
                 break;
@@ -220,19 +261,30 @@ void vxc_caller_drain(struct vxc_caller *caller)
         }
         if (caller->conn != NULL && vxc_conn_out(caller->conn) != NULL) {
             answer_waiting(caller, caller->head);
+            if (must_wait(caller, caller->head)) {
+                break; /* it has only begun */
+            }
         }
         pop_head(caller);
     }
     if (caller->throttled) {
         update_pause(caller);
     }
+    leave_when_idle(caller);
 }
 
-static void refuse(struct vxc_request *r, int code, const char *text)
+void vxc_request_refuse(struct vxc_request *r, int code, const char *text)
 {
     r->state = VXC_REQUEST_REFUSED;
     r->code = code;
     r->text = text;
+}
+
+void vxc_request_refuse_with(struct vxc_request *r, int code, const char *text)
+{
+    bool kept = text[0] != '\0' && vxc_request_keep(r, vxc_slice(text, strlen(text) + 1)) == 0;
+
+    vxc_request_refuse(r, code, kept ? (const char *)r->payload : NULL);
 }
 
 void vxc_request_propose(struct vxc_request *r, const struct vxc_command *command)
@@ -246,7 +298,8 @@ void vxc_request_propose(struct vxc_request *r, const struct vxc_command *comman
         if (r->caller->blocked) {
             vxc_caller_unblock(r->caller);
         }
-        refuse(r, rv, rv == VXC_EBUSY ? "busy: too much waits for the log; try again" : NULL);
+        vxc_request_refuse(r, rv,
+                           rv == VXC_EBUSY ? "busy: too much waits for the log; try again" : NULL);
         vxc_caller_drain(r->caller);
     }
 }
@@ -268,7 +321,33 @@ static uint64_t session_of(const struct vxc_caller *caller)
     return caller->lease == NULL || caller->lease->legacy ? 0 : caller->lease->session;
 }
 
+uint64_t vxc_caller_namespace(struct vxc_caller *caller)
+{
+    if (caller->namespace_id == VXC_NAMESPACE_NONE) { /* it may have come into being since */
+        (void)vxc_session_find_namespace(
+            caller, vxc_slice(caller->namespace_name, caller->namespace_name_size));
+    }
+    return caller->namespace_id;
+}
+
 /* ---- reads ---- */
+
+/* True for reads that say nothing about the replicated state, or that may say what is past: any node
+ * answers them at once. */
+static bool is_answered_anywhere(uint16_t kind, uint8_t flags)
+{
+    switch (kind) {
+    case VXC_KIND_PING:
+    case VXC_KIND_STATUS:
+    case VXC_KIND_MEMBER_LIST:
+    case VXC_KIND_SNAPSHOT_GET: /* of this node's own file */
+    case VXC_KIND_SNAPSHOT_READ:
+    case VXC_KIND_SNAPSHOT_END:
+        return true;
+    default:
+        return (flags & VXC_FRAME_STALE) != 0 && kind >= VXC_KIND_ERROR_REPLY;
+    }
+}
 
 static void read_now(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *m)
 {
@@ -283,12 +362,11 @@ static void read_now(struct vxc_caller *caller, uint32_t request_id, const struc
         vxc_reply_message(caller, request_id, VXC_FRAME_PONG, &pong);
         return;
     }
-    uint64_t round;
-    rv = vxc_replica_read(g->options.replica, &round);
-    if (rv != 0 && m->kind != VXC_KIND_STATUS) {
-        vxc_reply_error(caller, m->kind, request_id, rv, NULL);
+    if (g->options.fsm == NULL) {
+        vxc_reply_error(caller, m->kind, request_id, VXC_EBUSY, NULL);
         return;
     }
+    (void)vxc_caller_namespace(caller);
     if (m->kind < VXC_KIND_ERROR_REPLY) {
         vxc_legacy_read(caller, request_id, m);
         return;
@@ -316,7 +394,9 @@ static void read_now(struct vxc_caller *caller, uint32_t request_id, const struc
 
 static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r)
 {
+    struct vxc_gateway *g = caller->gateway;
     struct vxc_message m;
+    int rv;
 
     if (r->state == VXC_REQUEST_ANSWERED) {
         return;
@@ -328,9 +408,23 @@ static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r)
         }
         return;
     }
+    rv = is_answered_anywhere(r->kind, r->flags) ? 0
+         : r->round > g->rounds.confirmed        ? g->rounds.refusal
+                                                 : vxc_gateway_serves(g);
+    if (rv != 0) {
+        vxc_reply_error(caller, r->kind, r->request_id, rv, NULL);
+        if (vxc_membership_is_change(r->kind)) {
+            vxc_caller_unblock(caller);
+        }
+        return;
+    }
     /* it was decoded once before it was kept */
     vxc_check(vxc_message_decode(r->kind, vxc_slice(r->payload, r->payload_size), &m) == 0);
-    read_now(caller, r->request_id, &m);
+    if (vxc_membership_is_change(r->kind)) {
+        vxc_membership_begin(r, &m);
+    } else {
+        read_now(caller, r->request_id, &m);
+    }
 }
 
 /* True for requests that only look. */
@@ -388,29 +482,72 @@ static bool is_read(const struct vxc_message *m)
     case VXC_KIND_SNAPSHOT_GET:
     case VXC_KIND_SNAPSHOT_READ:
     case VXC_KIND_SNAPSHOT_END:
+    case VXC_KIND_MEMBER_LIST:
         return true;
     default:
         return false;
     }
 }
 
+/* Behind what is under way, with a copy of its payload. */
+static struct vxc_request *add_waiting(struct vxc_caller *caller, const struct vxc_frame *frame,
+                                       uint16_t kind)
+{
+    struct vxc_request *r = vxc_request_add(caller, frame);
+
+    if (r == NULL) {
+        return NULL;
+    }
+    r->kind = kind;
+    r->state = VXC_REQUEST_WAITING;
+    if (vxc_request_keep(r, frame->payload) != 0) {
+        vxc_request_refuse(r, VXC_ENOMEM, NULL);
+    }
+    return r;
+}
+
+/* From when on it may be answered; VXC_EBUSY, VXC_ENOTPRIMARY. */
+static int ask_round(struct vxc_gateway *g, uint64_t *round)
+{
+    int rv;
+
+    if (g->options.replica == NULL) {
+        return VXC_EBUSY;
+    }
+    rv = vxc_replica_read(g->options.replica, round);
+    if (rv == 0 && *round != 0) {
+        *round += g->rounds.base;
+        g->rounds.asked = *round;
+    }
+    return rv;
+}
+
 static void on_read(struct vxc_caller *caller, const struct vxc_frame *frame,
                     const struct vxc_message *m)
 {
+    struct vxc_gateway *g = caller->gateway;
     struct vxc_request *r;
+    uint64_t round = 0;
+    int rv = is_answered_anywhere(m->kind, frame->flags) ? 0 : ask_round(g, &round);
 
-    if (caller->head == NULL) {
+    if (caller->head == NULL && rv != 0) {
+        vxc_reply_error(caller, m->kind, frame->request_id, rv, NULL);
+        return;
+    }
+    if (caller->head == NULL && round == 0) {
         read_now(caller, frame->request_id, m);
         return;
     }
-    r = vxc_request_add(caller, frame);
+    r = add_waiting(caller, frame, m->kind);
     if (r == NULL) {
         return;
     }
-    r->kind = m->kind;
-    r->state = VXC_REQUEST_WAITING;
-    if (vxc_request_keep(r, frame->payload) != 0) {
-        refuse(r, VXC_ENOMEM, NULL);
+    r->round = round;
+    if (rv != 0) {
+        vxc_request_refuse(r, rv, NULL);
+    }
+    if (caller->head == r) {
+        vxc_caller_drain(caller);
     }
 }
 
@@ -445,7 +582,7 @@ static void on_write(struct vxc_caller *caller, const struct vxc_frame *frame,
         text = "a lock is owned by a session: open one and send a sequenced request";
     }
     if (rv != 0) {
-        refuse(r, rv, text);
+        vxc_request_refuse(r, rv, text);
         vxc_caller_drain(caller);
         return;
     }
@@ -460,6 +597,12 @@ static void on_write(struct vxc_caller *caller, const struct vxc_frame *frame,
 }
 
 /* ---- hooks of the listener ---- */
+
+static void free_caller(struct vxc_caller *caller)
+{
+    vxc_free(caller->namespace_name);
+    vxc_free(caller);
+}
 
 void *vxc_gateway_on_open(void *data, struct vxc_conn *conn)
 {
@@ -476,6 +619,57 @@ void *vxc_gateway_on_open(void *data, struct vxc_conn *conn)
     return caller;
 }
 
+/* An error in its turn. */
+static void refuse_frame(struct vxc_caller *caller, const struct vxc_frame *frame, int code)
+{
+    struct vxc_request *r = vxc_request_add(caller, frame);
+
+    if (r != NULL) {
+        vxc_request_refuse(r, code, NULL);
+        vxc_caller_drain(caller);
+    }
+}
+
+/* A frame between nodes: the first of a connection makes it one of theirs, any other ends it. */
+static void on_peer_frame(struct vxc_caller *caller, const struct vxc_frame *frame)
+{
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_conn *conn = caller->conn;
+
+    if (caller->greeted || frame->kind != VXC_KIND_PEER_HELLO || g->options.on_peer == NULL) {
+        g->stats.frames_refused_total++;
+        vxc_conn_cut(conn, VXC_EPROTO,
+                     g->options.on_peer == NULL ? "a message between nodes; this one has no peers"
+                                                : "a message between nodes from a client",
+                     true);
+        return;
+    }
+    vxc_check(caller->head == NULL && caller->lease == NULL); /* nothing came before */
+    g->stats.active_connections--;
+    vxc_free(caller);
+    g->options.on_peer(g->options.data, conn, frame);
+}
+
+int vxc_gateway_serves(const struct vxc_gateway *g)
+{
+    if (g->options.replica == NULL) {
+        return VXC_EBUSY;
+    }
+    return vxc_replica_is_primary(g->options.replica) ? 0 : VXC_ENOTPRIMARY;
+}
+
+/* 0 when this caller's requests may be proposed. */
+static int may_write(struct vxc_caller *caller, uint16_t kind)
+{
+    int rv = vxc_gateway_serves(caller->gateway);
+
+    if (kind == VXC_KIND_HELLO || kind == VXC_KIND_USE_NAMESPACE) {
+        return rv == VXC_ENOTPRIMARY ? 0 : rv; /* it looks for itself what it can say */
+    }
+    /* hello was said to a backup that did not have the namespace: it is to be said again */
+    return rv == 0 && vxc_caller_namespace(caller) == VXC_NAMESPACE_NONE ? VXC_ENOTPRIMARY : rv;
+}
+
 void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_frame *frame)
 {
     struct vxc_gateway *g = data;
@@ -490,6 +684,11 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
         return;
     }
     g->stats.requests_total++;
+    if (frame->kind >= VXC_KIND_PEER_HELLO && vxc_message_schema(frame->kind) != NULL) {
+        on_peer_frame(caller, frame);
+        return;
+    }
+    caller->greeted = true;
     if (caller->lease != NULL) {
         caller->lease->heard_ms = vxc_gateway_now_ms(g);
     }
@@ -506,14 +705,16 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
         rv = VXC_EKIND;
     }
     if (rv != 0) {
-        struct vxc_request *r = vxc_request_add(caller, frame);
         g->stats.frames_refused_total++;
-        if (r != NULL) {
-            refuse(r, rv, NULL);
-            vxc_caller_drain(caller);
-        }
+        refuse_frame(caller, frame, rv);
     } else if (is_read(&m)) {
         on_read(caller, frame, &m);
+    } else if ((rv = may_write(caller, kind)) != 0) {
+        refuse_frame(caller, frame, rv);
+    } else if (vxc_membership_is_change(kind)) {
+        (void)add_waiting(caller, frame, kind); /* without it the connection is cut */
+        vxc_caller_block(caller);
+        vxc_caller_drain(caller);
     } else if (kind < VXC_KIND_ERROR_REPLY) {
         vxc_legacy_request(caller, frame, &m);
     } else if (!vxc_session_request(caller, frame, &m)) {
@@ -544,6 +745,9 @@ void vxc_gateway_on_ahead(void *data, struct vxc_conn *conn, const struct vxc_fr
         op = VXC_OP_COUNTER_GET;
         break;
     default:
+        return;
+    }
+    if (g->options.fsm == NULL) {
         return;
     }
     struct vxc_command query = {.op = op, .namespace_id = caller->namespace_id};
@@ -591,6 +795,7 @@ void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const cha
     vxc_lease_detach(caller);
     vxc_snapshots_forget(g->options.snapshots, caller);
     stop_deferring(caller);
+    stop_awaiting(caller);
     caller->conn = NULL;
     /* only what the log holds must be waited for */
     caller->head = caller->tail = NULL;
@@ -607,7 +812,7 @@ void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const cha
         r = next;
     }
     if (caller->head == NULL) {
-        vxc_free(caller);
+        free_caller(caller);
     }
 }
 
@@ -624,7 +829,10 @@ void vxc_gateway_on_result(void *data, struct vxc_proposal *proposal,
     if (result->code == 0 && (r->kind == VXC_KIND_SESSION_OPEN || r->kind == VXC_KIND_JOIN)) {
         vxc_session_opened(g, result->token);
     }
-    if (caller->conn != NULL) {
+    if (result->code == VXC_EUNKNOWN && (r->flags & VXC_FRAME_SEQUENCED) != 0) {
+        /* the next primary knows the answer: the client asks there again, under this sequence */
+        vxc_caller_leave(caller);
+    } else if (caller->conn != NULL || vxc_membership_is_change(r->kind)) {
         bool more = r->kind < VXC_KIND_ERROR_REPLY ? vxc_legacy_result(r, result)
                                                    : vxc_session_result(r, result);
         if (more) {
@@ -634,18 +842,78 @@ void vxc_gateway_on_result(void *data, struct vxc_proposal *proposal,
     pop_head(caller);
     if (caller->conn == NULL) {
         if (caller->head == NULL) {
-            vxc_free(caller);
+            free_caller(caller);
         }
         return;
     }
     vxc_caller_drain(caller);
 }
 
-void vxc_gateway_on_role(void *data)
+/* Those whose front waited go on. */
+static void run_waiting(struct vxc_gateway *g)
+{
+    struct vxc_caller *next;
+
+    for (struct vxc_caller *c = LIST_FIRST(&g->rounds.callers); c != NULL; c = next) {
+        next = LIST_NEXT(c, of_waiting); /* who must wait again is put before the first */
+        stop_awaiting(c);
+        vxc_caller_drain(c);
+    }
+}
+
+static void refuse_rounds(struct vxc_gateway *g, uint64_t round, int code)
+{
+    g->rounds.refused = round > g->rounds.refused ? round : g->rounds.refused;
+    g->rounds.refusal = code;
+    run_waiting(g);
+}
+
+void vxc_gateway_on_reads(void *data, uint64_t round, int code)
 {
     struct vxc_gateway *g = data;
 
-    if (g->options.replica != NULL && vxc_replica_is_primary(g->options.replica)) {
-        vxc_leases_restart(g);
+    round += g->rounds.base;
+    if (code != 0) {
+        refuse_rounds(g, round, code);
+        return;
     }
+    g->rounds.confirmed = round > g->rounds.confirmed ? round : g->rounds.confirmed;
+    run_waiting(g);
+}
+
+/* The sessions are somebody else's: nothing is known of them here any more. */
+static void stop_leading(struct vxc_gateway *g, int code)
+{
+    g->leading = false;
+    refuse_rounds(g, g->rounds.asked, code);
+    vxc_leases_leave(g);
+}
+
+void vxc_gateway_on_role(void *data)
+{
+    struct vxc_gateway *g = data;
+    struct vxc_replica *replica = g->options.replica;
+
+    if (replica == NULL) {
+        return;
+    }
+    if (g->leading && !vxc_replica_is_primary(replica)) {
+        stop_leading(g, VXC_ENOTPRIMARY);
+    } else if (!g->leading && vxc_replica_is_ready(replica)) {
+        g->leading = true;
+        vxc_leases_restart(g);
+        vxc_membership_lead(g);
+    }
+    vxc_membership_on_role(g);
+}
+
+void vxc_gateway_set_replica(struct vxc_gateway *g, struct vxc_replica *replica,
+                             struct vxc_fsm *fsm)
+{
+    g->options.replica = replica;
+    g->options.fsm = fsm;
+    stop_leading(g, VXC_EBUSY);
+    vxc_membership_on_role(g); /* a transfer, too, has come to its end */
+    g->rounds.base = g->rounds.asked;
+    vxc_gateway_on_role(g);
 }

@@ -74,9 +74,7 @@ static bool route(const struct vxc_message *m, struct vxc_command *c)
 
 static void refuse(struct vxc_request *r, const char *text)
 {
-    r->state = VXC_REQUEST_REFUSED;
-    r->code = VXC_EINVAL;
-    r->text = text;
+    vxc_request_refuse(r, VXC_EINVAL, text);
 }
 
 static void join(struct vxc_request *r, struct vxc_slice node_id)
@@ -139,6 +137,23 @@ static void leave(struct vxc_request *r, struct vxc_slice node_id)
     vxc_request_propose(r, &close);
 }
 
+/* The reply repeats the sync id. */
+static void state_sync(struct vxc_request *r, const struct vxc_msg_state_sync *sync)
+{
+    struct vxc_command c;
+    const char *text = NULL;
+    uint8_t id[8];
+    int rv = vxc_sync_route(r->caller->gateway, sync, &c, &text);
+
+    vxc_store_u64(id, sync->sync_id);
+    rv = rv != 0 ? rv : vxc_request_keep(r, vxc_slice(id, sizeof id));
+    if (rv != 0) {
+        vxc_request_refuse(r, rv, text);
+        return;
+    }
+    vxc_request_propose(r, &c);
+}
+
 void vxc_legacy_request(struct vxc_caller *caller, const struct vxc_frame *frame,
                         const struct vxc_message *m)
 {
@@ -156,7 +171,7 @@ void vxc_legacy_request(struct vxc_caller *caller, const struct vxc_frame *frame
     } else if (m->kind == VXC_KIND_LEGACY_LOCK_ACQUIRE || m->kind == VXC_KIND_LEGACY_LOCK_RELEASE) {
         lock_command(r, m);
     } else if (m->kind == VXC_KIND_STATE_SYNC) {
-        refuse(r, "StateSync is for the nodes of a replicated cluster; this node stands alone");
+        state_sync(r, &m->state_sync);
     } else if (route(m, &c)) {
         /* Create answers with the name that was asked for */
         if (vxc_request_keep(r, c.name) != 0) {
@@ -263,6 +278,10 @@ bool vxc_legacy_result(struct vxc_request *r, const struct vxc_result *result)
             break;
         case VXC_KIND_LEGACY_LOCK_RELEASE:
             m.legacy_lock_release_reply.code = result->found ? 0 : 1;
+            vxc_reply_message(caller, r->request_id, 0, &m);
+            break;
+        case VXC_KIND_STATE_SYNC:
+            m.state_sync_ack.sync_id = vxc_load_u64(r->payload);
             vxc_reply_message(caller, r->request_id, 0, &m);
             break;
         default: /* {code} */

@@ -289,6 +289,11 @@ static void on_role(void *data)
     vxc_gateway_on_role(((struct vxc_node *)data)->gateway);
 }
 
+static void on_reads(void *data, uint64_t round, int code)
+{
+    vxc_gateway_on_reads(((struct vxc_node *)data)->gateway, round, code);
+}
+
 static int create_gateway(struct vxc_node *n, struct vxc_error *err)
 {
     const struct vxc_gateway_options options = {
@@ -331,6 +336,7 @@ int vxc_node_start_replica(struct vxc_node *n, const struct vxc_vote *vote, stru
         .on_result = on_result,
         .on_event = on_event,
         .on_role = on_role,
+        .on_reads = on_reads,
         .on_image_wanted = vxc_node_on_image_wanted,
         .on_install = vxc_node_on_install,
         .initial = is_initial(n) ? &initial : NULL,
