@@ -39,9 +39,10 @@ struct vxc_lease {
 };
 
 enum vxc_request_state {
+    VXC_REQUEST_WAITING,  /* for its turn, a read for its round too; payload kept */
     VXC_REQUEST_PROPOSED, /* in the log's hands */
     VXC_REQUEST_HELD,     /* waits for the role to change (member_transfer) */
-    VXC_REQUEST_WAITING,  /* for its turn, a read for its round too; payload kept */
+    VXC_REQUEST_READY,    /* its reply is made and kept in place of the payload */
     VXC_REQUEST_REFUSED,  /* an error that waits for its turn */
     VXC_REQUEST_ANSWERED, /* nothing is owed any more */
 };
@@ -57,9 +58,9 @@ struct vxc_request {
     uint8_t stage;    /* of requests that take several commands: 0, 1, … */
     int code;         /* REFUSED */
     const char *text; /* REFUSED; static, or the payload */
-    uint64_t round;   /* WAITING: of a read, by our count; 0 = none */
+    uint64_t round;   /* of a read, by our count; 0 = none */
     uint32_t cost;    /* bytes counted against the in-flight bounds */
-    uint8_t *payload; /* owned; WAITING, or what a later stage needs */
+    uint8_t *payload; /* owned; WAITING, READY, or what a later stage needs */
     uint32_t payload_size;
 };
 
@@ -75,9 +76,11 @@ struct vxc_caller {
     LIST_ENTRY(vxc_caller) of_waiting; /* valid while awaits_round */
     struct vxc_request *head, *tail;
     uint32_t requests;
+    uint32_t proposed; /* of them: in the log's hands */
     uint64_t bytes;
-    uint64_t deferred; /* bytes of reads that wait for room for their replies */
-    bool blocked;      /* by a request that decides what later ones mean */
+    struct vxc_buffer *early; /* where a reply goes that comes before its turn; NULL: to conn */
+    uint64_t deferred;        /* bytes of reads that wait for room for their replies */
+    bool blocked;             /* by a request that decides what later ones mean */
     bool throttled;
     bool greeted;      /* its first frame has come */
     bool awaits_round; /* a read at the front waits for its round */
@@ -111,33 +114,65 @@ struct vxc_gateway {
     struct vxc_gateway_stats stats;
 };
 
-/* ---- gateway.c ---- */
+/* ---- caller.c: the FIFO ---- */
 
-/* Proposes a command for `request`, which is at the caller's FIFO already (or is put there). On
- * refusal the request answers with the error in its turn. */
+/* Appends a request; NULL: no memory, the connection is cut. It waits for its turn until something
+ * else is said. */
+struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_frame *frame);
+/* The same with a copy of the payload. */
+struct vxc_request *vxc_request_add_waiting(struct vxc_caller *caller,
+                                            const struct vxc_frame *frame, uint16_t kind);
+/* Keeps a copy of bytes with the request (a name or node id that a later stage needs). */
+int vxc_request_keep(struct vxc_request *request, struct vxc_slice bytes);
+/* It answers with this error in its turn, for which the caller is to be drained. text is static. */
+void vxc_request_refuse(struct vxc_request *request, int code, const char *text);
+/* Proposes a command for a request of the FIFO; what cannot be proposed is refused. */
 void vxc_request_propose(struct vxc_request *request, const struct vxc_command *command);
+/* It was handed to the replica: its result will come. */
+void vxc_request_proposed(struct vxc_request *request);
 /* The next command of a request whose last one just came back: true when proposed; else the error
  * has been answered and the request is done. */
 bool vxc_request_continue(struct vxc_request *request, const struct vxc_command *command);
-struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_frame *frame);
-/* Keeps a copy of bytes with the request (a name or node id that a later stage needs). */
-int vxc_request_keep(struct vxc_request *request, struct vxc_slice bytes);
-/* It answers with this error in its turn. The text is static. */
-void vxc_request_refuse(struct vxc_request *request, int code, const char *text);
-/* The same with a text that is copied. */
-void vxc_request_refuse_with(struct vxc_request *request, int code, const char *text);
-/* Answers everything at the front of the FIFO that does not wait for the log. */
+/* The result came; `reply` answers it, and says true when the next stage was proposed instead. */
+void vxc_request_returned(struct vxc_request *request, const struct vxc_result *result,
+                          bool (*reply)(struct vxc_request *, const struct vxc_result *));
+/* Answers, and begins, everything at the front of the FIFO that waits for nothing else. */
 void vxc_caller_drain(struct vxc_caller *caller);
+/* The same for one that waited for a round. */
+void vxc_caller_resume(struct vxc_caller *caller);
+/* No frames are taken meanwhile. */
+void vxc_caller_block(struct vxc_caller *caller);
+void vxc_caller_unblock(struct vxc_caller *caller);
+/* It is cut once nothing is owed to it, and not read any more. */
+void vxc_caller_leave(struct vxc_caller *caller);
+/* The connection is gone: forgets all but what the log holds. */
+void vxc_caller_close(struct vxc_caller *caller);
+
+/* ---- gateway.c ---- */
+
+uint64_t vxc_gateway_now_ms(const struct vxc_gateway *gateway);
 /* 0, or why this node takes no requests that change anything now: VXC_EBUSY, VXC_ENOTPRIMARY. */
 int vxc_gateway_serves(const struct vxc_gateway *gateway);
 /* The id that names of this caller's requests are looked up under. */
 uint64_t vxc_caller_namespace(struct vxc_caller *caller);
-/* It is cut once nothing is owed to it, and not read any more. */
-void vxc_caller_leave(struct vxc_caller *caller);
-/* Takes the caller's frames again after a blocking request. */
-void vxc_caller_block(struct vxc_caller *caller);
-void vxc_caller_unblock(struct vxc_caller *caller);
-uint64_t vxc_gateway_now_ms(const struct vxc_gateway *gateway);
+/* The session that extensions of this connection act for; the implicit one of a node that joined by
+ * kind 1 is not for them: it has neither sequences nor events. */
+uint64_t vxc_caller_session(const struct vxc_caller *caller);
+/* True for requests that are begun when they are at the front: they decide what later ones mean, or
+ * take several steps. */
+bool vxc_request_begins(uint16_t kind);
+void vxc_request_begin(struct vxc_request *request, const struct vxc_message *message);
+
+/* ---- read.c ---- */
+
+/* True when the request only looks; then it has been taken care of. */
+bool vxc_read_request(struct vxc_caller *caller, const struct vxc_frame *frame,
+                      const struct vxc_message *message);
+/* Its turn has come: 0, or why it may not be answered. */
+int vxc_read_refusal(const struct vxc_request *request);
+void vxc_read_answer(struct vxc_request *request);
+/* Reads that wait for this round or an earlier one are refused. */
+void vxc_rounds_refuse(struct vxc_gateway *gateway, uint64_t round, int code);
 
 /* ---- replies (reply.c): appended to the caller's connection ---- */
 
@@ -177,6 +212,7 @@ int vxc_reply_transaction(const struct vxc_request *request, const struct vxc_re
 
 void vxc_legacy_request(struct vxc_caller *caller, const struct vxc_frame *frame,
                         const struct vxc_message *message);
+void vxc_legacy_join(struct vxc_request *request, struct vxc_slice node_id);
 /* Answers; true when instead a next stage was proposed. */
 bool vxc_legacy_result(struct vxc_request *request, const struct vxc_result *result);
 /* Answers a read of kinds 1–74. */
@@ -185,9 +221,7 @@ void vxc_legacy_read(struct vxc_caller *caller, uint32_t request_id,
 
 /* ---- session.c: hello, namespaces, sessions ---- */
 
-/* True when the kind is one of them (then it has been taken care of). */
-bool vxc_session_request(struct vxc_caller *caller, const struct vxc_frame *frame,
-                         const struct vxc_message *message);
+void vxc_session_begin(struct vxc_request *request, const struct vxc_message *message);
 /* Answers any request from kind 100 up; true when instead a next stage was proposed. */
 bool vxc_session_result(struct vxc_request *request, const struct vxc_result *result);
 

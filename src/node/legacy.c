@@ -77,7 +77,7 @@ static void refuse(struct vxc_request *r, const char *text)
     vxc_request_refuse(r, VXC_EINVAL, text);
 }
 
-static void join(struct vxc_request *r, struct vxc_slice node_id)
+void vxc_legacy_join(struct vxc_request *r, struct vxc_slice node_id)
 {
     struct vxc_gateway *g = r->caller->gateway;
     uint8_t secret[SECRET_SIZE] = {0};
@@ -95,7 +95,6 @@ static void join(struct vxc_request *r, struct vxc_slice node_id)
         return;
     }
     g->options.clock->random(g->options.clock->data, secret, sizeof secret);
-    vxc_caller_block(r->caller);
     vxc_request_propose(r, &open);
 }
 
@@ -163,10 +162,7 @@ void vxc_legacy_request(struct vxc_caller *caller, const struct vxc_frame *frame
     if (r == NULL) {
         return;
     }
-    r->state = VXC_REQUEST_PROPOSED;
-    if (m->kind == VXC_KIND_JOIN) {
-        join(r, m->join.node_id);
-    } else if (m->kind == VXC_KIND_LEAVE) {
+    if (m->kind == VXC_KIND_LEAVE) {
         leave(r, m->leave.node_id);
     } else if (m->kind == VXC_KIND_LEGACY_LOCK_ACQUIRE || m->kind == VXC_KIND_LEGACY_LOCK_RELEASE) {
         lock_command(r, m);

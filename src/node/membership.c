@@ -156,7 +156,7 @@ static bool stepped(struct vxc_request *r, int rv, const struct vxc_error *err)
         fail(r, rv, err != NULL && err->text[0] != '\0' ? err->text : NULL);
         return false;
     }
-    r->state = VXC_REQUEST_PROPOSED;
+    vxc_request_proposed(r);
     return true;
 }
 
@@ -268,7 +268,8 @@ static void begin_transfer(struct vxc_request *r, uint64_t id)
     struct vxc_error err = {0};
     int rv = vxc_replica_transfer(g->options.replica, id, &err);
 
-    if (!stepped(r, rv, &err)) {
+    if (rv != 0) {
+        (void)stepped(r, rv, &err);
         return;
     }
     r->state = VXC_REQUEST_HELD;
@@ -279,7 +280,12 @@ void vxc_membership_begin(struct vxc_request *r, const struct vxc_message *m)
 {
     struct vxc_gateway *g = r->caller->gateway;
     struct vxc_error err = {0};
+    int rv = vxc_gateway_serves(g);
 
+    if (rv != 0) {
+        fail(r, rv, NULL);
+        return;
+    }
     if (m->kind == VXC_KIND_CHECKPOINT) {
         (void)stepped(r, vxc_replica_checkpoint(g->options.replica, &r->proposal), NULL);
         return;

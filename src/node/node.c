@@ -304,6 +304,7 @@ static int create_gateway(struct vxc_node *n, struct vxc_error *err)
         .address = n->reached,
         .timeout_ms = (uint32_t)n->options.timeout_ms,
         .ping_interval_ms = (uint32_t)n->options.ping_interval_ms,
+        .election_timeout_ms = (uint32_t)n->options.election_timeout_ms,
         .data = n,
         .status = give_status,
         .snapshots = n->snapshots,
@@ -339,6 +340,7 @@ int vxc_node_start_replica(struct vxc_node *n, const struct vxc_vote *vote, stru
         .on_reads = on_reads,
         .on_image_wanted = vxc_node_on_image_wanted,
         .on_install = vxc_node_on_install,
+        .on_damaged = vxc_node_on_damaged,
         .initial = is_initial(n) ? &initial : NULL,
         .joins = n->spec.count > 0 && !is_initial(n),
     };

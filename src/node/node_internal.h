@@ -57,6 +57,8 @@ struct vxc_node {
     struct {
         bool asked; /* by the replica: fetch one */
         uint64_t peer, index;
+        uint64_t damaged_index, ours,
+            theirs; /* the majority has another state there; 0 = it has not */
     } install;
     struct vxc_repair repair;
     char address[160];                  /* "" = listens nowhere */

@@ -40,6 +40,16 @@ void vxc_node_on_install(void *data, uint64_t peer, const struct vxc_log_base *b
     vxc_loop_wake(n->loop);
 }
 
+void vxc_node_on_damaged(void *data, uint64_t index, uint64_t ours, uint64_t theirs)
+{
+    struct vxc_node *n = data;
+
+    n->install.damaged_index = index;
+    n->install.ours = ours;
+    n->install.theirs = theirs;
+    vxc_loop_wake(n->loop);
+}
+
 void vxc_node_on_image_message(void *data, uint64_t peer, const struct vxc_message *message)
 {
     struct vxc_node *n = data;
@@ -270,8 +280,33 @@ static void go_on_with_repair(struct vxc_node *n)
     n->repair.ask_ms = now_ms + ASK_AGAIN_MS;
 }
 
+/* The others agree on another state at this entry: as if it had been found damaged by a start. */
+static void repair_while_running(struct vxc_node *n)
+{
+    struct vxc_error err = {0};
+
+    (void)vxc_error_set(&err, VXC_ECORRUPT,
+                        "%s/state: its digest at entry %" PRIu64 " is %016" PRIx64
+                        ", that of the majority %016" PRIx64,
+                        n->options.data, n->install.damaged_index, n->install.ours,
+                        n->install.theirs);
+    n->install.damaged_index = 0;
+    n->install.asked = false;
+    vxc_fetch_end(n->fetch);
+    close_all(n);
+    n->repair.absent = false;
+    if (vxc_node_begin_repair(n, &err) != 0) {
+        vxc_fatal_damage("%s", err.text);
+    }
+    vxc_node_stand_in(n);
+}
+
 static void go_on_with_install(struct vxc_node *n)
 {
+    if (n->install.damaged_index != 0) {
+        repair_while_running(n);
+        return;
+    }
     if (n->install.asked) {
         n->install.asked = false;
         begin_to_fetch(n, n->install.peer, n->install.index);

@@ -36,6 +36,7 @@ int vxc_node_attach(struct vxc_node *node, struct vxc_error *err);
 /* Hooks of the replica and of the cluster; data is the node. */
 void vxc_node_on_image_wanted(void *node, uint64_t peer);
 void vxc_node_on_install(void *node, uint64_t peer, const struct vxc_log_base *base);
+void vxc_node_on_damaged(void *node, uint64_t index, uint64_t ours, uint64_t theirs);
 void vxc_node_on_image_message(void *node, uint64_t peer, const struct vxc_message *message);
 
 /* ---- repair.c ---- */

@@ -20,7 +20,7 @@ void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t f
         flags |= VXC_FRAME_RESPONSE;
         caller->gateway->stats.replies_total++;
     }
-    out = vxc_conn_out(caller->conn);
+    out = caller->early != NULL ? caller->early : vxc_conn_out(caller->conn);
     if (out == NULL) {
         return; /* it was cut in this turn */
     }
@@ -35,7 +35,9 @@ void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t f
         vxc_conn_cut(caller->conn, rv, "a reply could not be encoded", false);
         return;
     }
-    vxc_conn_touch(caller->conn);
+    if (caller->early == NULL) {
+        vxc_conn_touch(caller->conn);
+    }
 }
 
 /* Says who is primary, in the dialect of the kind. */
@@ -60,7 +62,7 @@ static void refuse_as_backup(struct vxc_caller *caller, uint16_t kind, struct vx
     if (status.primary_id == 0) {
         (void)snprintf(text, room, "not the primary; no primary is known at present");
     } else if (status.primary_id == g->options.node_id) {
-        (void)snprintf(text, room, "this node has become the primary since: say hello again");
+        (void)snprintf(text, room, "not the primary when this began; it is now: say hello again");
     } else {
         (void)snprintf(text, room, "not the primary; it is node %" PRIu64 "%s%.*s",
                        status.primary_id, address.size != 0 ? " at " : "",

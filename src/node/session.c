@@ -1,5 +1,5 @@
 /* Hello, namespaces and sessions: the requests that decide what later ones of a connection mean.
- * They block their caller until they are answered. */
+ * They are begun in their turn and block their caller until they are answered. */
 #include "base/check.h"
 #include "base/memory.h"
 #include "node/gateway_internal.h"
@@ -73,27 +73,22 @@ static int leave_namespace_open(struct vxc_caller *caller, struct vxc_slice name
 }
 
 /* hello and use_namespace: the namespace exists in the state before the answer. One that is there
- * already needs no place in the log (none ever goes), unless earlier requests of this connection
- * still wait for theirs. Who is not primary answers hello even so: the client learns from it who is,
+ * already needs no place in the log, for none ever goes. Who is not primary answers hello even so: the client learns from it who is,
  * or reads what is there with STALE. */
 static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
 {
     struct vxc_caller *caller = r->caller;
     struct vxc_gateway *g = caller->gateway;
     struct vxc_command ensure = {.op = VXC_OP_NAMESPACE_ENSURE, .name = name};
-    bool primary = vxc_replica_is_primary(g->options.replica);
-    bool first = caller->head == r;
-    bool found = first && vxc_session_find_namespace(caller, name);
+    bool found = vxc_session_find_namespace(caller, name);
     int rv = 0;
 
-    if (!found && primary) {
-        vxc_caller_block(caller);
+    if (!found && vxc_replica_is_primary(g->options.replica)) {
         vxc_request_propose(r, &ensure);
         return;
     }
     if (!found) {
-        rv = r->kind == VXC_KIND_HELLO && first ? leave_namespace_open(caller, name)
-                                                : VXC_ENOTPRIMARY;
+        rv = r->kind == VXC_KIND_HELLO ? leave_namespace_open(caller, name) : VXC_ENOTPRIMARY;
     }
     if (rv != 0) {
         vxc_request_refuse(r, rv, NULL);
@@ -101,7 +96,6 @@ static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
         r->state = VXC_REQUEST_ANSWERED;
         answer_namespace(caller, r, vxc_fsm_applied_index(g->options.fsm));
     }
-    vxc_caller_drain(caller);
 }
 
 static void open_session(struct vxc_request *r, const struct vxc_msg_session_open *open)
@@ -117,7 +111,6 @@ static void open_session(struct vxc_request *r, const struct vxc_msg_session_ope
     };
 
     g->options.clock->random(g->options.clock->data, secret, sizeof secret);
-    vxc_caller_block(r->caller);
     vxc_request_propose(r, &command);
 }
 
@@ -171,9 +164,9 @@ static void resume_session(struct vxc_request *r, const struct vxc_msg_session_r
         vxc_store_u64(kept + 8 + SECRET_SIZE, resume->last_event_index);
     }
     if (vxc_request_keep(r, vxc_slice(kept, sizeof kept)) != 0) {
-        vxc_conn_cut(r->caller->conn, VXC_ENOMEM, "out of memory", false);
+        vxc_request_refuse(r, VXC_ENOMEM, NULL);
+        return;
     }
-    vxc_caller_block(r->caller);
     vxc_request_propose(r, &command);
 }
 
@@ -213,34 +206,18 @@ static void resumed(struct vxc_request *r)
     answer_session(caller, r->request_id, &view, true, resync);
 }
 
-bool vxc_session_request(struct vxc_caller *caller, const struct vxc_frame *frame,
-                         const struct vxc_message *m)
+void vxc_session_begin(struct vxc_request *r, const struct vxc_message *m)
 {
-    struct vxc_request *r;
+    int rv = vxc_gateway_serves(r->caller->gateway);
 
-    switch (m->kind) {
-    case VXC_KIND_HELLO:
-    case VXC_KIND_USE_NAMESPACE:
-    case VXC_KIND_SESSION_OPEN:
-    case VXC_KIND_SESSION_RESUME:
-        break;
-    default:
-        return false;
-    }
-    r = vxc_request_add(caller, frame);
-    if (r == NULL) {
-        return true;
-    }
     if (m->kind == VXC_KIND_HELLO && (m->hello.version_min > VXC_PROTOCOL_VERSION ||
                                       m->hello.version_max < VXC_PROTOCOL_VERSION)) {
-        r->state = VXC_REQUEST_REFUSED; /* in its turn; then the connection is cut */
-        r->code = VXC_EVERSION;
-        r->text = "this node speaks protocol version 1 only";
-        vxc_caller_block(caller);
-        vxc_caller_drain(caller);
-        return true;
-    }
-    if (m->kind == VXC_KIND_HELLO) {
+        /* in its turn; then the connection is cut */
+        vxc_request_refuse(r, VXC_EVERSION, "this node speaks protocol version 1 only");
+    } else if (rv == VXC_EBUSY ||
+               (rv != 0 && m->kind != VXC_KIND_HELLO && m->kind != VXC_KIND_USE_NAMESPACE)) {
+        vxc_request_refuse(r, rv, NULL);
+    } else if (m->kind == VXC_KIND_HELLO) {
         enter_namespace(r, m->hello.namespace_name);
     } else if (m->kind == VXC_KIND_USE_NAMESPACE) {
         enter_namespace(r, m->use_namespace.namespace_name);
@@ -249,7 +226,6 @@ bool vxc_session_request(struct vxc_caller *caller, const struct vxc_frame *fram
     } else {
         resume_session(r, &m->session_resume);
     }
-    return true;
 }
 
 bool vxc_session_result(struct vxc_request *r, const struct vxc_result *result)
