@@ -701,7 +701,9 @@ void vxc_cluster_count(const struct vxc_cluster *c, uint64_t *members, uint64_t 
 {
     struct vxc_replica_member now[VXC_CONFIGURATION_MEMBERS_MAX];
 
-    *members = c->replica == NULL ? c->member_count : vxc_replica_members(c->replica, now);
+    *members = c->replica != NULL ? vxc_replica_members(c->replica, now)
+               : c->stands_in     ? c->stand_in.configuration.count
+                                  : c->member_count;
     *connected = 0;
     for (int i = 0; i < PEERS_MAX; i++) {
         const struct link *out = c->peers[i].used ? c->peers[i].out : NULL;

@@ -70,7 +70,7 @@ const char *vxc_cluster_spec_address(const struct vxc_cluster_spec *spec, uint64
 
 struct vxc_cluster_options {
     uint64_t node_id;
-    uint64_t incarnation;                /* of the data directory: never the same again */
+    uint64_t incarnation; /* of the data directory: never the same again */
     uint64_t life; /* this start of it: which one in the upper half, a random number in the lower */
     const char *address;                 /* where this node can be reached; borrowed */
     const struct vxc_cluster_spec *spec; /* NULL = none; copied */
