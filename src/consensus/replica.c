@@ -199,17 +199,17 @@ static void trim(struct vxc_replica *replica, uint64_t time_ms)
     const struct vxc_log_base *synced = &replica->freeze.synced;
     struct vxc_log *log = replica->options.log;
     struct vxc_error err = {0};
-    uint64_t trailing = VXC_LOG_TRAILING_SIZE;
     int rv;
 
     if (synced->index <= vxc_log_base(log)->index || time_ms < replica->base_retry_ms) {
         return;
     }
+    /* Not only the entries stay while they are held, but the base as well: the engine anchors its
+     * heartbeats at it, and who has installed an older image than that would be sent another one. */
     if (replica->held_index < synced->index) {
-        trailing +=
-            vxc_log_bytes_after(log, replica->held_index) - vxc_log_bytes_after(log, synced->index);
+        return;
     }
-    rv = vxc_log_set_base(log, synced, trailing, &err);
+    rv = vxc_log_set_base(log, synced, VXC_LOG_TRAILING_SIZE, &err);
     if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
         replica->base_retry_ms = time_ms + BASE_RETRY_MS;
         return;
