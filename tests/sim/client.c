@@ -235,7 +235,9 @@ void client_receive(struct client *client, struct vxc_conn *conn, struct vxc_sli
 
 void client_pause(struct client *client, uint64_t duration_ns)
 {
-    client->stopped_until_ns = client->world->now_ns + duration_ns;
+    if (client->world->now_ns >= client->stopped_until_ns) { /* what it was sent keeps its order */
+        client->stopped_until_ns = client->world->now_ns + duration_ns;
+    }
 }
 
 /* ---- all of them ---- */

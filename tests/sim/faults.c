@@ -167,7 +167,4 @@ void faults_heal(struct world *world)
             node_boot(node);
         }
     }
-    for (unsigned i = 0; i < world->client_count; i++) {
-        world->clients_of[i].stopped_until_ns = world->now_ns;
-    }
 }

@@ -12,7 +12,7 @@ enum {
     BURST_MS = 200, /* between bursts of one client, on average */
     BURST_MAX = 11, /* requests in one: 6 on average */
     PENDING_MAX = 64,
-    DEADLINE_MS = 15000,
+    DEADLINE_MS = 6000,
     VALUES = 200,
     TOKENS = 16,
 };
