@@ -237,6 +237,8 @@ int log_read_entry(struct vxc_log *log, uint64_t index, struct vxc_log_entry *en
 /* The CRC of the record of entry `index` (first_index − 1 … last_index). */
 int log_read_chain(struct vxc_log *log, uint64_t index, uint32_t *chain, struct vxc_error *err);
 void log_read_reset(struct vxc_log *log); /* forgets the window (truncation, drop, reset) */
+/* A unit was written there: what the window holds from there on is of before. */
+void log_read_written(struct vxc_log *log, uint64_t segment, uint64_t offset);
 void log_read_deinit(struct vxc_log *log);
 
 /* ---- log_recover.c ---- */

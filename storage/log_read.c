@@ -23,6 +23,15 @@ void log_read_reset(struct vxc_log *log)
     log->reader.window_size = 0;
 }
 
+void log_read_written(struct vxc_log *log, uint64_t segment, uint64_t offset)
+{
+    struct log_reader *r = &log->reader;
+
+    if (r->segment == segment && r->window_size > 0 && offset < r->window_offset + r->window_size) {
+        r->window_size = offset > r->window_offset ? (size_t)(offset - r->window_offset) : 0;
+    }
+}
+
 static void close_segment(struct log_reader *r)
 {
     if (r->fd >= 0) {

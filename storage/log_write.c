@@ -207,6 +207,7 @@ static void collect_writes(struct vxc_log *log)
                       unit->segment->name, write->size, write->offset, strerror(write->result));
         }
         unit->written = true;
+        log_read_written(log, unit->segment->number, write->offset);
         log->stats.flush_us_last = us;
         log->stats.flush_us_max = us > log->stats.flush_us_max ? us : log->stats.flush_us_max;
     }

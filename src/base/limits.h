@@ -40,6 +40,10 @@
 #define VXC_LOG_TRAILING_SIZE   (64u * VXC_MIB) /* bytes kept below the base for slow backups */
 #define VXC_LOG_MARKER_IDLE_MS  100u            /* an idle log writes one marker unit after this */
 
+/* ---- between the nodes of a cluster ---- */
+#define VXC_OUTBOX_MESSAGES_MAX 256u /* to one peer; a range of the log is one; more is taken for lost */
+#define VXC_PEER_ENTRIES_MAX    256u /* entries in one message: twice what the engine has in flight */
+
 /* ---- the state ---- */
 #define VXC_ROW_KEY_SIZE_MAX    511u /* bytes; LMDB's own limit */
 #define VXC_ROW_KEY_PLAIN_MAX   440u /* bytes of a user key stored plainly in a row key */

@@ -116,6 +116,17 @@ static void start_commit(struct vxc_freeze *freeze)
     vxc_freeze_collect(freeze); /* a synchronous store is done already */
 }
 
+bool vxc_freeze_checkpoint(struct vxc_freeze *freeze)
+{
+    vxc_freeze_collect(freeze);
+    if (vxc_table_freezing(freeze->table)) {
+        return false;
+    }
+    freeze->checkpoint_asked = vxc_fsm_applied_index(freeze->fsm);
+    start_commit(freeze);
+    return true;
+}
+
 static void look_at_store(struct vxc_freeze *freeze, struct vxc_store_stats *stats)
 {
     vxc_store_stats(freeze->store, stats);
@@ -134,6 +145,10 @@ void vxc_freeze_collect(struct vxc_freeze *freeze)
         vxc_table_thaw(freeze->table);
         keep_base(freeze, COMMITTED, &freeze->committed, &freeze->frozen);
         freeze->no_space = false;
+        if (freeze->checkpoint_asked != 0 && freeze->checkpoint_asked == freeze->committed.index) {
+            freeze->checkpoint_index = freeze->committed.index;
+            freeze->checkpoint_digest = vxc_store_digest(freeze->store);
+        }
     }
     if (freeze->syncing.index != 0) {
         look_at_store(freeze, &stats);

@@ -59,6 +59,10 @@ struct vxc_freeze {
     bool
         replaying; /* the node is not ready: what it replays is in the log, and commits only delay */
     bool no_space; /* the store keeps its frozen rows and tries again */
+
+    uint64_t checkpoint_asked; /* the running commit is of this checkpoint */
+    uint64_t checkpoint_index; /* of the last one that was committed; 0 = none in this life */
+    uint64_t checkpoint_digest;
 };
 
 /* Reads where the store stands. VXC_ENOMEM. */
@@ -80,6 +84,9 @@ void vxc_freeze_logged(struct vxc_freeze *freeze, uint64_t bytes);
 
 /* Makes a commit of this entry, which is applied, due with the next turn that no commit runs in. */
 void vxc_freeze_want(struct vxc_freeze *freeze, uint64_t index);
+/* The last applied entry is a checkpoint: begins a commit of exactly that. False while an earlier one
+ * runs. Its digest is there once it is collected. */
+bool vxc_freeze_checkpoint(struct vxc_freeze *freeze);
 /* Starts what is due; returns ms until it wants to be called again. */
 uint64_t vxc_freeze_turn(struct vxc_freeze *freeze, uint64_t now_ms);
 /* Starts a commit if there is as much as the size rule wants (between entries of a long replay). */

@@ -8,7 +8,7 @@ static bool is_empty(const struct vxc_log *log, const struct vxc_store_meta *sta
 }
 
 int vxc_recovery_check(const struct vxc_log *log, const struct vxc_store_meta *state,
-                       const struct vxc_vote *vote, struct vxc_error *err)
+                       const struct vxc_vote *vote, bool joins, struct vxc_error *err)
 {
     uint64_t first = vxc_log_first_index(log);
     uint64_t last = vxc_log_last_index(log);
@@ -16,7 +16,7 @@ int vxc_recovery_check(const struct vxc_log *log, const struct vxc_store_meta *s
     uint64_t term;
 
     if (is_empty(log, state)) {
-        if (vote->term > 1) {
+        if (vote->term > 1 && !joins) {
             return vxc_error_set(err, VXC_ECORRUPT,
                                  "the log and the state are empty, but the vote is of term %" PRIu64
                                  ": they were lost; restore a snapshot, or give the node a new id",
@@ -54,10 +54,9 @@ int vxc_recovery_check(const struct vxc_log *log, const struct vxc_store_meta *s
 }
 
 int vxc_recovery_bootstrap(struct vxc_log *log, const struct vxc_store_meta *state,
-                           struct vxc_vote_file *file, struct vxc_vote *vote, uint64_t node_id,
-                           struct vxc_error *err)
+                           struct vxc_vote_file *file, struct vxc_vote *vote,
+                           const struct vxc_configuration *initial, struct vxc_error *err)
 {
-    struct vxc_configuration alone = {.count = 1, .members = {{node_id, VXC_MEMBER_VOTER}}};
     struct vxc_buffer payload;
     int rv;
 
@@ -67,7 +66,7 @@ int vxc_recovery_bootstrap(struct vxc_log *log, const struct vxc_store_meta *sta
     *vote = (struct vxc_vote){.term = 1, .voted_for = 0};
     vxc_vote_store(file, vote);
     vxc_buffer_init(&payload);
-    rv = vxc_configuration_encode(&alone, &payload);
+    rv = vxc_configuration_encode(initial, &payload);
     if (rv == 0) {
         rv = vxc_log_append(log, 1, 1, VXC_LOG_CHANGE, vxc_buffer_slice(&payload));
     }

@@ -6,7 +6,8 @@
  * lost part of its log or its vote may have forgotten an acknowledgement or a vote.
  *
  * An empty node (no entry, no state, no vote beyond term 1, which is what a crash during bootstrap
- * leaves) becomes a cluster of one: entry 1 is the configuration with itself as the only voter.
+ * leaves) becomes a cluster of one, or one of the voters of a new cluster: entry 1 is the
+ * configuration. One that joins writes nothing and waits.
  */
 #ifndef VXC_CONSENSUS_RECOVERY_H
 #define VXC_CONSENSUS_RECOVERY_H
@@ -17,14 +18,16 @@
 #include "storage/store.h"
 #include "storage/vote.h"
 
-/* VXC_ECORRUPT with the reason. */
+/* VXC_ECORRUPT with the reason. joins: the node waits for the log of a cluster that added it, so it
+ * may have seen terms before any entry. */
 int vxc_recovery_check(const struct vxc_log *log, const struct vxc_store_meta *state,
-                       const struct vxc_vote *vote, struct vxc_error *err);
+                       const struct vxc_vote *vote, bool joins, struct vxc_error *err);
 
-/* Writes term 1 and entry 1, durably, when the node is empty; else does nothing. VXC_ENOSPC. */
+/* Writes term 1 and entry 1, durably, when the node is empty; else does nothing. All voters of a new
+ * cluster write the same. VXC_ENOSPC. */
 int vxc_recovery_bootstrap(struct vxc_log *log, const struct vxc_store_meta *state,
-                           struct vxc_vote_file *file, struct vxc_vote *vote, uint64_t node_id,
-                           struct vxc_error *err);
+                           struct vxc_vote_file *file, struct vxc_vote *vote,
+                           const struct vxc_configuration *initial, struct vxc_error *err);
 
 /* Feeds the engine its first event: terms and configurations from the log, the rest from `state`
  * (index 0: there is none). */

@@ -1,74 +1,18 @@
-#include "consensus/replica.h"
+#include "consensus/replica_internal.h"
 
 #include "base/check.h"
 #include "base/memory.h"
-#include "consensus/admission.h"
-#include "consensus/engine.h"
-#include "consensus/freeze.h"
 #include "consensus/recovery.h"
-#include "consensus/stamp.h"
 
 #include <inttypes.h>
 
 enum {
-    APPLY_BYTES_PER_TURN = 8 * 1024 * 1024, /* of entries: a long replay leaves turns to others */
     SPACE_RETRY_MS = 100, /* after the log had no space, proposals are let in again */
     BASE_RETRY_MS = 1000, /* after the base record had none */
     TURN_MS_MAX = 500,    /* cluster time counts gaps in full only below a second */
 };
 
-struct vxc_replica {
-    struct vxc_replica_options options;
-    struct vxc_vote vote; /* as stored */
-    struct vxc_engine *engine;
-    struct vxc_proposals proposals;
-    struct vxc_freeze freeze;
-    struct vxc_stamp stamp;
-    bool stopping;
-
-    /* what the owner was told last */
-    bool told;
-    enum vxc_engine_role role;
-    uint64_t term;
-    uint64_t leader;
-
-    /* of our own term as primary; zero when it begins */
-    uint64_t noop_index;      /* our first entry; 0 = not written yet */
-    uint64_t bootstrap_index; /* 0 = not proposed */
-    bool ready;               /* no-op applied and the state bootstrapped */
-
-    /* applying */
-    uint64_t applied_index;  /* whole entries */
-    uint32_t applied_within; /* commands of the next one that a reference-mode commit has already */
-    bool applying;
-    bool applying_ours; /* the entry being applied is the oldest of our proposals */
-
-    /* the log */
-    uint64_t flushed[VXC_LOG_INFLIGHT_MAX]; /* last index at each of the last flushes */
-    uint64_t flushes;
-    uint64_t durable_index;     /* as the engine was told */
-    uint64_t unflushed_bytes;   /* appended since the last flush */
-    uint64_t no_space_until_ms; /* 0 = the log has space */
-    int lack;                   /* of what it has none: VXC_ENOSPC or VXC_ENOMEM */
-    uint64_t base_retry_ms;
-    bool restart_engine; /* the log could not take what the engine believes to be there */
-
-    uint64_t entries_total, commands_total;
-};
-
-static uint64_t now_ms(const struct vxc_replica *replica)
-{
-    return vxc_clock_ms(replica->options.clock);
-}
-
-static uint64_t now_ns(const struct vxc_replica *replica)
-{
-    return replica->options.clock->monotonic_ns(replica->options.clock->data);
-}
-
-/* Neither a damaged entry nor a damaged row may be passed over, and nor may one that could not be
- * read for want of memory or because the disk failed; but those say nothing about the data. */
-static _Noreturn void end_unread(const struct vxc_error *err, const char *doing)
+_Noreturn void vxc_replica_end_unread(const struct vxc_error *err, const char *doing)
 {
     if (err->code == VXC_ENOMEM) {
         vxc_fatal("%s: %s; out of memory: give the node more and start it again", doing, err->text);
@@ -79,10 +23,10 @@ static _Noreturn void end_unread(const struct vxc_error *err, const char *doing)
     vxc_fatal_damage("%s: %s", doing, err->text);
 }
 
-static void refuse_for_a_while(struct vxc_replica *replica, int lack)
+void vxc_replica_refuse_for_a_while(struct vxc_replica *replica, int lack)
 {
     replica->lack = lack;
-    replica->no_space_until_ms = now_ms(replica) + SPACE_RETRY_MS;
+    replica->no_space_until_ms = vxc_replica_now_ms(replica) + SPACE_RETRY_MS;
 }
 
 /* ---- what the engine wants done ---- */
@@ -116,7 +60,7 @@ static void append_entries(void *data, uint64_t index, const struct vxc_engine_e
 
         if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
             replica->restart_engine = true;
-            refuse_for_a_while(replica, rv);
+            vxc_replica_refuse_for_a_while(replica, rv);
             return;
         }
         if (rv != 0) {
@@ -126,11 +70,23 @@ static void append_entries(void *data, uint64_t index, const struct vxc_engine_e
     }
 }
 
+/* The owner hears of it when the engine's step is over. */
 static void install_image(void *data, const struct vxc_log_base *base)
 {
-    (void)data;
-    vxc_fatal("an image at entry %" PRIu64 " was announced, but this node has no peers",
-              base->index);
+    struct vxc_replica *replica = data;
+
+    if (replica->options.on_install == NULL) {
+        vxc_fatal("an image at entry %" PRIu64 " was announced, but this node takes none",
+                  base->index);
+    }
+    vxc_buffer_clear(&replica->install_configuration);
+    vxc_need_memory(vxc_buffer_append(&replica->install_configuration, base->configuration.data,
+                                      base->configuration.size) == 0,
+                    "a configuration");
+    replica->install = *base;
+    replica->install.configuration = vxc_buffer_slice(&replica->install_configuration);
+    replica->install_from = replica->receiving_from;
+    replica->install_asked = true;
 }
 
 static int create_engine(struct vxc_replica *replica, struct vxc_error *err)
@@ -143,6 +99,7 @@ static int create_engine(struct vxc_replica *replica, struct vxc_error *err)
         .store_vote = store_vote,
         .append = append_entries,
         .install = install_image,
+        .send = vxc_replica_send,
     };
 
     replica->options.clock->random(replica->options.clock->data, &options.seed,
@@ -165,8 +122,8 @@ static int start_engine(struct vxc_replica *replica, struct vxc_error *err)
     if (replica->applied_index != 0 && state.term == 0) {
         state.term = vxc_store_meta(replica->options.store)->applied_term;
     }
-    return vxc_recovery_start(replica->engine, now_ms(replica), replica->options.log, &state,
-                              &replica->vote, err);
+    return vxc_recovery_start(replica->engine, vxc_replica_now_ms(replica), replica->options.log,
+                              &state, &replica->vote, err);
 }
 
 static void restart_engine(struct vxc_replica *replica)
@@ -175,6 +132,7 @@ static void restart_engine(struct vxc_replica *replica)
     int rv;
 
     replica->restart_engine = false;
+    replica->install_asked = false;
     vxc_engine_free(replica->engine);
     rv = create_engine(replica, &err);
     if (rv == 0) {
@@ -185,324 +143,7 @@ static void restart_engine(struct vxc_replica *replica)
     }
 }
 
-/* ---- proposals ---- */
-
-static void fail_proposal(void *data, struct vxc_proposal *proposal, int code)
-{
-    struct vxc_replica *replica = data;
-    struct vxc_result result = {.code = code, .text = vxc_strerror(code)};
-
-    replica->options.on_result(replica->options.data, proposal, &result);
-}
-
-/* Writes what the open entry holds, be it nothing, as the log's next entry. The log takes it first,
- * so that the engine never holds an entry for which there is no space. */
-static int submit_open(struct vxc_replica *replica)
-{
-    struct vxc_log *log = replica->options.log;
-    struct vxc_engine_entry entry = {.term = vxc_engine_term(replica->engine),
-                                     .type = VXC_LOG_COMMAND};
-    uint64_t index = vxc_engine_last_index(replica->engine) + 1;
-    uint64_t count = replica->proposals.open_count;
-    int rv;
-
-    vxc_check(vxc_engine_can_submit(replica->engine));
-    entry.payload =
-        vxc_proposals_close(&replica->proposals, vxc_stamp_take(&replica->stamp, now_ns(replica)));
-    rv = vxc_log_append(log, index, entry.term, entry.type, entry.payload);
-    if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
-        refuse_for_a_while(replica, rv);
-        return rv;
-    }
-    if (rv != 0) {
-        vxc_fatal("appending entry %" PRIu64 " to the log: %s", index, vxc_strerror(rv));
-    }
-    rv = vxc_engine_submit(replica->engine, now_ms(replica), &entry);
-    vxc_check(rv == 0); /* it can only refuse when it is not primary */
-    replica->unflushed_bytes += entry.payload.size;
-    replica->entries_total++;
-    replica->commands_total += count;
-    vxc_proposals_submitted(&replica->proposals, index, entry.term);
-    return 0;
-}
-
-static bool can_submit(const struct vxc_replica *replica)
-{
-    return vxc_engine_can_submit(replica->engine) && replica->no_space_until_ms == 0 &&
-           vxc_proposals_have_room(&replica->proposals);
-}
-
-int vxc_replica_propose(struct vxc_replica *replica, const struct vxc_command *command,
-                        struct vxc_proposal *proposal)
-{
-    if (replica->stopping || !vxc_engine_can_submit(replica->engine)) {
-        return VXC_ENOTPRIMARY;
-    }
-    if (!replica->ready) {
-        return VXC_EBUSY;
-    }
-    if (replica->no_space_until_ms != 0) {
-        return replica->lack;
-    }
-    if (replica->freeze.no_space && vxc_command_grows(command)) {
-        return VXC_ENOSPC;
-    }
-    if (vxc_freeze_is_full(&replica->freeze) && vxc_command_grows(command)) {
-        return VXC_EBUSY;
-    }
-    if (vxc_proposals_overflow(&replica->proposals, command) && can_submit(replica)) {
-        int rv = submit_open(replica);
-        if (rv != 0) {
-            return rv;
-        }
-    }
-    return vxc_proposals_add(&replica->proposals, command, proposal);
-}
-
-/* ---- becoming and ceasing to be primary ---- */
-
-/* The highest stamp that the log may carry: of its last command entry, applied or not. */
-static uint64_t last_stamp(struct vxc_replica *replica)
-{
-    struct vxc_log *log = replica->options.log;
-    uint64_t stamp_ms = vxc_fsm_stamp_ms(replica->options.fsm);
-
-    for (uint64_t i = vxc_log_last_index(log); i > replica->applied_index; i--) {
-        struct vxc_error err = {0};
-        struct vxc_log_entry entry;
-        struct vxc_entry_head head;
-        struct vxc_slice rest;
-
-        if (vxc_log_type(log, i) != VXC_LOG_COMMAND) {
-            continue;
-        }
-        if (vxc_log_get(log, i, &entry, &err) != 0) {
-            (void)vxc_error_prefix(&err, "entry %" PRIu64, i);
-            end_unread(&err, "reading");
-        }
-        if (vxc_entry_read_head(entry.payload, &head, &rest) == 0 && head.stamp_ms > stamp_ms) {
-            stamp_ms = head.stamp_ms; /* an unreadable one stops the node when it is applied */
-        }
-        break;
-    }
-    return stamp_ms;
-}
-
-static void begin_term(struct vxc_replica *replica)
-{
-    vxc_stamp_restart(&replica->stamp, last_stamp(replica), now_ns(replica));
-    replica->noop_index = 0;
-    replica->bootstrap_index = 0;
-    replica->ready = false;
-}
-
-/* Looks whether role, term or primary have changed. */
-static void observe(struct vxc_replica *replica)
-{
-    enum vxc_engine_role role;
-    uint64_t term, leader;
-    bool was_primary, is_primary;
-
-    if (replica->restart_engine) {
-        restart_engine(replica);
-    }
-    role = vxc_engine_role(replica->engine);
-    term = vxc_engine_term(replica->engine);
-    leader = vxc_engine_leader(replica->engine);
-    if (replica->told && role == replica->role && term == replica->term &&
-        leader == replica->leader) {
-        return;
-    }
-    was_primary = replica->told && replica->role == VXC_ENGINE_LEADER;
-    is_primary = role == VXC_ENGINE_LEADER;
-    if (was_primary && (!is_primary || term != replica->term)) {
-        vxc_proposals_fail(&replica->proposals, VXC_ENOTPRIMARY, replica, fail_proposal);
-        replica->ready = false;
-    }
-    if (is_primary && (!was_primary || term != replica->term)) {
-        begin_term(replica);
-    }
-    replica->told = true;
-    replica->role = role;
-    replica->term = term;
-    replica->leader = leader;
-    if (replica->options.on_role != NULL) {
-        replica->options.on_role(replica->options.data);
-    }
-}
-
-static void propose_bootstrap(struct vxc_replica *replica)
-{
-    const struct vxc_clock *clock = replica->options.clock;
-    uint8_t cluster_id[16] = {0};
-    struct vxc_command command = {.op = VXC_OP_BOOTSTRAP,
-                                  .value = vxc_slice(cluster_id, sizeof cluster_id)};
-    int rv;
-
-    clock->random(clock->data, cluster_id, sizeof cluster_id);
-    command.a = (int64_t)clock->wall_us(clock->data);
-    vxc_need_memory(vxc_proposals_add(&replica->proposals, &command, NULL) == 0, "the bootstrap");
-    rv = submit_open(replica);
-    if (rv == 0) {
-        replica->bootstrap_index = vxc_engine_last_index(replica->engine);
-    } else {
-        vxc_proposals_fail_open(&replica->proposals, rv, replica, fail_proposal);
-    }
-}
-
-/* A new primary's way to readiness: its no-op, the bootstrap of a state that never had one. */
-static void get_ready(struct vxc_replica *replica)
-{
-    bool confirmed;
-
-    if (replica->role != VXC_ENGINE_LEADER || replica->ready || replica->stopping) {
-        return;
-    }
-    if (replica->noop_index == 0 && can_submit(replica) && submit_open(replica) == 0) {
-        replica->noop_index = vxc_engine_last_index(replica->engine);
-    }
-    confirmed = replica->noop_index != 0 && replica->applied_index >= replica->noop_index;
-    if (!confirmed) {
-        return;
-    }
-    vxc_engine_confirmed(replica->engine);
-    if (!vxc_fsm_bootstrapped(replica->options.fsm)) {
-        if (replica->bootstrap_index == 0 && can_submit(replica)) {
-            propose_bootstrap(replica);
-        }
-        return;
-    }
-    replica->ready = true;
-    replica->freeze.replaying = false;
-    if (replica->options.on_role != NULL) {
-        replica->options.on_role(replica->options.data);
-    }
-}
-
-/* ---- apply ---- */
-
-static void on_fsm_result(void *data, uint32_t position, const struct vxc_result *result)
-{
-    struct vxc_replica *replica = data;
-
-    if (replica->applying_ours) {
-        struct vxc_proposal *proposal = vxc_proposals_at(&replica->proposals, position);
-        if (proposal != NULL) {
-            replica->options.on_result(replica->options.data, proposal, result);
-        }
-    }
-}
-
-static void on_fsm_event(void *data, const struct vxc_event *event)
-{
-    struct vxc_replica *replica = data;
-
-    if (replica->options.on_event != NULL) {
-        replica->options.on_event(replica->options.data, event);
-    }
-}
-
-static void commit_each(void *data, uint32_t done)
-{
-    struct vxc_replica *replica = data;
-
-    (void)done; /* the state machine knows where it stands */
-    vxc_freeze_each(&replica->freeze);
-}
-
-static void apply_command_entry(struct vxc_replica *replica, const struct vxc_log_entry *entry)
-{
-    struct vxc_error err = {0};
-    int rv;
-
-    replica->applying_ours = vxc_proposals_take(&replica->proposals, entry->index, entry->term);
-    rv = vxc_fsm_apply(replica->options.fsm, entry->index, entry->term, entry->payload,
-                       replica->applying_ours, replica->applied_within,
-                       replica->options.apply_each ? commit_each : NULL, replica, &err);
-    if (rv != 0) {
-        end_unread(&err, "applying");
-    }
-    if (replica->applying_ours) {
-        vxc_proposals_done(&replica->proposals);
-        replica->applying_ours = false;
-    }
-    replica->applied_within = 0;
-}
-
-static void apply_entry(struct vxc_replica *replica, const struct vxc_log_entry *entry)
-{
-    struct vxc_error err = {0};
-    struct vxc_configuration configuration;
-
-    switch (entry->type) {
-    case VXC_LOG_COMMAND:
-        apply_command_entry(replica, entry);
-        break;
-    case VXC_LOG_CHANGE:
-        if (vxc_configuration_decode(entry->payload, &configuration) != 0) {
-            vxc_fatal("entry %" PRIu64 " is not a configuration", entry->index);
-        }
-        vxc_freeze_configure(&replica->freeze, entry->index, entry->payload);
-        vxc_engine_configured(replica->engine, now_ms(replica), entry->index, entry->payload);
-        vxc_fsm_pass(replica->options.fsm, entry->index, entry->term);
-        break;
-    default: /* a barrier only makes sure of what is before it */
-        vxc_fsm_pass(replica->options.fsm, entry->index, entry->term);
-        break;
-    }
-    if (vxc_table_error(replica->options.table, &err) != 0) {
-        (void)vxc_error_prefix(&err, "entry %" PRIu64, entry->index);
-        end_unread(&err, "applying");
-    }
-    replica->applied_index = entry->index;
-}
-
-static uint64_t apply_limit(const struct vxc_replica *replica)
-{
-    uint64_t commit = vxc_engine_commit_index(replica->engine);
-    uint64_t durable = vxc_log_durable_index(replica->options.log);
-
-    if (vxc_engine_installing(replica->engine)) {
-        return 0; /* the log on disk is not the one that the commit index speaks of */
-    }
-    return commit < durable ? commit : durable;
-}
-
-/* Applies what is committed and durable; returns true when more is left than one turn should do. */
-static bool advance(struct vxc_replica *replica)
-{
-    struct vxc_log *log = replica->options.log;
-    uint64_t limit = apply_limit(replica);
-    uint64_t time_ms;
-    size_t bytes = 0;
-
-    vxc_check(!replica->applying);
-    if (replica->applied_index >= limit) {
-        return false;
-    }
-    replica->applying = true;
-    time_ms = now_ms(replica);
-    while (replica->applied_index < limit && bytes < APPLY_BYTES_PER_TURN) {
-        struct vxc_error err = {0};
-        struct vxc_log_entry entry;
-
-        if (vxc_log_get(log, replica->applied_index + 1, &entry, &err) != 0) {
-            (void)vxc_error_prefix(&err, "entry %" PRIu64, replica->applied_index + 1);
-            end_unread(&err, "reading");
-        }
-        bytes += entry.payload.size + VXC_LOG_BLOCK_SIZE;
-        apply_entry(replica, &entry);
-        vxc_freeze_applied(&replica->freeze, time_ms);
-        if (replica->options.apply_each) {
-            vxc_freeze_each(&replica->freeze);
-        } else {
-            vxc_freeze_by_size(&replica->freeze);
-        }
-    }
-    vxc_log_release(log, replica->applied_index);
-    replica->applying = false;
-    return replica->applied_index < limit;
-}
+/* ---- the turn ---- */
 
 /* Tells the engine what is durable, applies what that commits. */
 static bool progress(struct vxc_replica *replica)
@@ -510,10 +151,13 @@ static bool progress(struct vxc_replica *replica)
     bool more;
 
     replica->durable_index = vxc_log_durable_index(replica->options.log);
-    vxc_engine_persisted(replica->engine, now_ms(replica), replica->durable_index);
-    more = advance(replica);
-    observe(replica);
-    get_ready(replica);
+    vxc_engine_persisted(replica->engine, vxc_replica_now_ms(replica), replica->durable_index);
+    more = vxc_replica_advance(replica);
+    if (replica->restart_engine) {
+        restart_engine(replica);
+    }
+    vxc_replica_observe(replica);
+    vxc_replica_get_ready(replica);
     return more;
 }
 
@@ -522,16 +166,6 @@ static bool progress(struct vxc_replica *replica)
 static bool has_news(const struct vxc_replica *replica)
 {
     return vxc_log_durable_index(replica->options.log) != replica->durable_index;
-}
-
-/* ---- the turn ---- */
-
-/* Is something in flight in every slot that the log has? Then the open entry goes on collecting. */
-static bool slots_are_busy(const struct vxc_replica *replica)
-{
-    return replica->flushes >= VXC_LOG_INFLIGHT_MAX &&
-           replica->flushed[replica->flushes % VXC_LOG_INFLIGHT_MAX] >
-               vxc_log_durable_index(replica->options.log);
 }
 
 static void flush_log(struct vxc_replica *replica)
@@ -548,46 +182,8 @@ static void flush_log(struct vxc_replica *replica)
     vxc_freeze_logged(&replica->freeze, bytes - bytes % VXC_LOG_BLOCK_SIZE);
     if (vxc_log_flush(log) == VXC_ENOSPC) {
         /* What is in the log's memory stays there and is written when there is room. */
-        refuse_for_a_while(replica, VXC_ENOSPC);
+        vxc_replica_refuse_for_a_while(replica, VXC_ENOSPC);
     }
-}
-
-/* Closes and submits what was proposed since the last turn. */
-static void submit_proposed(struct vxc_replica *replica)
-{
-    int rv;
-
-    if (replica->proposals.open_count == 0 || !can_submit(replica)) {
-        return;
-    }
-    if (slots_are_busy(replica) && replica->proposals.open.size < VXC_ENTRY_SIZE_TARGET) {
-        return;
-    }
-    rv = submit_open(replica);
-    if (rv != 0) {
-        /* They never left: an answer now is better than a wait for somebody to clean up. */
-        vxc_proposals_fail_open(&replica->proposals, rv, replica, fail_proposal);
-    }
-}
-
-/* An idle primary moves cluster time when something falls due; ms until it wants to, at most. */
-static uint64_t tick(struct vxc_replica *replica)
-{
-    uint64_t due_ms, estimate_ms;
-
-    if (!replica->ready) {
-        return UINT64_MAX;
-    }
-    due_ms = vxc_fsm_next_deadline_ms(replica->options.fsm);
-    estimate_ms = vxc_stamp_estimate(&replica->stamp, now_ns(replica));
-    if (due_ms > estimate_ms) {
-        return due_ms == UINT64_MAX ? UINT64_MAX : due_ms - estimate_ms;
-    }
-    if (replica->proposals.open_count == 0 && vxc_proposals_in_flight(&replica->proposals) == 0 &&
-        can_submit(replica)) {
-        (void)submit_open(replica); /* without space it is tried again */
-    }
-    return UINT64_MAX; /* whatever is in flight wakes us when it is applied */
 }
 
 /* What the store holds for sure becomes the base of the log; engine and log are trimmed to it. */
@@ -596,12 +192,17 @@ static void trim(struct vxc_replica *replica, uint64_t time_ms)
     const struct vxc_log_base *synced = &replica->freeze.synced;
     struct vxc_log *log = replica->options.log;
     struct vxc_error err = {0};
+    uint64_t trailing = VXC_LOG_TRAILING_SIZE;
     int rv;
 
     if (synced->index <= vxc_log_base(log)->index || time_ms < replica->base_retry_ms) {
         return;
     }
-    rv = vxc_log_set_base(log, synced, VXC_LOG_TRAILING_SIZE, &err);
+    if (replica->held_index < synced->index) {
+        trailing +=
+            vxc_log_bytes_after(log, replica->held_index) - vxc_log_bytes_after(log, synced->index);
+    }
+    rv = vxc_log_set_base(log, synced, trailing, &err);
     if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
         replica->base_retry_ms = time_ms + BASE_RETRY_MS;
         return;
@@ -623,27 +224,27 @@ static void stop_on_damage(struct vxc_replica *replica)
     struct vxc_error err;
 
     if (vxc_table_error(replica->options.table, &err) != 0) {
-        end_unread(&err, "reading the state");
+        vxc_replica_end_unread(&err, "reading the state");
     }
 }
 
 uint64_t vxc_replica_turn(struct vxc_replica *replica)
 {
     struct vxc_log *log = replica->options.log;
-    uint64_t time_ms = now_ms(replica);
+    uint64_t time_ms = vxc_replica_now_ms(replica);
     uint64_t wait_ms = TURN_MS_MAX;
     uint64_t timeout_ms;
 
     vxc_check(!replica->applying);
     stop_on_damage(replica);
-    vxc_stamp_look(&replica->stamp, now_ns(replica));
+    vxc_stamp_look(&replica->stamp, vxc_replica_now_ns(replica));
     if (replica->no_space_until_ms != 0 && time_ms >= replica->no_space_until_ms) {
         replica->no_space_until_ms = 0;
     }
     if (vxc_log_durable_index(log) < vxc_log_last_index(log)) {
         (void)vxc_log_poll(log);
     }
-    submit_proposed(replica); /* the disk works while what it had before is applied */
+    vxc_replica_submit_proposed(replica); /* the disk works while what it had before is applied */
     flush_log(replica);
     if (progress(replica)) {
         wait_ms = 0;
@@ -652,14 +253,17 @@ uint64_t vxc_replica_turn(struct vxc_replica *replica)
         vxc_engine_timeout(replica->engine, time_ms);
         (void)progress(replica);
     }
-    submit_proposed(replica); /* what being applied brought about */
-    wait_ms = earlier(wait_ms, tick(replica));
+    vxc_replica_submit_proposed(replica); /* what being applied brought about */
+    wait_ms = earlier(wait_ms, vxc_replica_tick(replica));
     flush_log(replica);
     if (!replica->options.apply_each) {
         wait_ms = earlier(wait_ms, vxc_freeze_turn(&replica->freeze, time_ms));
     } else {
         (void)vxc_freeze_turn(&replica->freeze, time_ms); /* only its syncs */
     }
+    wait_ms = earlier(wait_ms, vxc_replica_serve_reads(replica));
+    vxc_replica_compare_digests(replica);
+    vxc_replica_tell_images(replica);
     trim(replica, time_ms);
     wait_ms = earlier(wait_ms, vxc_log_idle(log, time_ms));
     vxc_table_end_turn(replica->options.table);
@@ -687,6 +291,9 @@ void vxc_replica_on_store(struct vxc_replica *replica)
 
 static void free_replica(struct vxc_replica *replica)
 {
+    vxc_replica_free_peers(replica);
+    vxc_buffer_free(&replica->outgoing);
+    vxc_buffer_free(&replica->install_configuration);
     vxc_engine_free(replica->engine);
     vxc_freeze_deinit(&replica->freeze);
     vxc_proposals_deinit(&replica->proposals);
@@ -697,11 +304,13 @@ static int recover(struct vxc_replica *replica, struct vxc_error *err)
 {
     const struct vxc_replica_options *options = &replica->options;
     const struct vxc_store_meta *state = vxc_store_meta(options->store);
-    int rv = vxc_recovery_check(options->log, state, &replica->vote, err);
+    struct vxc_configuration alone = {.count = 1,
+                                      .members = {{options->node_id, VXC_MEMBER_VOTER}}};
+    int rv = vxc_recovery_check(options->log, state, &replica->vote, options->joins, err);
 
-    if (rv == 0) {
+    if (rv == 0 && !options->joins) {
         rv = vxc_recovery_bootstrap(options->log, state, options->vote, &replica->vote,
-                                    options->node_id, err);
+                                    options->initial != NULL ? options->initial : &alone, err);
     }
     if (rv == 0) {
         rv = create_engine(replica, err);
@@ -709,6 +318,12 @@ static int recover(struct vxc_replica *replica, struct vxc_error *err)
     if (rv == 0) {
         replica->applied_index = state->applied_index;
         replica->applied_within = state->applied_position;
+        if (state->configuration.size > 0 &&
+            vxc_configuration_decode(state->configuration, &replica->committed) != 0) {
+            return vxc_error_set(err, VXC_ECORRUPT,
+                                 "the state's configuration (of index %" PRIu64 ") is unreadable",
+                                 state->configuration_index);
+        }
         rv = start_engine(replica, err);
     }
     return rv;
@@ -718,8 +333,6 @@ int vxc_replica_start(const struct vxc_replica_options *options, struct vxc_repl
                       struct vxc_error *err)
 {
     struct vxc_replica *started = vxc_calloc(1, sizeof *started);
-    struct vxc_fsm_hooks hooks = {
-        .data = started, .on_result = on_fsm_result, .on_event = on_fsm_event};
     int rv;
 
     if (started == NULL) {
@@ -727,6 +340,8 @@ int vxc_replica_start(const struct vxc_replica_options *options, struct vxc_repl
     }
     started->options = *options;
     started->vote = options->initial_vote;
+    started->held_index = UINT64_MAX;
+    vxc_read_index_init(&started->reads);
     rv = vxc_proposals_init(&started->proposals);
     if (rv == 0) {
         rv = vxc_freeze_init(&started->freeze, options->table, options->store, options->fsm);
@@ -740,7 +355,7 @@ int vxc_replica_start(const struct vxc_replica_options *options, struct vxc_repl
         free_replica(started);
         return rv;
     }
-    vxc_fsm_set_hooks(options->fsm, &hooks);
+    vxc_replica_hook_fsm(started);
     *replica = started;
     return 0;
 }
@@ -775,9 +390,9 @@ void vxc_replica_stop(struct vxc_replica *replica)
     vxc_log_sync(replica->options.log);
     while (progress(replica)) {
     }
-    vxc_proposals_fail(&replica->proposals, VXC_EUNKNOWN, replica, fail_proposal);
+    vxc_replica_fail_all(replica, VXC_EUNKNOWN);
     if (vxc_freeze_sync(&replica->freeze)) {
-        trim(replica, now_ms(replica));
+        trim(replica, vxc_replica_now_ms(replica));
     }
     vxc_table_end_turn(replica->options.table);
     vxc_fsm_set_hooks(replica->options.fsm, &none);
@@ -785,15 +400,6 @@ void vxc_replica_stop(struct vxc_replica *replica)
 }
 
 /* ---- inspection ---- */
-
-int vxc_replica_read(struct vxc_replica *replica, uint64_t *round)
-{
-    *round = 0;
-    if (replica->stopping || replica->role != VXC_ENGINE_LEADER) {
-        return VXC_ENOTPRIMARY;
-    }
-    return replica->ready && vxc_engine_is_alone(replica->engine) ? 0 : VXC_EBUSY;
-}
 
 bool vxc_replica_is_primary(const struct vxc_replica *replica)
 {
@@ -816,8 +422,9 @@ int vxc_replica_admission_percent(const struct vxc_replica *replica)
 
 uint64_t vxc_replica_time_ms(const struct vxc_replica *replica)
 {
-    return vxc_replica_is_primary(replica) ? vxc_stamp_estimate(&replica->stamp, now_ns(replica))
-                                           : vxc_fsm_stamp_ms(replica->options.fsm);
+    return vxc_replica_is_primary(replica)
+               ? vxc_stamp_estimate(&replica->stamp, vxc_replica_now_ns(replica))
+               : vxc_fsm_stamp_ms(replica->options.fsm);
 }
 
 static const char *role_name(const struct vxc_replica *replica)
@@ -851,6 +458,8 @@ void vxc_replica_status(struct vxc_replica *replica, struct vxc_replica_status *
         .log_first_index = vxc_log_first_index(options->log),
         .state_digest = vxc_store_digest(options->store),
         .digest_index = vxc_store_meta(options->store)->applied_index,
+        .checkpoint_index = replica->freeze.checkpoint_index,
+        .checkpoint_digest = replica->freeze.checkpoint_digest,
         .uncommitted_bytes = vxc_proposals_bytes(&replica->proposals),
         .primary_id = vxc_engine_leader(replica->engine),
         .entries_total = replica->entries_total,

@@ -148,8 +148,9 @@ static void carry_out(struct vxc_fsm *fsm, const struct vxc_command *command,
         vxc_namespace_apply(fsm, command, result);
     } else if (op == VXC_OP_BOOTSTRAP) {
         bootstrap(fsm, command, result);
-    } else if (op !=
-               VXC_OP_CHECKPOINT) { /* a checkpoint changes nothing here: nodes freeze at it */
+    } else if (op == VXC_OP_CHECKPOINT) {
+        fsm->checkpoint_index = fsm->index; /* changes nothing: the nodes freeze here */
+    } else {
         vxc_result_fail(result, VXC_EINVAL, "a query is no command");
     }
 }
@@ -438,6 +439,11 @@ uint64_t vxc_fsm_time_ms(const struct vxc_fsm *fsm)
 uint64_t vxc_fsm_stamp_ms(const struct vxc_fsm *fsm)
 {
     return fsm->stamp_ms;
+}
+
+uint64_t vxc_fsm_checkpoint_index(const struct vxc_fsm *fsm)
+{
+    return fsm->checkpoint_index;
 }
 
 uint64_t vxc_fsm_next_deadline_ms(struct vxc_fsm *fsm)

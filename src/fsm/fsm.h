@@ -116,6 +116,8 @@ uint64_t vxc_fsm_applied_index(const struct vxc_fsm *fsm);
 uint64_t vxc_fsm_time_ms(const struct vxc_fsm *fsm); /* effective cluster time */
 uint64_t
 vxc_fsm_stamp_ms(const struct vxc_fsm *fsm); /* of the last entry: a primary goes on from it */
+/* Of the last CHECKPOINT that this process has applied; 0 = none. */
+uint64_t vxc_fsm_checkpoint_index(const struct vxc_fsm *fsm);
 /* Next due time of a TTL or lock wait; UINT64_MAX when none: an idle primary ticks then. May be too
  * early when the first deadline was withdrawn since; the tick then finds nothing to do. */
 uint64_t vxc_fsm_next_deadline_ms(struct vxc_fsm *fsm);

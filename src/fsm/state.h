@@ -50,6 +50,7 @@ struct vxc_fsm {
     uint64_t applied_term;
     uint32_t applied_position; /* commands of entry applied_index + 1 done; 0 at entry boundaries */
     uint64_t stamp_ms;         /* of the last entry */
+    uint64_t checkpoint_index; /* of the last checkpoint of this life */
     uint64_t time_ms;          /* effective cluster time ≤ stamp_ms */
     uint64_t next_id;          /* objects, sessions, namespaces, locks, watches: never reused */
     uint64_t next_token;       /* fencing tokens: strictly increasing for ever */

@@ -106,6 +106,43 @@ static void count_role(void *data)
     ((struct world *)data)->role_calls++;
 }
 
+static void note_reads(void *data, uint64_t round, int code)
+{
+    ((struct world *)data)->reads_round = round;
+    ((struct world *)data)->reads_code = code;
+}
+
+static void want_image(void *data, uint64_t peer)
+{
+    struct world *world = data;
+
+    if (world->on_image_wanted != NULL) {
+        world->on_image_wanted(world->data, peer);
+    }
+}
+
+static void install(void *data, uint64_t peer, const struct vxc_log_base *base)
+{
+    struct world *world = data;
+
+    assert_non_null(world->on_install); /* this test expects none */
+    world->on_install(world->data, peer, base);
+}
+
+static void note_divergence(void *data, uint64_t peer, uint64_t index, uint64_t ours,
+                            uint64_t theirs)
+{
+    (void)peer;
+    (void)index;
+    assert_true(ours != theirs);
+    ((struct world *)data)->divergences++;
+}
+
+static uint64_t node_id(const struct world *world)
+{
+    return world->options.node_id == 0 ? 1 : world->options.node_id;
+}
+
 /* ---- lives ---- */
 
 void world_create(struct world *world, const struct world_options *options)
@@ -122,7 +159,7 @@ void world_create(struct world *world, const struct world_options *options)
 
 static void open_parts(struct world *world, struct vxc_vote *vote)
 {
-    struct vxc_log_options log = {.node_id = 1,
+    struct vxc_log_options log = {.node_id = node_id(world),
                                   .segment_size = world->options.segment_size == 0
                                                       ? SEGMENT_SIZE
                                                       : world->options.segment_size};
@@ -134,7 +171,8 @@ static void open_parts(struct world *world, struct vxc_vote *vote)
     const char *const make[] = {"mkdir", "-p", world->folder, NULL};
 
     run(make);
-    assert_int_equal(vxc_vote_open(world->folder, 1, 1, &world->vote, vote, &world->err), 0);
+    assert_int_equal(
+        vxc_vote_open(world->folder, 1, node_id(world), &world->vote, vote, &world->err), 0);
     assert_int_equal(vxc_log_open(entries, &log, &world->log, &world->err), 0);
     assert_int_equal(vxc_store_open(state, &store, &world->store, &world->err), 0);
     assert_int_equal(vxc_table_create(world->store, VXC_CLEAN_BYTES_DEFAULT, &world->table), 0);
@@ -155,7 +193,9 @@ static void close_parts(struct world *world)
 int world_start(struct world *world)
 {
     struct vxc_replica_options options = {
-        .node_id = 1,
+        .node_id = node_id(world),
+        .initial = world->options.initial,
+        .joins = world->options.joins,
         .clock = &world->clock,
         .election_timeout_ms = ELECTION_MS,
         .heartbeat_ms = 100,
@@ -164,9 +204,16 @@ int world_start(struct world *world)
         .on_result = count_result,
         .on_event = count_event,
         .on_role = count_role,
+        .on_reads = note_reads,
+        .on_image_wanted = want_image,
+        .on_install = install,
+        .on_divergence = note_divergence,
     };
+    static struct vxc_logger logger;
     int rv;
 
+    vxc_logger_init(&logger, VXC_LOG_ERROR);
+    options.logger = &logger;
     world->lives++;
     world->role_calls = 0;
     open_parts(world, &options.initial_vote);

@@ -14,8 +14,11 @@ struct world_options {
     bool apply_each;
     bool synchronous; /* commits of the store run in the caller */
     bool lockstep;    /* every write is durable at the end of its turn: the same run each time */
-    uint64_t segment_size; /* of the log; 0 = 1 MiB */
-    uint64_t map_size;     /* of the store; 0 = 4 GiB */
+    uint64_t segment_size;                   /* of the log; 0 = 1 MiB */
+    uint64_t map_size;                       /* of the store; 0 = 4 GiB */
+    uint64_t node_id;                        /* 0 = 1 */
+    const struct vxc_configuration *initial; /* of a cluster; NULL = alone */
+    bool joins;
 };
 
 struct world {
@@ -38,6 +41,11 @@ struct world {
     /* Test's own; called after the world has counted. */
     void *data;
     void (*on_result)(void *data, struct vxc_proposal *proposal, const struct vxc_result *result);
+    void (*on_image_wanted)(void *data, uint64_t peer);
+    void (*on_install)(void *data, uint64_t peer, const struct vxc_log_base *base);
+    uint64_t reads_round; /* the newest that may be answered … */
+    int reads_code;       /* … or not */
+    uint64_t divergences;
 };
 
 /* A write and what became of it. */

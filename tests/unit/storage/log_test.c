@@ -131,6 +131,22 @@ static void entries_of_every_size_come_back(void **state)
     vxc_log_close(log);
 }
 
+/* The reader keeps what it has read; that must not stand for what is written behind it later. */
+static void entries_are_read_back_while_others_are_written(void **state)
+{
+    struct context *c = *state;
+    struct vxc_log *log = log_open_ok(c->path, &c->options);
+
+    for (uint64_t i = 1; i <= 50; i++) {
+        entry_append(log, 1, 100);
+        vxc_log_sync(log);
+        vxc_log_release(log, i);
+        assert_true(entry_is_right(log, i));
+        assert_true(entry_is_right(log, (i + 1) / 2));
+    }
+    vxc_log_close(log);
+}
+
 static void an_entry_over_the_bound_or_out_of_order_is_refused(void **state)
 {
     struct context *c = *state;
@@ -539,6 +555,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(an_empty_folder_is_a_new_log),
         BOTH(entries_of_every_size_come_back),
+        BOTH(entries_are_read_back_while_others_are_written),
         BOTH(an_entry_over_the_bound_or_out_of_order_is_refused),
         BOTH(terms_and_types_are_known_without_reading),
         BOTH(the_descriptor_wakes_the_loop_until_all_is_durable),
