@@ -21,6 +21,11 @@ enum fault {
     FAULT_FULL_DISK,
     FAULT_CLOCK,
     FAULT_BREAK_CLIENTS,
+    FAULT_BREAK_PEERS,
+    FAULT_ISOLATE,
+    FAULT_ONE_WAY,
+    FAULT_FLAP,
+    FAULT_SPLIT,
     FAULT_PAUSE_CLIENT,
     FAULT_KINDS,
 };
@@ -83,6 +88,64 @@ static void crash_point(struct world *world, struct node *node)
     node->disk.calls_left = (unsigned)sim_between(&world->faults, 1, STEPS_MAX);
 }
 
+/* ---- partitions ---- */
+
+static void on_rejoined(struct world *world, void *subject, uint64_t number)
+{
+    (void)subject;
+    peers_cut(world, number / 16, number % 16, false);
+}
+
+/* Swallows what `from` sends to `to` for a while. */
+static void cut(struct world *world, uint64_t from, uint64_t to, uint64_t duration_ns)
+{
+    peers_cut(world, from, to, true);
+    sim_after(world, duration_ns, on_rejoined, NULL, from * 16 + to);
+}
+
+static void cut_all(struct world *world, uint64_t id, bool to_it, bool from_it,
+                    uint64_t duration_ns)
+{
+    for (uint64_t other = 1; other <= SIM_NODES_MAX; other++) {
+        if (other != id && to_it) {
+            cut(world, other, id, duration_ns);
+        }
+        if (other != id && from_it) {
+            cut(world, id, other, duration_ns);
+        }
+    }
+}
+
+/* Each pair across a line through the cluster; one of the sides may still have the primary. */
+static void split(struct world *world, uint64_t duration_ns)
+{
+    const uint64_t side = sim_draw(&world->faults, 1u << SIM_NODES_MAX);
+
+    for (uint64_t a = 1; a <= SIM_NODES_MAX; a++) {
+        for (uint64_t b = 1; b <= SIM_NODES_MAX; b++) {
+            if (a != b && (side >> (a - 1) & 1) != (side >> (b - 1) & 1)) {
+                cut(world, a, b, duration_ns);
+            }
+        }
+    }
+}
+
+static void on_flap(struct world *world, void *subject, uint64_t number)
+{
+    struct node *node = subject;
+
+    cut_all(world, node->id, true, true, sim_between(&world->faults, 20, 200) * SIM_MS);
+    if (number > 0 && !world->healed) {
+        sim_after(world, sim_between(&world->faults, 50, 500) * SIM_MS, on_flap, node, number - 1);
+    }
+}
+
+static uint64_t partition_ns(struct world *world)
+{
+    world->counts.partitions++;
+    return sim_between(&world->faults, 50, 4000) * SIM_MS;
+}
+
 static void strike(struct world *world, enum fault fault, struct node *node)
 {
     static const uint64_t rates[] = {500, 800, 1000, 1250, 2000};
@@ -119,6 +182,27 @@ static void strike(struct world *world, enum fault fault, struct node *node)
             world->counts.breaks += conns_break_one(node, sim_draw(s, 100));
         }
         break;
+    case FAULT_BREAK_PEERS:
+        world->counts.breaks++;
+        peers_break(world, node->id, sim_between(s, 1, world->options.nodes));
+        break;
+    case FAULT_ISOLATE:
+        cut_all(world, node->id, true, true, partition_ns(world));
+        break;
+    case FAULT_ONE_WAY:
+        if (sim_chance(s, 500)) {
+            cut_all(world, node->id, true, false, partition_ns(world));
+        } else {
+            cut_all(world, node->id, false, true, partition_ns(world));
+        }
+        break;
+    case FAULT_FLAP:
+        world->counts.partitions++;
+        on_flap(world, node, sim_between(s, 2, 12));
+        break;
+    case FAULT_SPLIT:
+        split(world, partition_ns(world));
+        break;
     default:
         client_pause(&world->clients_of[sim_draw(s, world->client_count)],
                      sim_between(s, 100, 8000) * SIM_MS);
@@ -153,6 +237,7 @@ void faults_begin(struct world *world)
 
 void faults_heal(struct world *world)
 {
+    peers_heal(world);
     for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
         struct node *node = &world->nodes[id];
 

@@ -122,6 +122,11 @@ static void on_event(void *data, const struct vxc_event *event)
     vxc_gateway_on_event(node->gateway, event);
 }
 
+static void on_reads(void *data, uint64_t round, int code)
+{
+    (void)data, (void)round, (void)code;
+}
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -155,11 +160,13 @@ static void turn(struct node *node, void *data)
     if ((woken & NODE_WAKE_STORE) != 0) {
         vxc_replica_on_store(node->replica);
     }
+    peers_receive(node);
     conns_deliver(node);
     wait_ms = vxc_gateway_turn(node->gateway);
     wait_ms = least(wait_ms, vxc_replica_turn(node->replica));
     bind_vote(node);
     conns_flush(node);
+    peers_send(node);
     if (vxc_store_busy(node->store)) {
         node_wake(node, NODE_WAKE_STORE);
     }
@@ -277,6 +284,17 @@ static void give_status(void *data, struct vxc_buffer *out)
     (void)vxc_buffer_append(out, "{}", 2);
 }
 
+static struct vxc_configuration initial_configuration(const struct world *world)
+{
+    struct vxc_configuration initial = {.count = world->options.nodes};
+
+    for (uint32_t i = 0; i < initial.count; i++) {
+        initial.members[i].id = i + 1;
+        initial.members[i].role = VXC_MEMBER_VOTER;
+    }
+    return initial;
+}
+
 static int start_replica(struct node *node, const struct vxc_vote *vote, struct vxc_error *err)
 {
     struct vxc_gateway_options gateway_options = {
@@ -290,8 +308,10 @@ static int start_replica(struct node *node, const struct vxc_vote *vote, struct 
         .status = give_status,
         .address_of = address_of,
     };
+    struct vxc_configuration initial = initial_configuration(node->world);
     struct vxc_replica_options options = {
         .node_id = node->id,
+        .initial = &initial,
         .log = node->log,
         .vote = node->vote,
         .initial_vote = *vote,
@@ -305,6 +325,7 @@ static int start_replica(struct node *node, const struct vxc_vote *vote, struct 
         .on_result = on_result,
         .on_event = on_event,
         .on_role = on_role,
+        .on_reads = on_reads,
     };
     int rv;
 
@@ -349,7 +370,11 @@ void node_boot(struct node *node)
     node->turn_at_ns = UINT64_MAX;
     node->turn_number++;
     node->paused_until_ns = 0;
-    node->bound = node->was_primary = false;
+    node->bound = node->was_primary = node->replaced = false;
+    /* whoever was connected to the life before: that is over, and this one never knew */
+    for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
+        node->world->links[node->id][id].gone_told = true;
+    }
     node->applied_index = 0;
     node->device = NULL;
     node->log = NULL;
@@ -383,4 +408,5 @@ void node_crash(struct node *node, enum node_end kind)
     node->turn_at_ns = UINT64_MAX;
     node->turn_number++;
     conns_break(node);
+    peers_forget(node);
 }

@@ -55,6 +55,7 @@ struct node {
     struct vxc_conn *conns; /* of clients */
     bool bound;             /* its vote knows the cluster */
     bool was_primary;
+    bool replaced; /* an image is to be installed: nothing more is received in this life */
 
     /* how the current call into it ends early */
     jmp_buf end;

@@ -209,6 +209,7 @@ static void begin(struct world *world, const struct sim_options *options, const 
         node_init(&world->nodes[id], id, stream_of(options->seed, 100 + id));
         world->nodes[id].member = id <= options->nodes;
     }
+    peers_begin(world);
     for (uint64_t id = 1; id <= options->nodes; id++) {
         node_boot(&world->nodes[id]);
     }

@@ -38,6 +38,7 @@ struct world {
     struct link links[SIM_NODES_MAX + 1][SIM_NODES_MAX + 1];
     struct client clients_of[SIM_CLIENTS_MAX];
     unsigned client_count;
+    unsigned lossy_per_mille, spiky_per_mille; /* of the messages between nodes */
     uint32_t next_conn;
     struct witness *witness;
     struct check *check;
