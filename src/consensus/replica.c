@@ -192,7 +192,8 @@ static void trim(struct vxc_replica *replica, uint64_t time_ms)
     const struct vxc_log_base *synced = &replica->freeze.synced;
     struct vxc_log *log = replica->options.log;
     struct vxc_error err = {0};
-    uint64_t trailing = VXC_LOG_TRAILING_SIZE;
+    uint64_t trailing = replica->options.trailing_bytes != 0 ? replica->options.trailing_bytes
+                                                             : VXC_LOG_TRAILING_SIZE;
     int rv;
 
     if (synced->index <= vxc_log_base(log)->index || time_ms < replica->base_retry_ms) {
@@ -344,7 +345,8 @@ int vxc_replica_start(const struct vxc_replica_options *options, struct vxc_repl
     vxc_read_index_init(&started->reads);
     rv = vxc_proposals_init(&started->proposals);
     if (rv == 0) {
-        rv = vxc_freeze_init(&started->freeze, options->table, options->store, options->fsm);
+        rv = vxc_freeze_init(&started->freeze, options->table, options->store, options->fsm,
+                             options->freeze_idle_ms, options->sync_log_bytes);
     }
     if (rv != 0) {
         (void)vxc_error_set(err, rv, "replica: %s", vxc_strerror(rv));

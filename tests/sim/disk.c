@@ -75,12 +75,31 @@ static struct disk_file *file_of(struct disk *disk, int fd)
     return file;
 }
 
+/* Used again and again: there are thousands in a run, of a page each. */
+static struct disk_undo *free_undos;
+
+static struct disk_undo *new_undo(void)
+{
+    struct disk_undo *undo = free_undos;
+
+    if (undo != NULL) {
+        free_undos = undo->older;
+        return undo;
+    }
+    undo = malloc(sizeof *undo);
+    if (undo == NULL) {
+        sim_broken("out of memory");
+    }
+    return undo;
+}
+
 static void forget(struct disk_file *file)
 {
     while (file->newest != NULL) {
         struct disk_undo *undo = file->newest;
         file->newest = undo->older;
-        free(undo);
+        undo->older = free_undos;
+        free_undos = undo;
     }
 }
 
@@ -89,14 +108,10 @@ static void remember(struct disk *disk, int fd, uint64_t offset, uint64_t size)
     struct disk_file *file = file_of(disk, fd);
 
     while (file != NULL && size > 0) {
-        uint64_t part = BLOCK - offset % BLOCK < size ? BLOCK - offset % BLOCK : size;
-        struct disk_undo *undo = malloc(sizeof *undo);
-        long got;
+        const uint64_t part = BLOCK - offset % BLOCK < size ? BLOCK - offset % BLOCK : size;
+        struct disk_undo *undo = new_undo();
+        long got = syscall(SYS_pread64, fd, undo->bytes, part, offset);
 
-        if (undo == NULL) {
-            sim_broken("out of memory");
-        }
-        got = syscall(SYS_pread64, fd, undo->bytes, part, offset);
         got = got < 0 ? 0 : got;
         memset(undo->bytes + got, 0, part - (uint64_t)got); /* the file ended before */
         undo->older = file->newest;

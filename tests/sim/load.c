@@ -33,6 +33,11 @@ struct load {
     } held[TOKENS];
     uint64_t acquires[TOKENS]; /* sequences that may still wait */
     unsigned acquire_at;
+    struct {
+        char name[8];
+        uint64_t sequence;
+    } cancels[TOKENS]; /* acquires that were given up, but may still stand in a queue */
+    unsigned cancel_count;
 };
 
 static struct stream *chance(const struct client *client)
@@ -68,6 +73,7 @@ static void want_session(struct client *client)
     load->session = 0;
     memset(load->held, 0, sizeof load->held);
     memset(load->acquires, 0, sizeof load->acquires);
+    load->cancel_count = 0;
     vxc_core_forget_session(client->core);
     load->sessions++;
     (void)snprintf(name, sizeof name, "c%u", client->number);
@@ -128,6 +134,15 @@ static void note_lock(struct load *load, const struct op *op, const struct vxc_r
     }
 }
 
+/* Its time was over before the lock's wait was: it is to leave the queue. */
+static void note_given_up(struct load *load, const struct op *op, const struct vxc_reply *reply)
+{
+    if (op->kind == VXC_CALL_LOCK_ACQUIRE && load->cancel_count < TOKENS) {
+        (void)snprintf(load->cancels[load->cancel_count].name, sizeof op->name, "%s", op->name);
+        load->cancels[load->cancel_count++].sequence = reply->sequence;
+    }
+}
+
 static void on_reply(void *data, const struct vxc_reply *reply)
 {
     struct op *op = data;
@@ -143,8 +158,10 @@ static void on_reply(void *data, const struct vxc_reply *reply)
         world->counts.acknowledged++;
         note_lock(load, op, reply);
         break;
-    case VXC_EUNKNOWN:
     case VXC_ETIMEOUT:
+        note_given_up(load, op, reply);
+        /* fallthrough */
+    case VXC_EUNKNOWN:
     case VXC_ECANCELED:
         world->counts.unknown++;
         break;
@@ -341,6 +358,20 @@ static void ask(struct client *client)
     submit(client, &r, read, false);
 }
 
+static void cancel(struct client *client)
+{
+    struct load *load = client->load;
+
+    while (load->cancel_count > 0) {
+        struct vxc_request r = vxc_request(VXC_CALL_LOCK_CANCEL);
+
+        load->cancel_count--;
+        r.name = vxc_text(load->cancels[load->cancel_count].name);
+        r.id = load->cancels[load->cancel_count].sequence;
+        submit(client, &r, false, false);
+    }
+}
+
 static void watch(struct client *client)
 {
     static const struct {
@@ -384,6 +415,9 @@ static void on_burst(struct world *world, void *subject, uint64_t number)
     }
     if (load->session != 0 && !load->watches) {
         watch(client);
+    }
+    if (load->session != 0) {
+        cancel(client);
     }
     for (uint64_t n = sim_between(chance(client), 1, BURST_MAX);
          n > 0 && load->pending < PENDING_MAX; n--) {

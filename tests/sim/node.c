@@ -15,7 +15,7 @@
 struct node *node_current;
 
 enum {
-    SEGMENT_SIZE = 256 * 1024,
+    SEGMENT_SIZE = 64 * 1024,
     MAP_SIZE = 256 * 1024 * 1024,
     CLEAN_BYTES = 1024 * 1024,
     ELECTION_MS = 500, /* the defaults of a node */
@@ -232,6 +232,9 @@ bool node_is_ready(const struct node *node)
 
 void node_init(struct node *node, uint64_t id, struct stream chance)
 {
+    static const uint32_t freezes[] = {100, 1000, 2500, 5000};
+    static const uint64_t logs[] = {64 * 1024, 512 * 1024, 4 * 1024 * 1024};
+
     node->world = sim_world;
     node->id = id;
     node->chance = chance;
@@ -241,6 +244,9 @@ void node_init(struct node *node, uint64_t id, struct stream chance)
     node->clock_ns = sim_between(&node->chance, 1, 1000) * SIM_S;
     node->rate_per_mille = 1000;
     node->flush_us = 200;
+    node->freeze_idle_ms = freezes[sim_draw(&node->chance, 4)];
+    node->sync_log_bytes = logs[sim_draw(&node->chance, 3)];
+    node->trailing_bytes = logs[sim_draw(&node->chance, 3)];
     node->turn_at_ns = UINT64_MAX;
     (void)snprintf(node->address, sizeof node->address, "node-%" PRIu64 ":1", id);
     (void)snprintf(node->folder, sizeof node->folder, "%s/%" PRIu64, sim_world->folder, id);
@@ -321,6 +327,9 @@ static int start_replica(struct node *node, const struct vxc_vote *vote, struct 
         .clock = &node->clock,
         .election_timeout_ms = ELECTION_MS,
         .heartbeat_ms = HEARTBEAT_MS,
+        .freeze_idle_ms = node->freeze_idle_ms,
+        .sync_log_bytes = node->sync_log_bytes,
+        .trailing_bytes = node->trailing_bytes,
         .data = node,
         .on_result = on_result,
         .on_event = on_event,

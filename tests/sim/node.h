@@ -44,6 +44,8 @@ struct node {
     uint64_t turn_number;     /* of the planned one: others are stale */
     uint64_t flights;         /* log writes ever submitted */
     unsigned flush_us;        /* how long its disk takes for a write, about */
+    uint32_t freeze_idle_ms;  /* of the replica: some are eager, some lazy */
+    uint64_t sync_log_bytes, trailing_bytes;
     struct vxc_log_device *device;
     struct vxc_log *log;
     struct vxc_vote_file *vote;
