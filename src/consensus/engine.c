@@ -453,9 +453,44 @@ void vxc_engine_trimmed(struct vxc_engine *engine, uint64_t now_ms, const struct
     (void)step(engine, now_ms, &event);
 }
 
+void vxc_engine_peer_gone(struct vxc_engine *engine, uint64_t now_ms, uint64_t peer)
+{
+    struct raft *raft = &engine->raft;
+    uint64_t delay_ms, timeout_ms;
+
+    if (raft->state != RAFT_FOLLOWER || raft->follower_state.current_leader.id != peer ||
+        engine->installing) {
+        return;
+    }
+    raft_free(raft->follower_state.current_leader.address);
+    raft->follower_state.current_leader.address = NULL;
+    raft->follower_state.current_leader.id = 0;
+    /* Several followers notice at once: they are spread over one heartbeat. The timer is moved by its
+     * start, which the next message of a leader sets again. */
+    delay_ms = raft_random(&raft->random, 1, engine->options.heartbeat_ms);
+    timeout_ms = raft->follower_state.randomized_election_timeout;
+    engine->now_ms = now_ms > engine->now_ms ? now_ms : engine->now_ms;
+    raft->election_timer_start =
+        engine->now_ms + delay_ms > timeout_ms ? engine->now_ms + delay_ms - timeout_ms : 0;
+}
+
+/* A follower stands for election only with all its entries durable; asked before, the engine would
+ * begin its whole timeout anew. */
+static bool waits_for_disk(const struct vxc_engine *engine)
+{
+    const struct raft *raft = &engine->raft;
+
+    return raft->state == RAFT_FOLLOWER && !engine->installing &&
+           raft->last_stored < vxc_engine_last_index(engine);
+}
+
 void vxc_engine_timeout(struct vxc_engine *engine, uint64_t now_ms)
 {
     struct raft *raft = &engine->raft;
+
+    if (waits_for_disk(engine)) {
+        return;
+    }
 
     /* G3, the other door: a follower that became the only voter elects itself at its timeout.
      * Raising the term is what an election proper would do; the engine forgets it. */
@@ -539,7 +574,9 @@ uint64_t vxc_engine_last_index(const struct vxc_engine *engine)
 
 uint64_t vxc_engine_timeout_ms(const struct vxc_engine *engine)
 {
-    return raft_timeout(&engine->raft);
+    const uint64_t timeout_ms = raft_timeout(&engine->raft);
+
+    return waits_for_disk(engine) && timeout_ms <= engine->now_ms ? engine->now_ms + 1 : timeout_ms;
 }
 
 bool vxc_engine_installing(const struct vxc_engine *engine)

@@ -152,6 +152,11 @@ void vxc_engine_confirmed(struct vxc_engine *engine);
 void vxc_engine_trimmed(struct vxc_engine *engine, uint64_t now_ms, const struct vxc_log_base *base,
                         uint64_t first_index);
 
+/* `peer` has ended, as far as its connections tell. A follower whose leader it was does not wait for
+ * its election timer: it forgets the leader, so that it grants votes, and stands for election itself
+ * within a heartbeat. If the leader is alive after all, its next message makes good for it. */
+void vxc_engine_peer_gone(struct vxc_engine *engine, uint64_t now_ms, uint64_t peer);
+
 /* To be called at vxc_engine_timeout_ms(). */
 void vxc_engine_timeout(struct vxc_engine *engine, uint64_t now_ms);
 

@@ -132,6 +132,10 @@ bool vxc_replica_next(struct vxc_replica *replica, uint64_t peer, size_t bytes_m
 /* The connection to `peer` is gone or new: what waited for it is lost. */
 void vxc_replica_disconnected(struct vxc_replica *replica, uint64_t peer);
 
+/* `peer` closed the connection that it sends on: its process has ended, or is about to. If it was the
+ * primary, another one is elected without waiting for the election timeout. */
+void vxc_replica_peer_gone(struct vxc_replica *replica, uint64_t peer);
+
 /* Below it the log may be gone: an image for a peer must end here or higher. */
 uint64_t vxc_replica_base_index(const struct vxc_replica *replica);
 /* An image is there for `peer`: it is announced, if we are still primary and it is still of use. */

@@ -248,6 +248,12 @@ void vxc_replica_disconnected(struct vxc_replica *replica, uint64_t id)
     }
 }
 
+void vxc_replica_peer_gone(struct vxc_replica *replica, uint64_t id)
+{
+    vxc_engine_peer_gone(replica->engine, vxc_replica_now_ms(replica), id);
+    vxc_replica_observe(replica);
+}
+
 /* ---- coming in ---- */
 
 static void answer_probe(struct vxc_replica *replica, const struct vxc_peer_message *probe)

@@ -246,6 +246,47 @@ static void a_killed_primary_is_replaced_and_comes_back(void **state)
     cluster_destroy(&c);
 }
 
+static void a_primary_that_ended_is_replaced_at_once(void **state)
+{
+    struct cluster c;
+    uint64_t first;
+    int waited = 0;
+
+    (void)state;
+    cluster_create_of(&c, 3);
+    first = primary(&c);
+    settle(&c);
+    crash(&c, first);
+    for (uint64_t other = 1; other <= 3; other++) {
+        if (other != first) {
+            vxc_replica_peer_gone(c.worlds[other].replica, first);
+        }
+    }
+    for (uint64_t id = 0; id == 0; waited++) {
+        assert_true(waited < 60); /* 5 ms each: less than an election timeout */
+        cluster_turn(&c);
+        for (uint64_t other = 1; other <= 3; other++) {
+            id = c.up[other] && vxc_replica_is_ready(c.worlds[other].replica) ? other : id;
+        }
+    }
+    cluster_destroy(&c);
+}
+
+static void a_primary_that_only_seemed_to_end_stays(void **state)
+{
+    struct cluster c;
+    uint64_t id;
+
+    (void)state;
+    cluster_create_of(&c, 3);
+    id = primary(&c);
+    settle(&c);
+    vxc_replica_peer_gone(c.worlds[another(&c, id)].replica, id); /* the other one knows better */
+    turns(&c, 300);
+    assert_true(vxc_replica_is_primary(c.worlds[id].replica));
+    cluster_destroy(&c);
+}
+
 static void a_range_travels_in_pieces(void **state)
 {
     struct cluster c;
@@ -493,6 +534,8 @@ int main(void)
         cmocka_unit_test(three_nodes_elect_one_and_agree),
         cmocka_unit_test(nothing_is_acknowledged_without_a_majority),
         cmocka_unit_test(a_killed_primary_is_replaced_and_comes_back),
+        cmocka_unit_test(a_primary_that_ended_is_replaced_at_once),
+        cmocka_unit_test(a_primary_that_only_seemed_to_end_stays),
         cmocka_unit_test(a_range_travels_in_pieces),
         cmocka_unit_test(a_read_waits_for_the_terms_of_a_majority),
         cmocka_unit_test(a_primary_that_was_cut_off_answers_no_read),
