@@ -319,6 +319,7 @@ static int recover(struct vxc_replica *replica, struct vxc_error *err)
     if (rv == 0) {
         replica->applied_index = state->applied_index;
         replica->applied_within = state->applied_position;
+        replica->recovered_index = vxc_log_last_index(options->log);
         if (state->configuration.size > 0 &&
             vxc_configuration_decode(state->configuration, &replica->committed) != 0) {
             return vxc_error_set(err, VXC_ECORRUPT,

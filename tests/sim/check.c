@@ -285,30 +285,39 @@ void check_liveness_begin(struct world *world)
     world->check->live_index = 0;
 }
 
-static bool all_have_applied(const struct world *world, uint64_t index)
+/* A node that has not applied `index`, 0 = there is none. */
+static uint64_t who_lags(const struct world *world, uint64_t index)
 {
     for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
         const struct node *node = &world->nodes[id];
 
         if (node->member && !node->removed &&
             (!node->up || vxc_fsm_applied_index(node->fsm) < index)) {
-            return false;
+            return id;
         }
     }
-    return true;
+    return 0;
 }
 
 bool check_is_live(struct world *world)
 {
     const struct check *check = world->check;
+    const uint64_t laggard = who_lags(world, check->live_index);
 
-    if (check->live_index != 0 && all_have_applied(world, check->live_index)) {
+    if (check->live_index != 0 && laggard == 0) {
         return true;
     }
     if (world->now_ns - check->healed_ns > LIVE_S * (uint64_t)SIM_S) {
-        sim_violation(world, "liveness: %d s after healing %s", LIVE_S,
-                      check->live_index == 0 ? "no write has succeeded"
-                                             : "not all nodes have caught up");
+        if (check->live_index == 0) {
+            sim_violation(world, "liveness: no write has succeeded in %d s after healing", LIVE_S);
+        }
+        sim_violation(world,
+                      "liveness: %d s after healing node %" PRIu64 " has applied %" PRIu64
+                      " of %" PRIu64 " entries",
+                      LIVE_S, laggard,
+                      world->nodes[laggard].up ? vxc_fsm_applied_index(world->nodes[laggard].fsm)
+                                               : 0,
+                      check->live_index);
     }
     for (unsigned i = 0; i < world->client_count; i++) {
         load_probe(&world->clients_of[i]);
@@ -335,7 +344,7 @@ bool check_is_quiet(struct world *world)
             return false;
         }
     }
-    return all_have_applied(world, witness_applied(world->witness));
+    return who_lags(world, witness_applied(world->witness)) == 0;
 }
 
 struct digest {

@@ -154,9 +154,7 @@ static void turn(struct node *node, void *data)
 
     (void)data;
     node->woken = 0;
-    if ((woken & NODE_WAKE_LOG) != 0) {
-        vxc_replica_on_log(node->replica);
-    }
+    vxc_replica_on_log(node->replica); /* each time: a device without descriptor tells of no job */
     if ((woken & NODE_WAKE_STORE) != 0) {
         vxc_replica_on_store(node->replica);
     }

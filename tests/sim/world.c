@@ -13,7 +13,7 @@
 
 struct world *sim_world;
 
-enum { HEAL_S = 20, QUIET_MS = 3000 };
+enum { QUIET_MS = 30000 };
 
 /* ---- chance ---- */
 
@@ -227,11 +227,11 @@ int sim_run(const struct sim_options *options, const char *folder)
     sim_trace(&world, SIM_TRACE_HEAL, 0, 0, 0, 0);
     faults_heal(&world);
     check_liveness_begin(&world);
-    for (uint64_t s = 0; s < HEAL_S && !check_is_live(&world); s++) {
+    while (!check_is_live(&world)) {
         run_until(&world, world.now_ns + SIM_S / 2);
     }
     clients_stop(&world);
-    for (uint64_t ms = 0; ms < 10 * QUIET_MS && !check_is_quiet(&world); ms += 100) {
+    for (uint64_t ms = 0; ms < QUIET_MS && !check_is_quiet(&world); ms += 100) {
         run_until(&world, world.now_ns + 100 * SIM_MS);
     }
     check_end(&world);
