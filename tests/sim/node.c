@@ -158,8 +158,13 @@ static void turn(struct node *node, void *data)
     if ((woken & NODE_WAKE_STORE) != 0) {
         vxc_replica_on_store(node->replica);
     }
-    peers_receive(node);
-    conns_deliver(node);
+    if (sim_chance(&node->chance, 500)) { /* sockets are read in any order */
+        peers_receive(node);
+        conns_deliver(node);
+    } else {
+        conns_deliver(node);
+        peers_receive(node);
+    }
     wait_ms = vxc_gateway_turn(node->gateway);
     wait_ms = least(wait_ms, vxc_replica_turn(node->replica));
     bind_vote(node);
@@ -244,7 +249,7 @@ void node_init(struct node *node, uint64_t id, struct stream chance)
     node->flush_us = 200;
     node->freeze_idle_ms = freezes[sim_draw(&node->chance, 4)];
     node->sync_log_bytes = logs[sim_draw(&node->chance, 3)];
-    node->trailing_bytes = logs[sim_draw(&node->chance, 3)];
+    node->trailing_bytes = 0; /* all of it is kept: nobody installs images here yet */
     node->turn_at_ns = UINT64_MAX;
     (void)snprintf(node->address, sizeof node->address, "node-%" PRIu64 ":1", id);
     (void)snprintf(node->folder, sizeof node->folder, "%s/%" PRIu64, sim_world->folder, id);
