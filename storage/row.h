@@ -18,8 +18,8 @@
 
 #include <stdbool.h>
 
-/* The named databases. Order = order within a commit and in dumps. At most VXC_LMDB_DATABASES_MAX.
- */
+/* The named databases. Order = order within a commit and in dumps, and the number that seeds the
+ * checksums of their rows: a new one goes to the end. At most VXC_LMDB_DATABASES_MAX. */
 #define VXC_DATABASE_MAP(X)                                                                        \
     X(META, "meta")             /* applied index, term, cluster time, configuration, next ids */   \
     X(NAMESPACES, "namespaces") /* name → namespace id */                                        \
@@ -35,7 +35,8 @@
     X(WATCHES, "watches")                                                                          \
     X(DEADLINES, "deadlines") /* (due time, what) of TTLs and lock waits */                        \
     X(EVENTS, "events")       /* membership and registration events kept for resuming */           \
-    X(GARBAGE, "garbage")     /* local: rows of cleared generations still to be deleted */
+    X(GARBAGE, "garbage")     /* local: rows of cleared generations still to be deleted */         \
+    X(CLUSTER, "cluster")     /* members of the cluster, state syncs */
 
 enum vxc_database {
 #define X(name, text) VXC_DB_##name,

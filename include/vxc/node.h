@@ -74,6 +74,10 @@ struct vxc_node_options {
     /* One line without newline; NULL = to stderr. From the thread that is in create, start or free,
      * else from the driver: never from two threads at once. It may not call the node. */
     void (*on_log)(void *data_of_log, enum vxc_log_level level, const char *line);
+    /* A cluster of several nodes; NULL or "" = none: alone, or as the data directory says. */
+    const char *initial_cluster; /* of a new one, all the same on each: "1=host:port,2=host:port" */
+    const char *join;            /* nodes of a running one: "host:port,host:port" */
+    const char *secret_file;     /* what all its nodes know; 16 to 4096 bytes, nobody else's to read */
 };
 
 /* The defaults: node 1 in "./vxc-data", 127.0.0.1, any free port. */
@@ -264,6 +268,12 @@ struct vxc_restore_options {
     void *data_of_progress;
     /* NULL = not wanted. Bytes done of a step; false ends the work with VXC_ECANCELED. */
     bool (*on_progress)(void *data_of_progress, int step, uint64_t done, uint64_t total);
+    /* NULL = a cluster of this node alone. Else the voters of the new cluster, as in
+     * "1=10.0.0.1:7400,2=10.0.0.2:7400,3=10.0.0.3:7400", with node_id among them: each of them has to
+     * be restored from the same file with the same list, and then they are one cluster. Its id and its
+     * next fencing token come of file and list alone, so a second restore of both is the same cluster
+     * once more: let no directory of the first one start again. */
+    const char *initial_cluster;
 };
 
 struct vxc_restore_options vxc_restore_options(void);
@@ -279,7 +289,7 @@ struct vxc_restore_report {
     uint64_t sessions, locks_held, locks_waiting, nodes, registrations, watches;
 };
 
-/* Makes a data directory of a new cluster of one node from a snapshot file. VXC_EEXISTS: the folder
+/* Makes a data directory of a new cluster from a snapshot file. VXC_EEXISTS: the folder
  * is not empty; VXC_ECRC, VXC_ECORRUPT: the file is damaged, the text says at which byte;
  * VXC_EVERSION: of a newer version; VXC_ENOTFOUND, VXC_ENOSPC, VXC_EREADONLY, VXC_EIO, VXC_ECANCELED,
  * VXC_EINVAL. After a failure the folder is as it was. report may be NULL. Any thread; it concerns

@@ -76,6 +76,18 @@
 #define VXC_REAP_ROWS_PER_ENTRY        1000u /* due rows reaped at the head of one entry */
 #define VXC_STAMP_STEP_MS_MAX          1000u /* cluster time moves at most this per look at the clock */
 
+/* ---- the cluster's members ---- */
+/* rows of members that are not forgotten: twice a configuration (VXC_CONFIGURATION_MEMBERS_MAX), for
+ * one is announced before it takes part and forgotten after it has left */
+#define VXC_MEMBERS_MAX 32u
+/* ids that never come back; 40 bytes each. Beyond it nobody is removed: restore a snapshot */
+#define VXC_MEMBERS_FORGOTTEN_MAX   65536u
+#define VXC_MEMBER_ADDRESS_SIZE_MAX 299u /* bytes of "host:port"; names of hosts have at most 253 */
+/* fencing tokens that a restore of several nodes leaves out, for it has no clock to begin from: more
+ * than a cluster can have given since its snapshot was saved (12 days at a million a second) */
+#define VXC_RESTORE_TOKEN_LEAP (1ull << 40)
+#define VXC_STATE_SYNCS_KEPT   1024u /* ids of state syncs that are known when they come again */
+
 /* ---- connections ---- */
 #define VXC_CONNECTIONS_MAX            16384u /* below the usual descriptor limit of 20,000 */
 #define VXC_DESCRIPTORS_RESERVED       64u    /* kept for files, peers, admin */
@@ -92,6 +104,24 @@
 #define VXC_NODE_DEFERRED_BYTES_MAX (64ull * VXC_MIB)
 /* unfinished frames + unread replies of all; then the stuck are cut */
 #define VXC_NODE_HELD_BYTES_MAX (512ull * VXC_MIB)
+#define VXC_CONN_CONNECT_MS     2000u /* to look a name up and connect to it; the owner tries again */
+
+/* ---- between the nodes of a cluster ---- */
+/* bytes of an entry beside a frame's head and the few fields of an append */
+#define VXC_PEER_FRAME_SIZE_MAX (VXC_ENTRY_SIZE_MAX + 1u * VXC_KIB)
+#define VXC_PEER_FRAME_SIZE_TARGET                                                                 \
+    (256u * VXC_KIB) /* entries per frame: the next one is heard soon */
+/* bytes in a connection that the other side has not taken: some 100 ms of a fast network */
+#define VXC_PEER_OUTBOUND_BYTES_MAX (2u * VXC_MIB)
+/* nothing of what was sent was taken for so long: a new connection learns sooner than TCP, which
+ * waits twice as long each time, that a network is whole again */
+#define VXC_PEER_SILENCE_MS      3000u
+#define VXC_PEER_HANDSHAKE_MS    5000u  /* from the connection to the welcome */
+#define VXC_PEER_REDIAL_MS_MIN   20u    /* first pause before a member is dialed again … */
+#define VXC_PEER_REDIAL_MS_MAX   1000u  /* … which doubles up to this */
+#define VXC_PEER_REFUSAL_LOG_MS  10000u /* the same refusal is logged at most so often */
+#define VXC_PEER_SECRET_SIZE_MIN 16u    /* bytes; a shorter secret can be guessed */
+#define VXC_PEER_SECRET_SIZE_MAX 4096u  /* bytes */
 
 #define VXC_NODE_SPARE_BUFFERS_MAX 16u /* large buffers kept for the next large replies … */
 #define VXC_NODE_SPARE_BYTES_MAX   (32u * VXC_MIB) /* … and what they may take together */
@@ -109,6 +139,9 @@
 static_assert(VXC_VALUE_SIZE_MAX + VXC_KEY_SIZE_MAX + 4096 < VXC_FRAME_SIZE_MAX,
               "the largest value, a largest key and the heads fit one frame");
 static_assert(VXC_ENTRY_SIZE_MAX < VXC_LOG_SEGMENT_SIZE, "an entry fits a segment");
+static_assert(VXC_PEER_OUTBOUND_BYTES_MAX + 2 * VXC_PEER_FRAME_SIZE_MAX <
+                  VXC_CONN_OUTBOUND_BYTES_MAX,
+              "a peer is never cut as a slow reader");
 static_assert(VXC_ENTRY_SIZE_MAX < VXC_CONN_INFLIGHT_BYTES_MAX, "one largest request is admitted");
 static_assert(8 + 8 + VXC_ROW_KEY_PLAIN_MAX + 16 <= VXC_ROW_KEY_SIZE_MAX, "a row key fits LMDB");
 static_assert(VXC_CONNECTIONS_MAX + VXC_DESCRIPTORS_RESERVED < 20000, "descriptors suffice");

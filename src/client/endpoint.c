@@ -10,51 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static int parse_port(const char *text, size_t size, struct vxc_endpoint *endpoint)
-{
-    unsigned port = 0;
-
-    if (size == 0 || size >= sizeof endpoint->port) {
-        return VXC_EADDRESS;
-    }
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return VXC_EADDRESS;
-        }
-        port = port * 10 + (unsigned)(text[i] - '0');
-    }
-    if (port == 0 || port > 65535) {
-        return VXC_EADDRESS;
-    }
-    memcpy(endpoint->port, text, size);
-    endpoint->port[size] = '\0';
-    return VXC_OK;
-}
-
-static int parse_one(const char *text, size_t size, struct vxc_endpoint *endpoint)
-{
-    const char *host = text;
-    const char *colon = memrchr(text, ':', size);
-    size_t host_size;
-
-    if (colon == NULL) {
-        return VXC_EADDRESS;
-    }
-    host_size = (size_t)(colon - text);
-    if (host_size >= 2 && host[0] == '[' && host[host_size - 1] == ']') {
-        host++;
-        host_size -= 2;
-    } else if (memchr(host, ':', host_size) != NULL) {
-        return VXC_EADDRESS; /* version 6 without brackets: where would the port begin? */
-    }
-    if (host_size == 0 || host_size >= sizeof endpoint->host) {
-        return VXC_EADDRESS;
-    }
-    memcpy(endpoint->host, host, host_size);
-    endpoint->host[host_size] = '\0';
-    return parse_port(colon + 1, size - (size_t)(colon + 1 - text), endpoint);
-}
-
 int vxc_endpoints_parse(const char *text, struct vxc_endpoint *endpoints, size_t *count,
                         struct vxc_error *err)
 {
@@ -65,7 +20,7 @@ int vxc_endpoints_parse(const char *text, struct vxc_endpoint *endpoints, size_t
         if (found == VXC_ENDPOINTS_MAX) {
             return vxc_error_set(err, VXC_EADDRESS, "more than %u endpoints", VXC_ENDPOINTS_MAX);
         }
-        if (parse_one(at, size, &endpoints[found]) != VXC_OK) {
+        if (vxc_endpoint_parse(at, size, &endpoints[found]) != VXC_OK) {
             return vxc_error_set(err, VXC_EADDRESS,
                                  "\"%.*s\" is not an endpoint; expected host:port, as in "
                                  "127.0.0.1:7400",

@@ -1,20 +1,14 @@
-/* Endpoints: "host:port", several with commas between; "[::1]:7400" for addresses of IP version 6.
- */
+/* Endpoints (base/endpoint.h), several with commas between, and how to get there. */
 #ifndef VXC_CLIENT_ENDPOINT_H
 #define VXC_CLIENT_ENDPOINT_H
 
+#include "base/endpoint.h"
 #include "base/error.h"
 
 #include <stddef.h>
 #include <sys/socket.h>
 
-#define VXC_ENDPOINTS_MAX     16u  /* of one client */
-#define VXC_ENDPOINT_HOST_MAX 256u /* bytes with NUL: longest host name of DNS */
-
-struct vxc_endpoint {
-    char host[VXC_ENDPOINT_HOST_MAX];
-    char port[6];
-};
+#define VXC_ENDPOINTS_MAX 16u /* of one client */
 
 /* Reads a list. VXC_EADDRESS says which part of it is wrong. */
 int vxc_endpoints_parse(const char *text, struct vxc_endpoint *endpoints, size_t *count,

@@ -32,10 +32,10 @@ const char *vxc_op_name(uint16_t op)
     }
 }
 
-/* A transaction's three lists and a resync's one hold encoded commands. */
+/* A transaction's three lists and the one of a resync or a state sync hold encoded commands. */
 static bool holds_lists(uint16_t op)
 {
-    return op == VXC_OP_TRANSACTION || op == VXC_OP_REGISTRATION_RESYNC;
+    return op == VXC_OP_TRANSACTION || op == VXC_OP_REGISTRATION_RESYNC || op == VXC_OP_STATE_SYNC;
 }
 
 static size_t field_size_max(uint16_t op, int field)

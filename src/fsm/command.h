@@ -202,7 +202,7 @@ int vxc_entry_next(struct vxc_slice *rest, struct vxc_slice *command_bytes);
 
 /* ---- lists inside results and nested fields: u32 count, then items of u32 length + bytes ---- */
 
-/* Nested command lists (TRANSACTION, REGISTRATION_RESYNC) are lists of encoded commands. A compare
+/* Nested command lists (TRANSACTION, REGISTRATION_RESYNC, STATE_SYNC) are lists of encoded commands. A compare
  * is a query command whose `flags` hold enum vxc_compare and whose expected value stands in
  * `expect`/`b`: MAP_GET     EQUAL/NOT_EQUAL against expect, EXISTS, ABSENT SET_CONTAINS EXISTS,
  * ABSENT;   COUNTER_GET EQUAL, NOT_EQUAL, LESS, GREATER against (int64) b */

@@ -224,6 +224,8 @@ static int describe_row(enum vxc_database db, struct vxc_slice key, struct vxc_s
         return describe_deadline(key, json);
     case VXC_DB_EVENTS:
         return vxc_event_describe_row(key, body, json);
+    case VXC_DB_CLUSTER:
+        return vxc_cluster_describe_row(key, body, json);
     default: /* names repeat what headers say, garbage is this node's own */
         return VXC_ENOTFOUND;
     }
@@ -318,6 +320,7 @@ int vxc_command_describe(const struct vxc_command *command, struct vxc_buffer *o
     size_t start = out->size;
     bool transaction = command->op == VXC_OP_TRANSACTION;
     bool resync = command->op == VXC_OP_REGISTRATION_RESYNC;
+    bool sync = command->op == VXC_OP_STATE_SYNC;
     struct vxc_json json;
     int rv = 0;
 
@@ -325,13 +328,15 @@ int vxc_command_describe(const struct vxc_command *command, struct vxc_buffer *o
         return VXC_EVERSION;
     }
     vxc_json_open(&json, out);
-    add_fields(command, transaction || resync, &json);
+    add_fields(command, transaction || resync || sync, &json);
     if (transaction) {
         rv = add_list(&json, "compares", command->key);
         rv = rv != 0 ? rv : add_list(&json, "then", command->value);
         rv = rv != 0 ? rv : add_list(&json, "else", command->expect);
     } else if (resync) {
         rv = add_list(&json, "registrations", command->value);
+    } else if (sync) {
+        rv = add_list(&json, "operations", command->value);
     }
     vxc_json_close(&json);
     rv = rv != 0 ? rv : json.code;

@@ -43,5 +43,6 @@ int vxc_registration_describe_row(struct vxc_slice key, struct vxc_slice body,
 int vxc_session_describe_row(struct vxc_slice key, struct vxc_slice body, struct vxc_json *json);
 int vxc_watch_describe_row(struct vxc_slice key, struct vxc_slice body, struct vxc_json *json);
 int vxc_event_describe_row(struct vxc_slice key, struct vxc_slice body, struct vxc_json *json);
+int vxc_cluster_describe_row(struct vxc_slice key, struct vxc_slice body, struct vxc_json *json);
 
 #endif

@@ -33,6 +33,12 @@ int vxc_fsm_create(struct vxc_table *table, struct vxc_fsm **created, struct vxc
         rv = vxc_watches_create(fsm, err);
     }
     if (rv == 0) {
+        rv = vxc_cluster_members_create(fsm, err);
+    }
+    if (rv == 0) {
+        rv = vxc_state_syncs_create(fsm, err);
+    }
+    if (rv == 0) {
         vxc_deadlines_load(fsm);
         rv = vxc_table_error(table, err);
     }
@@ -49,6 +55,8 @@ void vxc_fsm_free(struct vxc_fsm *fsm)
     if (fsm == NULL) {
         return;
     }
+    vxc_state_syncs_free(fsm);
+    vxc_cluster_members_free(fsm);
     vxc_watches_free(fsm);
     vxc_sessions_free(fsm);
     vxc_objects_free(fsm);
@@ -146,6 +154,10 @@ static void carry_out(struct vxc_fsm *fsm, const struct vxc_command *command,
         vxc_transaction_apply(fsm, command, result);
     } else if (op == VXC_OP_NAMESPACE_ENSURE) {
         vxc_namespace_apply(fsm, command, result);
+    } else if (op == VXC_OP_MEMBER_SET || op == VXC_OP_MEMBER_FORGET) {
+        vxc_cluster_member_apply(fsm, command, result);
+    } else if (op == VXC_OP_STATE_SYNC) {
+        vxc_state_sync_apply(fsm, command, result);
     } else if (op == VXC_OP_BOOTSTRAP) {
         bootstrap(fsm, command, result);
     } else if (op == VXC_OP_CHECKPOINT) {

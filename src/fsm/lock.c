@@ -36,6 +36,8 @@
 
 enum { CREATED_COST = 96 }; /* bytes of a lock's row beside its name */
 
+#define TEXT_TAKEN "the lock is held; it can be destroyed when it is free"
+
 /* ---- the queue ---- */
 
 static void queue_append(struct vxc_fsm *fsm, struct vxc_lock *lock, struct vxc_waiter *waiter)
@@ -411,13 +413,18 @@ static void apply_release(struct vxc_fsm *fsm, const struct vxc_command *command
     }
 }
 
+static bool lock_is_taken(const struct vxc_lock *lock)
+{
+    return lock->holder != 0 || lock->waiter_count != 0;
+}
+
 static void apply_destroy(struct vxc_fsm *fsm, struct vxc_lock *lock, struct vxc_result *result)
 {
     if (lock->id == 0) {
         return;
     }
-    if (lock->holder != 0 || lock->waiter_count != 0) {
-        vxc_result_fail(result, VXC_EBUSY, "the lock is held; it can be destroyed when it is free");
+    if (lock_is_taken(lock)) {
+        vxc_result_fail(result, VXC_EBUSY, TEXT_TAKEN);
         return;
     }
     lock->created = false;
@@ -456,6 +463,25 @@ void vxc_lock_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
     default:
         vxc_result_fail(result, VXC_EUNSUPPORTED, "not an operation of locks");
     }
+}
+
+void vxc_lock_probe(struct vxc_fsm *fsm, const struct vxc_command *command,
+                    struct vxc_result *before)
+{
+    struct vxc_lock lock;
+
+    (void)vxc_lock_load(fsm, command->namespace_id, command->name,
+                        &lock); /* id 0 says that it is not there */
+    if (vxc_lock_is_unusable(&lock, before)) {
+        return;
+    }
+    if (command->op == VXC_OP_LOCK_CREATE) {
+        before->number = lock.created ? 0 : (int64_t)created_cost(&lock);
+    } else if (lock_is_taken(&lock)) {
+        vxc_result_fail(before, VXC_EBUSY, TEXT_TAKEN);
+        return;
+    }
+    before->found = lock.id != 0;
 }
 
 /* ---- what happens without a command of the holder ---- */

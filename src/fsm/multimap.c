@@ -304,6 +304,26 @@ void vxc_multimap_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
     }
 }
 
+void vxc_multimap_probe(struct vxc_fsm *fsm, const struct vxc_command *command,
+                        struct vxc_result *before)
+{
+    struct key_place place;
+    struct vxc_row_key row;
+    bool ok;
+
+    if (!locate_key(fsm, command, &place, before) || !place.found) {
+        return;
+    }
+    if (command->op == VXC_OP_MULTIMAP_REMOVE_KEY) {
+        before->found = true;
+        return;
+    }
+    entry_row_key(&place.row, command->value, &row);
+    if (has_entry(fsm, &row, command->value, before, &ok)) {
+        before->found = true;
+    }
+}
+
 /* ---- queries ---- */
 
 /* One page of entries under `prefix`: values, or pairs of key and value. */

@@ -148,15 +148,31 @@ static void record(struct restore *r)
 
 /* ---- all of it ---- */
 
+static void set_members(struct restore *r)
+{
+    vxc_cluster_members_drop(r->fsm);
+    for (size_t i = 0; i < r->options->member_count; i++) {
+        const struct vxc_member_view *member = &r->options->members[i];
+        const struct vxc_command set = {
+            .op = VXC_OP_MEMBER_SET, .a = (int64_t)member->id, .name = member->address};
+        struct vxc_result result = {0};
+
+        vxc_cluster_member_apply(r->fsm, &set, &result);
+        vxc_check(result.code == 0); /* ids and addresses of a valid list */
+    }
+}
+
 static void begin_life(struct restore *r)
 {
     struct vxc_fsm *fsm = r->fsm;
 
+    set_members(r);
     memcpy(fsm->cluster_id, r->options->cluster_id, sizeof fsm->cluster_id);
     fsm->bootstrapped = true;
     if (r->options->wall_us > fsm->next_token) {
         fsm->next_token = r->options->wall_us;
     }
+    fsm->next_token += r->options->token_leap;
     fsm->meta_dirty = true;
     r->report->next_token = fsm->next_token;
 }
@@ -172,6 +188,11 @@ static int edit(struct restore *r, struct vxc_error *err)
         return vxc_error_set(err, VXC_ECORRUPT,
                              "meta: row \"fsm\" is of entry %" PRIu64 ", the state of %" PRIu64,
                              fsm->applied_index, meta.applied_index);
+    }
+    if (fsm->next_token > INT64_MAX) {
+        return vxc_error_set(err, VXC_ECORRUPT,
+                             "meta: row \"fsm\" has a fencing token that no "
+                             "cluster lives long enough to give");
     }
     memcpy(report->cluster_id, fsm->cluster_id, sizeof report->cluster_id);
     report->index = fsm->applied_index;

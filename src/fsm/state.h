@@ -19,6 +19,8 @@
  *   registrations namespace(8) address       the whole list of the address
  *   watches       session(8) watch id(8)     what it looks at
  *   deadlines     due_ms(8) kind(1) key      what falls due
+ *   cluster       'm' member id(8)           incarnation, life, gone, address
+ *                 's' order(8)               id of a state sync that was applied
  *   events        namespace(8) index(8) ordinal(8)   membership and registration events;
  *                 namespace(8)               index of the last one no longer kept
  */
@@ -29,10 +31,12 @@
 #include "fsm/fsm.h"
 #include "storage/table.h"
 
-struct vxc_object_cache; /* src/fsm/object.c */
-struct vxc_session_set;  /* src/fsm/session.c */
-struct vxc_watch_set;    /* src/fsm/watch.c */
-struct vxc_member_set;   /* src/fsm/member.c; made and freed with the sessions */
+struct vxc_object_cache;    /* src/fsm/object.c */
+struct vxc_session_set;     /* src/fsm/session.c */
+struct vxc_watch_set;       /* src/fsm/watch.c */
+struct vxc_member_set;      /* src/fsm/member.c; made and freed with the sessions */
+struct vxc_cluster_members; /* src/fsm/cluster_member.c */
+struct vxc_state_syncs;     /* src/fsm/state_sync.c */
 
 /* Where the next page begins, opaque for clients: the byte 1, then the tail of the last row's key. */
 enum { VXC_CURSOR_SIZE_MAX = 1 + 1 + VXC_ROW_KEY_SIZE_MAX };
@@ -82,6 +86,8 @@ struct vxc_fsm {
     struct vxc_session_set *sessions;
     struct vxc_watch_set *watches;
     struct vxc_member_set *members;
+    struct vxc_cluster_members *cluster_members;
+    struct vxc_state_syncs *state_syncs;
 
     /* Counts kept by the modules. The meta row keeps (so that a restart need not count rows): objects,
      * counters, locks, locks_held, locks_waiting, nodes, registrations; whoever changes one of them sets
@@ -186,6 +192,21 @@ int vxc_members_create(struct vxc_fsm *fsm,
                        struct vxc_error *err); /* called by vxc_sessions_create() */
 void vxc_members_free(struct vxc_fsm *fsm);
 
+/* ---- the cluster (cluster_member.c: who is in it; state_sync.c: what was applied once) ---- */
+
+int vxc_cluster_members_create(struct vxc_fsm *fsm, struct vxc_error *err);
+void vxc_cluster_members_free(struct vxc_fsm *fsm);
+/* MEMBER_SET, MEMBER_FORGET. vxc_fsm_member() and vxc_fsm_each_member() live there too. */
+void vxc_cluster_member_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
+                              struct vxc_result *result);
+/* The state begins a life in another cluster: nobody is a member of it, nobody was. */
+void vxc_cluster_members_drop(struct vxc_fsm *fsm);
+
+int vxc_state_syncs_create(struct vxc_fsm *fsm, struct vxc_error *err);
+void vxc_state_syncs_free(struct vxc_fsm *fsm);
+void vxc_state_sync_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
+                          struct vxc_result *result); /* STATE_SYNC */
+
 /* ---- what falls due (deadline.c) ---- */
 
 enum vxc_deadline_kind { VXC_DEADLINE_MAP_ENTRY = 1, VXC_DEADLINE_LOCK_WAIT = 2 };
@@ -231,6 +252,20 @@ VXC_FSM_MODULE(set)
 VXC_FSM_MODULE(multimap)
 VXC_FSM_MODULE(counter)
 VXC_FSM_MODULE(transaction)
+/* Carries a list of encoded commands out as a transaction does, wholly or not at all: the operations
+ * that `takes` lets through, which are writes to maps, sets, multimaps and counters, LOCK_CREATE and
+ * LOCK_DESTROY. False: *result says why not, and nothing was changed. True: its value is the list of
+ * the encoded results. */
+bool vxc_transaction_run(struct vxc_fsm *fsm, const struct vxc_command *command,
+                         struct vxc_slice list, bool (*takes)(uint16_t op),
+                         struct vxc_result *result);
+/* What an operation of such a list would meet: found = the entry or key is there; an error is the one
+ * that it would end in. */
+void vxc_multimap_probe(struct vxc_fsm *fsm, const struct vxc_command *command,
+                        struct vxc_result *before);
+/* The same of LOCK_CREATE and LOCK_DESTROY; number = bytes of quota that it would take. */
+void vxc_lock_probe(struct vxc_fsm *fsm, const struct vxc_command *command,
+                    struct vxc_result *before);
 /* For vxc_fsm_expect(): this counter will be looked up soon. */
 void vxc_counter_expect(struct vxc_fsm *fsm, const struct vxc_command *command);
 VXC_FSM_MODULE(lock)   /* also: vxc_lock_disown below */

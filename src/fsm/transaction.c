@@ -12,6 +12,8 @@
  * write — kinds, times to live, the sum of what the writes add against the quota, room for the
  * answers, and long keys whose hashes collide with rows or with each other. After that nothing can
  * fail.
+ *
+ * A state sync (state_sync.c) is a list of more kinds of writes, carried out in the same way.
  */
 #include "base/check.h"
 #include "fsm/element.h"
@@ -103,15 +105,38 @@ static bool is_compare(const struct vxc_command *compare)
     }
 }
 
-static bool check_kinds(const struct vxc_command *transaction, struct vxc_result *result)
+static bool check_count(uint64_t count, struct vxc_result *result)
 {
-    struct walk compares = walk_of(transaction, transaction->key);
-    struct walk lists[] = {walk_of(transaction, transaction->value),
-                           walk_of(transaction, transaction->expect)};
+    if (count > VXC_TRANSACTION_OPS_MAX) {
+        vxc_result_fail(result, VXC_ELIMIT, "a transaction has at most 1024 operations");
+        return false;
+    }
+    return true;
+}
+
+static bool check_operations(struct walk list, bool (*takes)(uint16_t op), const char *text,
+                             struct vxc_result *result)
+{
     struct vxc_command command;
 
-    if ((uint64_t)compares.left + lists[0].left + lists[1].left > VXC_TRANSACTION_OPS_MAX) {
-        vxc_result_fail(result, VXC_ELIMIT, "a transaction has at most 1024 operations");
+    while (walk_next(&list, &command)) {
+        if (!takes(command.op)) {
+            vxc_result_fail(result, VXC_EINVAL, text);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_kinds(const struct vxc_command *transaction, struct vxc_result *result)
+{
+    static const char text[] = "a transaction takes operations of maps, sets and counters only";
+    struct walk compares = walk_of(transaction, transaction->key);
+    struct walk then = walk_of(transaction, transaction->value);
+    struct walk otherwise = walk_of(transaction, transaction->expect);
+    struct vxc_command command;
+
+    if (!check_count((uint64_t)compares.left + then.left + otherwise.left, result)) {
         return false;
     }
     while (walk_next(&compares, &command)) {
@@ -121,16 +146,8 @@ static bool check_kinds(const struct vxc_command *transaction, struct vxc_result
             return false;
         }
     }
-    for (int i = 0; i < 2; i++) {
-        while (walk_next(&lists[i], &command)) {
-            if (!is_operation(command.op)) {
-                vxc_result_fail(result, VXC_EINVAL,
-                                "a transaction takes operations of maps, sets and counters only");
-                return false;
-            }
-        }
-    }
-    return true;
+    return check_operations(then, is_operation, text, result) &&
+           check_operations(otherwise, is_operation, text, result);
 }
 
 /* ---- compares ---- */
@@ -140,6 +157,8 @@ static void run_query(struct vxc_fsm *fsm, const struct vxc_command *query,
 {
     if (query->op >= VXC_OP_COUNTER_GET) {
         vxc_counter_query(fsm, query, result);
+    } else if (query->op == VXC_OP_MULTIMAP_SIZE) {
+        vxc_multimap_query(fsm, query, result);
     } else if (query->op >= VXC_OP_SET_CONTAINS) {
         vxc_set_query(fsm, query, result);
     } else {
@@ -187,10 +206,24 @@ static bool compares_hold(struct vxc_fsm *fsm, const struct vxc_command *transac
 
 /* ---- the survey before the first write ---- */
 
+static bool is_of_locks(uint16_t op)
+{
+    return op == VXC_OP_LOCK_CREATE || op == VXC_OP_LOCK_DESTROY;
+}
+
+static bool is_of_multimaps(uint16_t op)
+{
+    return op >= VXC_OP_MULTIMAP_CREATE && op <= VXC_OP_MULTIMAP_DESTROY;
+}
+
 /* The query that shows what an operation will meet. */
-static uint16_t probe_of(uint16_t op)
+static uint16_t query_before(uint16_t op)
 {
     switch (op) {
+    case VXC_OP_MULTIMAP_CREATE:
+    case VXC_OP_MULTIMAP_CLEAR:
+    case VXC_OP_MULTIMAP_DESTROY:
+        return VXC_OP_MULTIMAP_SIZE;
     case VXC_OP_MAP_CREATE:
     case VXC_OP_MAP_CLEAR:
     case VXC_OP_MAP_DESTROY:
@@ -213,6 +246,29 @@ static uint16_t probe_of(uint16_t op)
         return VXC_OP_COUNTER_GET;
     default:
         return VXC_OP_MAP_GET;
+    }
+}
+
+/* What an operation will meet: found, the value that is there, or why it will be refused. */
+static void look_before(struct vxc_fsm *fsm, const struct vxc_command *command,
+                        struct vxc_result *before)
+{
+    struct vxc_command query = *command;
+
+    switch (command->op) {
+    case VXC_OP_LOCK_CREATE:
+    case VXC_OP_LOCK_DESTROY:
+        vxc_lock_probe(fsm, command, before);
+        break;
+    case VXC_OP_MULTIMAP_PUT:
+    case VXC_OP_MULTIMAP_REMOVE:
+    case VXC_OP_MULTIMAP_REMOVE_KEY:
+        vxc_multimap_probe(fsm, command, before);
+        break;
+    default:
+        query.op = query_before(command->op);
+        run_query(fsm, &query, before);
+        break;
     }
 }
 
@@ -245,13 +301,20 @@ static uint64_t growth_of(struct vxc_fsm *fsm, const struct vxc_command *command
         return growth + (before->found ? 0 : command->key.size) +
                cost_of_name(fsm, VXC_WATCH_MAP, command);
     }
+    if (command->op == VXC_OP_LOCK_CREATE) {
+        return (uint64_t)before->number;
+    }
     if (before->found) {
         return 0;
     }
     switch (command->op) {
     case VXC_OP_MAP_CREATE:
     case VXC_OP_SET_CREATE:
+    case VXC_OP_MULTIMAP_CREATE:
         return vxc_object_cost(command->name);
+    case VXC_OP_MULTIMAP_PUT:
+        return command->key.size + command->value.size +
+               cost_of_name(fsm, VXC_WATCH_MULTIMAP, command);
     case VXC_OP_SET_ADD:
         return command->key.size + cost_of_name(fsm, VXC_WATCH_SET, command);
     case VXC_OP_COUNTER_CREATE:
@@ -266,15 +329,13 @@ static uint64_t growth_of(struct vxc_fsm *fsm, const struct vxc_command *command
 static bool survey_operation(struct vxc_fsm *fsm, const struct vxc_command *command,
                              struct survey *survey, struct vxc_result *result)
 {
-    struct vxc_command probe = *command;
     struct vxc_result before = {0};
     uint64_t due_ms;
     bool gives_value =
         command->op == VXC_OP_MAP_GET ||
         (!vxc_op_is_query(command->op) && (command->flags & VXC_COMMAND_WANT_OLD) != 0);
 
-    probe.op = probe_of(command->op);
-    run_query(fsm, &probe, &before);
+    look_before(fsm, command, &before);
     if (before.code != 0) {
         *result = before; /* a collision of long keys or names */
         return false;
@@ -295,12 +356,13 @@ static bool survey_operation(struct vxc_fsm *fsm, const struct vxc_command *comm
     return true;
 }
 
-static void note_long_key(struct vxc_fsm *fsm, struct vxc_slice bytes)
+/* Notes what may stand in a row key as a hash: what is longer than `plain_max`. */
+static void note_long_key(struct vxc_fsm *fsm, struct vxc_slice bytes, size_t plain_max)
 {
     struct long_key key = {.bytes = bytes};
     uint8_t digest[32];
 
-    if (bytes.size > VXC_ROW_KEY_PLAIN_MAX) {
+    if (bytes.size > plain_max) {
         vxc_sha256(bytes, digest);
         memcpy(key.hash, digest, HASH_SIZE);
         if (vxc_buffer_append(&fsm->work, &key, sizeof key) != 0) {
@@ -339,8 +401,11 @@ static bool survey_list(struct vxc_fsm *fsm, const struct vxc_command *transacti
         if (!survey_operation(fsm, &command, &survey, result)) {
             return false;
         }
-        note_long_key(fsm, command.name);
-        note_long_key(fsm, command.key);
+        note_long_key(fsm, command.name, VXC_ROW_KEY_PLAIN_MAX);
+        note_long_key(fsm, command.key, VXC_ROW_KEY_PLAIN_MAX);
+        if (is_of_multimaps(command.op)) {
+            note_long_key(fsm, command.value, HASH_SIZE); /* a long key leaves it little more */
+        }
     }
     if (survey.growth != 0 && !vxc_quota_has_room(fsm, survey.growth)) {
         vxc_result_fail(result, VXC_ENOSPC, VXC_TEXT_QUOTA);
@@ -365,6 +430,10 @@ static void run_operation(struct vxc_fsm *fsm, const struct vxc_command *command
     vxc_buffer_clear(&fsm->scratch);
     if (vxc_op_is_query(command->op)) {
         run_query(fsm, command, result);
+    } else if (is_of_locks(command->op)) {
+        vxc_lock_apply(fsm, command, result);
+    } else if (is_of_multimaps(command->op)) {
+        vxc_multimap_apply(fsm, command, result);
     } else if (command->op >= VXC_OP_COUNTER_CREATE) {
         vxc_counter_apply(fsm, command, result);
     } else if (command->op >= VXC_OP_SET_CREATE) {
@@ -414,6 +483,24 @@ void vxc_transaction_apply(struct vxc_fsm *fsm, const struct vxc_command *comman
         run_list(fsm, command, list, result);
         result->found = holds;
     }
+}
+
+bool vxc_transaction_run(struct vxc_fsm *fsm, const struct vxc_command *command,
+                         struct vxc_slice list, bool (*takes)(uint16_t op),
+                         struct vxc_result *result)
+{
+    struct walk walk = walk_of(command, list);
+
+    if (!check_count(walk.left, result) ||
+        !check_operations(walk, takes,
+                          "a state sync takes writes to maps, sets, multimaps and counters, and "
+                          "locks only to create or destroy them",
+                          result) ||
+        !survey_list(fsm, command, list, result)) {
+        return false;
+    }
+    run_list(fsm, command, list, result);
+    return true;
 }
 
 void vxc_transaction_query(struct vxc_fsm *fsm, const struct vxc_command *query,

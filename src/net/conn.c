@@ -85,7 +85,8 @@ bool vxc_conn_is_read(const struct vxc_conn *conn)
 
 uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn)
 {
-    return conn->out.size + (conn->writing ? conn->sending.size : 0);
+    return conn->out.size +
+           (conn->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&conn->tcp) : 0);
 }
 
 static bool has_peer(const struct vxc_conn *conn)
@@ -124,24 +125,34 @@ uint64_t vxc_conn_stuck_since_ms(const struct vxc_conn *conn)
 
 /* ---- the end ---- */
 
-static void on_closed(uv_handle_t *handle)
+/* The owner has heard of its end. */
+void vxc_conn_free(struct vxc_conn *conn)
 {
-    struct vxc_conn *conn = handle->data;
     struct vxc_listener *l = conn->listener;
 
-    if (conn->user != NULL) {
-        l->hooks.on_close(l->hooks.data, conn, conn->close_code, conn->close_reason);
+    vxc_buffer_free(&conn->pending);
+    vxc_buffer_free(&conn->out);
+    vxc_buffer_free(&conn->sending);
+    vxc_check(l->count > 0);
+    l->count--;
+    l->dialed -= conn->outgoing;
+    vxc_free(conn);
+    vxc_listener_finish(l);
+}
+
+void vxc_conn_on_closed(uv_handle_t *handle)
+{
+    struct vxc_conn *conn = handle->data;
+
+    if (conn->user != NULL || conn->outgoing) {
+        conn->hooks->on_close(conn->hooks->data, conn, conn->close_code, conn->close_reason);
     }
     if (has_peer(conn)) {
         conn->peer.on_close(conn->peer.data, conn->close_code, conn->close_reason);
     }
-    vxc_buffer_free(&conn->pending);
-    vxc_buffer_free(&conn->out);
-    vxc_buffer_free(&conn->sending);
-    vxc_free(conn);
-    vxc_check(l->count > 0);
-    l->count--;
-    vxc_listener_finish(l);
+    if (conn->dial == NULL || vxc_dial_is_over(conn)) {
+        vxc_conn_free(conn);
+    }
 }
 
 static void unlink_from(struct vxc_conn **list, struct vxc_conn *conn, size_t link_offset)
@@ -182,7 +193,9 @@ static void close_now(struct vxc_conn *conn)
     }
     vxc_buffer_free(&conn->out); /* it may be large, and nobody will read it */
     count_held(conn);
-    uv_close((uv_handle_t *)&conn->tcp, on_closed);
+    if (conn->dial == NULL || !vxc_dial_stop(conn)) {
+        uv_close((uv_handle_t *)&conn->tcp, vxc_conn_on_closed);
+    }
 }
 
 static void keep_reason(struct vxc_conn *conn, int code, const char *reason)
@@ -360,7 +373,8 @@ void vxc_conn_touch(struct vxc_conn *conn)
 
 static bool stopped(const struct vxc_conn *conn)
 {
-    return conn->closing || conn->cut_after_flush || conn->paused || conn->choked;
+    return conn->closing || conn->cut_after_flush || conn->paused || conn->choked ||
+           conn->dial != NULL;
 }
 
 /* How far the hints about the frames of one batch have come. */
@@ -371,7 +385,7 @@ struct ahead {
 
 static void look_ahead(struct vxc_conn *conn, struct ahead *ahead)
 {
-    const struct vxc_conn_hooks *hooks = &conn->listener->hooks;
+    const struct vxc_conn_hooks *hooks = conn->hooks;
     struct vxc_frame frame;
 
     while (ahead->frames < VXC_CONN_AHEAD && vxc_frame_peek(ahead->bytes, &frame)) {
@@ -380,6 +394,11 @@ static void look_ahead(struct vxc_conn *conn, struct ahead *ahead)
         ahead->frames++;
         hooks->on_ahead(hooks->data, conn, &frame);
     }
+}
+
+static uint32_t frame_size_max(const struct vxc_conn *conn)
+{
+    return conn->hooks->frame_size_max != 0 ? conn->hooks->frame_size_max : VXC_FRAME_SIZE_MAX;
 }
 
 /* Hands out the whole frames at the front of `bytes`; returns how many bytes they took. */
@@ -399,10 +418,10 @@ static size_t hand_out(struct vxc_conn *conn, struct vxc_slice bytes)
             conn->waiting_since_ms = 0;
             break;
         }
-        if (l->hooks.on_ahead != NULL) {
+        if (conn->hooks->on_ahead != NULL) {
             look_ahead(conn, &ahead);
         }
-        rv = vxc_frame_decode(rest, VXC_FRAME_SIZE_MAX, &frame, &conn->need);
+        rv = vxc_frame_decode(rest, frame_size_max(conn), &frame, &conn->need);
         if (rv == VXC_EBUSY) {
             if (conn->waiting_since_ms == 0 || used > 0) {
                 conn->waiting_since_ms = vxc_loop_now_ms(l->loop);
@@ -419,7 +438,7 @@ static size_t hand_out(struct vxc_conn *conn, struct vxc_slice bytes)
         ahead.frames -= ahead.frames > 0;
         conn->waiting_since_ms = 0;
         conn->greeted = true;
-        l->hooks.on_frame(l->hooks.data, conn, &frame);
+        conn->hooks->on_frame(conn->hooks->data, conn, &frame);
     }
     return used;
 }
@@ -434,12 +453,18 @@ static void compact(struct vxc_conn *conn)
     }
 }
 
+/* What the listener admits is of its clients. */
+static int percent(const struct vxc_conn *conn)
+{
+    return conn->hooks == &conn->listener->hooks ? conn->listener->percent : 100;
+}
+
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct vxc_conn *conn = handle->data;
     struct vxc_listener *l = conn->listener;
     size_t kept = conn->pending.size - conn->pending_at;
-    size_t room = (size_t)VXC_CONN_READ_SIZE * (size_t)l->percent / 100;
+    size_t room = (size_t)VXC_CONN_READ_SIZE * (size_t)percent(conn) / 100;
 
     (void)suggested;
     if (room < VXC_LOG_BLOCK_SIZE) {
@@ -550,7 +575,7 @@ void vxc_conn_feed(struct vxc_conn *conn, struct vxc_slice bytes)
 
 void vxc_conn_update_reading(struct vxc_conn *conn)
 {
-    bool want = !stopped(conn) && conn->listener->percent > 0;
+    bool want = !stopped(conn) && percent(conn) > 0;
 
     if (conn->closing || want == conn->reading) {
         return;
@@ -573,6 +598,13 @@ void vxc_conn_update_reading(struct vxc_conn *conn)
     } else {
         (void)uv_read_stop((uv_stream_t *)&conn->tcp); /* always succeeds */
     }
+}
+
+void vxc_conn_hand_over(struct vxc_conn *conn, const struct vxc_conn_hooks *hooks, void *user)
+{
+    conn->hooks = hooks;
+    conn->user = user;
+    vxc_conn_update_reading(conn);
 }
 
 void vxc_conn_pause(struct vxc_conn *conn)
@@ -628,8 +660,8 @@ void vxc_conn_run_resumed(struct vxc_listener *l)
         conn->next_resumed = NULL;
         if (conn->room && !conn->closing) {
             conn->room = false;
-            if (l->hooks.on_room != NULL) {
-                l->hooks.on_room(l->hooks.data, conn); /* may choke it again */
+            if (conn->hooks->on_room != NULL) {
+                conn->hooks->on_room(conn->hooks->data, conn); /* may choke it again */
             }
         }
         if (!stopped(conn) && conn->pending.size > conn->pending_at) {
@@ -663,8 +695,7 @@ static void name_address(struct vxc_conn *conn)
                    strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
 }
 
-/* A connection of the listener that has neither socket nor user yet. */
-static struct vxc_conn *add(struct vxc_listener *l)
+struct vxc_conn *vxc_conn_add(struct vxc_listener *l)
 {
     struct vxc_conn *conn = vxc_calloc(1, sizeof *conn);
 
@@ -672,6 +703,7 @@ static struct vxc_conn *add(struct vxc_listener *l)
         return NULL;
     }
     conn->listener = l;
+    conn->hooks = &l->hooks;
     if (uv_tcp_init(vxc_loop_handle(l->loop), &conn->tcp) != 0) {
         vxc_free(conn);
         return NULL;
@@ -687,12 +719,16 @@ static struct vxc_conn *add(struct vxc_listener *l)
     return conn;
 }
 
+void vxc_conn_tune(struct vxc_conn *conn)
+{
+    (void)uv_tcp_nodelay(&conn->tcp, 1); /* a slower connection is still a connection */
+    (void)uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_SECONDS);
+}
+
 /* Its owner takes it, or it goes. */
 static int open_up(struct vxc_conn *conn)
 {
-    struct vxc_listener *l = conn->listener;
-
-    conn->user = l->hooks.on_open(l->hooks.data, conn);
+    conn->user = conn->hooks->on_open(conn->hooks->data, conn);
     if (conn->user == NULL) {
         conn->peer.on_frame = NULL; /* whoever asked for it hears of it by the code */
         close_now(conn);
@@ -704,7 +740,7 @@ static int open_up(struct vxc_conn *conn)
 
 int vxc_conn_start(struct vxc_listener *l)
 {
-    struct vxc_conn *conn = add(l);
+    struct vxc_conn *conn = vxc_conn_add(l);
     int rv;
 
     if (conn == NULL) {
@@ -715,15 +751,14 @@ int vxc_conn_start(struct vxc_listener *l)
         close_now(conn);
         return rv;
     }
-    if (l->count > l->connections_max) {
+    if (vxc_listener_count(l) > l->connections_max) {
         l->refused_total++;
         close_now(conn);
         return 0;
     }
     conn->id = ++l->next_id;
     conn->waiting_since_ms = vxc_loop_now_ms(l->loop);
-    (void)uv_tcp_nodelay(&conn->tcp, 1); /* a slower connection is still a connection */
-    (void)uv_tcp_keepalive(&conn->tcp, 1, KEEPALIVE_SECONDS);
+    vxc_conn_tune(conn);
     name_address(conn);
     (void)open_up(conn); /* refused is refused */
     return 0;
@@ -738,11 +773,11 @@ int vxc_conn_start_local(struct vxc_listener *l, const struct vxc_conn_peer *pee
     if (l->stopped) {
         return VXC_ECLOSED;
     }
-    if (l->count >= l->connections_max) {
+    if (vxc_listener_count(l) >= l->connections_max) {
         l->refused_total++;
         return VXC_ELIMIT;
     }
-    conn = add(l);
+    conn = vxc_conn_add(l);
     if (conn == NULL) {
         return VXC_ENOMEM;
     }
@@ -760,6 +795,12 @@ void vxc_conn_sweep(struct vxc_conn *conn, uint64_t now_ms)
 {
     if (conn->out.size == 0) {
         give_back(conn, &conn->out); /* idle connections stay small */
+    }
+    if (conn->dial != NULL) {
+        if (now_ms - conn->waiting_since_ms > VXC_CONN_CONNECT_MS) {
+            vxc_conn_abort(conn, VXC_ETIMEOUT, "no connection in time");
+        }
+        return;
     }
     if (conn->writing && now_ms - conn->writing_since_ms > VXC_CONN_FRAME_MS) {
         conn->listener->silent_total++;

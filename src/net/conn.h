@@ -40,6 +40,7 @@ struct vxc_conn_hooks {
     void (*on_room)(void *data, struct vxc_conn *conn);
     /* The end. code and reason say why (VXC_ECLOSED: the other side left). */
     void (*on_close)(void *data, struct vxc_conn *conn, int code, const char *reason);
+    uint32_t frame_size_max; /* bytes of a frame that is taken; 0 = VXC_FRAME_SIZE_MAX */
 };
 
 /* What stands in for a socket. No call comes from within vxc_conn_feed(). */
@@ -54,7 +55,8 @@ struct vxc_conn_peer {
 };
 
 /* Gives the connection to another owner, whose hooks are called from now on: the frames that follow,
- * its end. To be called from on_frame, or from the loop. on_open is not called. */
+ * its end. To be called from on_frame, or from the loop. on_open is not called. The hooks outlive the
+ * connection. It is read also when clients are not (vxc_listener_admit). */
 void vxc_conn_hand_over(struct vxc_conn *conn, const struct vxc_conn_hooks *hooks, void *user);
 
 void *vxc_conn_user(const struct vxc_conn *conn);

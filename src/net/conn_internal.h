@@ -13,18 +13,21 @@
 struct vxc_conn {
     uv_tcp_t tcp;
     uv_write_t write;
-    struct vxc_listener *listener; /* borrowed */
-    struct vxc_conn_peer peer;     /* in place of a socket when it has an on_frame */
+    struct vxc_listener *listener;      /* borrowed */
+    struct vxc_conn_peer peer;          /* in place of a socket when it has an on_frame */
+    const struct vxc_conn_hooks *hooks; /* the listener's, or those of another owner */
     void *user;
+    struct vxc_dial *dial; /* on its way out; NULL = it is there */
     uint32_t id;
     char address[64];
 
     uint64_t waiting_since_ms; /* an unfinished frame or no frame at all; 0 = nothing is awaited */
     uint64_t writing_since_ms;
-    bool paused;  /* by the owner */
-    bool choked;  /* by its unread replies */
-    bool room;    /* was choked; the owner is to hear of the end of it */
-    bool greeted; /* its first frame came whole */
+    bool outgoing; /* we dialed */
+    bool paused;   /* by the owner */
+    bool choked;   /* by its unread replies */
+    bool room;     /* was choked; the owner is to hear of the end of it */
+    bool greeted;  /* its first frame came whole */
     bool reading;
     bool writing;
     bool closing;
@@ -53,7 +56,8 @@ struct vxc_listener {
     struct vxc_loop *loop;
     struct vxc_conn_hooks hooks;
     uint32_t connections_max;
-    uint32_t count;
+    uint32_t count;  /* all */
+    uint32_t dialed; /* of them, those that we dialed */
     uint32_t next_id;
     uint64_t refused_total;
     uint64_t silent_total; /* cut by the sweep */
@@ -81,9 +85,22 @@ struct vxc_listener {
 
 /* Takes an accepted socket over; 0 or a uv error. UV_ENOMEM: it was not accepted. */
 int vxc_conn_start(struct vxc_listener *listener);
+/* A connection of the listener that has neither socket nor user yet; NULL without memory. */
+struct vxc_conn *vxc_conn_add(struct vxc_listener *listener);
+/* The socket is connected: its options, and reading. */
+void vxc_conn_tune(struct vxc_conn *conn);
+void vxc_conn_free(struct vxc_conn *conn);
+/* The handle is closed: the owner hears of it, the connection is freed. */
+void vxc_conn_on_closed(uv_handle_t *handle);
 /* The same for a peer; VXC_ENOMEM, VXC_ELIMIT, VXC_ECLOSED. */
 int vxc_conn_start_local(struct vxc_listener *listener, const struct vxc_conn_peer *peer,
                          struct vxc_conn **conn);
+/* ---- dial.c ---- */
+/* Ends the attempt; true when the connection's handle is closed already, or about to be. */
+bool vxc_dial_stop(struct vxc_conn *conn);
+/* false: something of the attempt is still under way, and frees the connection when it is done. */
+bool vxc_dial_is_over(struct vxc_conn *conn);
+
 void vxc_conn_flush(struct vxc_conn *conn);
 /* Ends the connection now, also one that only waits for its last bytes to leave. */
 void vxc_conn_abort(struct vxc_conn *conn, int code, const char *reason);

@@ -205,7 +205,7 @@ void vxc_listener_bound_held(struct vxc_listener *l)
 
 uint32_t vxc_listener_count(const struct vxc_listener *l)
 {
-    return l->count;
+    return l->count - l->dialed;
 }
 
 uint64_t vxc_listener_refused_total(const struct vxc_listener *l)

@@ -29,7 +29,8 @@ int vxc_listener_open(struct vxc_loop *loop, const struct vxc_listener_options *
                       struct vxc_listener **listener, struct vxc_error *err);
 
 uint16_t vxc_listener_port(const struct vxc_listener *listener);
-uint32_t vxc_listener_count(const struct vxc_listener *listener); /* live connections */
+/* Live connections that came to it. */
+uint32_t vxc_listener_count(const struct vxc_listener *listener);
 uint64_t vxc_listener_refused_total(const struct vxc_listener *listener);
 uint64_t vxc_listener_silent_total(const struct vxc_listener *listener); /* cut by the sweep */
 /* Bytes of unfinished frames and unread replies; bounded by VXC_NODE_HELD_BYTES_MAX. */
@@ -45,7 +46,9 @@ int vxc_listener_attach(struct vxc_listener *listener, const struct vxc_conn_pee
  * connection belongs to the caller: on_open comes when it is there (its user pointer is what that
  * returns), on_close in any case exactly once, with the reason, also when it never came about. Until
  * on_open only vxc_conn_cut() may be called. `hooks` and what it points to outlive the connection.
- * Not counted against connections_max. VXC_EINVAL: not an address; VXC_ENOMEM, VXC_EIO. */
+ * It is there within VXC_CONN_CONNECT_MS and a second, or fails. Not counted against
+ * connections_max. VXC_EINVAL: not an address; VXC_ECLOSED: the listener is closed; VXC_ENOMEM,
+ * VXC_EIO. */
 int vxc_listener_dial(struct vxc_listener *listener, const char *address,
                       const struct vxc_conn_hooks *hooks, struct vxc_conn **conn,
                       struct vxc_error *err);
@@ -56,8 +59,8 @@ void vxc_listener_sweep(struct vxc_listener *listener);
 /* Writes what the connections have gathered in this turn: one write each. End of every turn. */
 void vxc_listener_flush(struct vxc_listener *listener);
 
-/* Percent of the usual bytes taken from each socket per turn; 0 stops reading (replies still go
- * out). */
+/* Percent of the usual bytes taken from each client's socket per turn; 0 stops reading (replies still
+ * go out). Connections that were dialed or handed over are read as ever. */
 void vxc_listener_admit(struct vxc_listener *listener, int percent);
 
 /* Calls `each` for every live connection. */

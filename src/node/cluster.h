@@ -41,11 +41,13 @@
 #include "consensus/replica.h"
 #include "fsm/fsm.h"
 #include "net/listener.h"
+#include "wire/message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct vxc_cluster;
+struct vxc_message;
 
 enum { VXC_ADDRESS_TEXT_MAX = 300 }; /* "host:port" with its NUL */
 
@@ -64,6 +66,9 @@ int vxc_cluster_parse_initial(const char *text, struct vxc_cluster_spec *spec,
 /* "host:port,host:port,…" */
 int vxc_cluster_parse_join(const char *text, struct vxc_cluster_spec *spec, struct vxc_error *err);
 
+/* Where `id` is to be reached; NULL: it is not in there. */
+const char *vxc_cluster_spec_address(const struct vxc_cluster_spec *spec, uint64_t id);
+
 struct vxc_cluster_options {
     uint64_t node_id;
     uint64_t incarnation;                /* of the data directory: never the same again */
@@ -79,6 +84,10 @@ struct vxc_cluster_options {
     /* Messages about images (kinds 320 to 323) of a peer that has proved itself. Slices are borrowed
      * during the call. */
     void (*on_image_message)(void *data, uint64_t peer, const struct vxc_message *message);
+    /* May be NULL. An announcement of this image (vxc_replica_offer_image) is about to leave for
+     * `peer`: the number by which it will ask for pieces, and the size of the file. */
+    void (*describe_image)(void *data, uint64_t peer, const struct vxc_log_base *base,
+                           uint64_t *image, uint64_t *file_bytes);
 };
 
 int vxc_cluster_create(const struct vxc_cluster_options *options, struct vxc_cluster **cluster,

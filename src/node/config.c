@@ -1,9 +1,10 @@
 #include "node/config.h"
 
+#include "base/endpoint.h"
 #include "base/limits.h"
 #include "base/logger.h"
+#include "node/cluster.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <ini.h>
 #include <stddef.h>
@@ -55,6 +56,12 @@ static const struct option options[] = {
      "error, warn, info or debug"},
     {"i-accept-plaintext-on", "ADDRESS", KIND_TEXT, FLAG_ONLY, AT(accept_plaintext_on), 0, 0, "",
      "listen without TLS on exactly this address off loopback"},
+    {"initial-cluster", "ID=ADDRESS,...", KIND_TEXT, ENV_AND_FILE, AT(initial_cluster), 0, 0, "",
+     "all nodes of a new cluster, this one included, as 1=host:port,2=host:port,3=host:port"},
+    {"join", "ADDRESS,...", KIND_TEXT, ENV_AND_FILE, AT(join), 0, 0, "",
+     "nodes of a running cluster that this one is to become part of (vxc member add)"},
+    {"secret-file", "FILE", KIND_TEXT, ENV_AND_FILE, AT(secret_file), 0, 0, "",
+     "what all nodes of a cluster prove to each other to know; 16 to 4096 bytes, mode 0600"},
 };
 
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
@@ -137,14 +144,6 @@ static int set_number(uint64_t *out, const struct option *o, const char *where, 
     return 0;
 }
 
-static bool is_numeric_address(const char *host)
-{
-    struct in_addr four;
-    struct in6_addr six;
-
-    return inet_pton(AF_INET, host, &four) == 1 || inet_pton(AF_INET6, host, &six) == 1;
-}
-
 static const char **text_of(struct vxc_node_options *node, const struct option *o)
 {
     return (const char **)(void *)((char *)node + o->offset);
@@ -158,7 +157,7 @@ static int set_option(struct vxc_node_options *node, const struct option *o, con
 
     switch (o->kind) {
     case KIND_ADDRESS:
-        if (!is_numeric_address(value)) {
+        if (!vxc_host_is_numeric(value)) {
             return vxc_error_set(err, VXC_EINVAL,
                                  "%s: \"%s\" is not a numeric IPv4 or IPv6 address, such as "
                                  "127.0.0.1",
@@ -356,20 +355,14 @@ static int load_flags(int argc, char **argv, struct vxc_config *config, const ch
     return 0;
 }
 
-static bool is_loopback(const char *host)
+static bool is_given(const char *text)
 {
-    struct in_addr four;
-    struct in6_addr six;
-
-    if (inet_pton(AF_INET, host, &four) == 1) {
-        return (ntohl(four.s_addr) >> 24) == 127;
-    }
-    return inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+    return text != NULL && text[0] != '\0';
 }
 
 static int check_address(const struct vxc_node_options *node, struct vxc_error *err)
 {
-    if (node->host == NULL || is_loopback(node->host)) {
+    if (node->host == NULL || vxc_host_is_loopback(node->host)) {
         return 0;
     }
     if (node->accept_plaintext_on == NULL || strcmp(node->host, node->accept_plaintext_on) != 0) {
@@ -383,9 +376,102 @@ static int check_address(const struct vxc_node_options *node, struct vxc_error *
     return 0;
 }
 
+/* Nodes that talk across a network prove who they are, and say that they know who can listen. */
+static int check_exposure(const struct vxc_node_options *node, const struct vxc_cluster_spec *spec,
+                          struct vxc_error *err)
+{
+    for (uint32_t i = 0; i < spec->count; i++) {
+        const char *address = spec->members[i].address;
+        struct vxc_endpoint endpoint = {0};
+
+        (void)vxc_endpoint_parse(address, strlen(address), &endpoint); /* it was parsed before */
+        if (vxc_host_is_loopback(endpoint.host)) {
+            continue;
+        }
+        if (!is_given(node->secret_file)) {
+            return vxc_error_set(err, VXC_EINVAL,
+                                 "%s is off loopback: whoever reaches this port could take part in "
+                                 "the cluster; give all nodes the same --secret-file",
+                                 address);
+        }
+        if (!is_given(node->accept_plaintext_on)) {
+            return vxc_error_set(err, VXC_EINVAL,
+                                 "%s is off loopback, and nodes talk without TLS: say so by --host "
+                                 "ADDRESS --i-accept-plaintext-on ADDRESS",
+                                 address);
+        }
+    }
+    return 0;
+}
+
+/* This node is one of the initial ones, and listens where they say that it does. */
+static int check_own_address(const struct vxc_node_options *node,
+                             const struct vxc_cluster_spec *spec, struct vxc_error *err)
+{
+    const char *address = vxc_cluster_spec_address(spec, node->node_id);
+    struct vxc_endpoint endpoint = {0};
+
+    if (address == NULL) {
+        return vxc_error_set(err, VXC_EINVAL,
+                             "--initial-cluster does not name node %llu, which this one is "
+                             "(--node-id)",
+                             (unsigned long long)node->node_id);
+    }
+    (void)vxc_endpoint_parse(address, strlen(address), &endpoint); /* it was parsed before */
+    if (node->port != 0 && node->port != strtoull(endpoint.port, NULL, 10)) {
+        return vxc_error_set(
+            err, VXC_EINVAL, "--port %llu, but --initial-cluster says that node %llu listens on %s",
+            (unsigned long long)node->port, (unsigned long long)node->node_id, address);
+    }
+    if (vxc_host_is_numeric(endpoint.host) && !vxc_host_is_wildcard(node->host) &&
+        strcmp(endpoint.host, node->host) != 0) {
+        return vxc_error_set(err, VXC_EINVAL,
+                             "--host %s, but --initial-cluster says that node %llu listens on %s",
+                             node->host, (unsigned long long)node->node_id, address);
+    }
+    return 0;
+}
+
+int vxc_config_cluster(const struct vxc_node_options *node, struct vxc_cluster_spec *spec,
+                       struct vxc_error *err)
+{
+    int rv;
+
+    memset(spec, 0, sizeof *spec);
+    if (!is_given(node->initial_cluster) && !is_given(node->join)) {
+        return 0;
+    }
+    if (is_given(node->initial_cluster) && is_given(node->join)) {
+        return vxc_error_set(err, VXC_EINVAL,
+                             "--initial-cluster makes a new cluster and --join takes part in one "
+                             "that runs: give one of them");
+    }
+    if (node->host == NULL) {
+        return vxc_error_set(err, VXC_EINVAL,
+                             "a node of a cluster has to listen: option host is not set");
+    }
+    rv = is_given(node->join) ? vxc_cluster_parse_join(node->join, spec, err)
+                              : vxc_cluster_parse_initial(node->initial_cluster, spec, err);
+    if (rv != 0) {
+        return vxc_error_prefix(err, is_given(node->join) ? "--join" : "--initial-cluster");
+    }
+    if (is_given(node->initial_cluster)) {
+        rv = check_own_address(node, spec, err);
+    }
+    return rv != 0 ? rv : check_exposure(node, spec, err);
+}
+
+static int check_together(const struct vxc_node_options *node, struct vxc_error *err)
+{
+    struct vxc_cluster_spec spec;
+    int rv = check_address(node, err);
+
+    return rv != 0 ? rv : vxc_config_cluster(node, &spec, err);
+}
+
 bool vxc_config_is_plaintext(const struct vxc_node_options *node)
 {
-    return node->host != NULL && !is_loopback(node->host);
+    return node->host != NULL && !vxc_host_is_loopback(node->host);
 }
 
 struct vxc_node_options vxc_node_options(void)
@@ -452,7 +538,7 @@ int vxc_config_check(const struct vxc_node_options *node, struct vxc_error *err)
     if (rv == 0 && (node->log_level < VXC_LOG_ERROR || node->log_level > VXC_LOG_DEBUG)) {
         rv = vxc_error_set(err, VXC_EINVAL, "option log-level: %d is none", (int)node->log_level);
     }
-    return rv != 0 ? rv : check_address(node, err);
+    return rv != 0 ? rv : check_together(node, err);
 }
 
 int vxc_config_load(int argc, char **argv, struct vxc_config *config, struct vxc_error *err)
@@ -481,7 +567,7 @@ int vxc_config_load(int argc, char **argv, struct vxc_config *config, struct vxc
     if ((rv = load_flags(argc, argv, config, &file, err)) != 0) {
         return rv;
     }
-    return check_address(&config->node, err);
+    return check_together(&config->node, err);
 }
 
 void vxc_config_help(FILE *out)
@@ -499,12 +585,14 @@ void vxc_config_help(FILE *out)
         environment_name(o, name);
         fprintf(out, "  %-34s %s\n", flag, o->help);
         if (o->origin == ENV_AND_FILE) {
-            fprintf(out, "  %-34s [%s, default %s]\n", "", name, o->initial);
+            fprintf(out, "  %-34s [%s, default %s]\n", "", name,
+                    o->initial[0] != '\0' ? o->initial : "none");
         }
     }
     fprintf(out, "  %-34s %s\n  %-34s %s\n  %-34s %s\n", "--config FILE",
             "read options from a file", "--version", "print the version", "--help", "print this");
     fprintf(out,
             "\nExit status: 0 stopped, 2 configuration or port in use, 5 data directory locked,\n"
-            "read-only or full, 6 damaged or foreign data, 70 a failed flush or lost invariant.\n");
+            "read-only or full, 6 damaged or foreign data, or refused by its cluster, 70 a failed "
+            "flush or lost invariant.\n");
 }

@@ -19,7 +19,7 @@
 /* What vxcd is told. Not to be copied: the options point into `texts`. */
 struct vxc_config {
     struct vxc_node_options node;
-    char texts[3][VXC_CONFIG_TEXT_MAX]; /* private: of data, host and accept_plaintext_on */
+    char texts[6][VXC_CONFIG_TEXT_MAX]; /* private: of the options that are texts */
     bool help;
     bool version;
 };
@@ -34,6 +34,14 @@ int vxc_config_take(const struct vxc_node_options *from, struct vxc_node_options
 
 /* Are the options of an embedder within their bounds? VXC_EINVAL names the first that is not. */
 int vxc_config_check(const struct vxc_node_options *options, struct vxc_error *err);
+
+struct vxc_cluster_spec;
+
+/* Reads initial_cluster or join, whichever is given; count 0 = neither, the node is alone or knows
+ * the others from its data. VXC_EINVAL: malformed, both, this node is not in it or listens elsewhere,
+ * or a network is exposed without a secret. */
+int vxc_config_cluster(const struct vxc_node_options *options, struct vxc_cluster_spec *spec,
+                       struct vxc_error *err);
 
 /* Does the node listen where everybody on a network could read what goes by? */
 bool vxc_config_is_plaintext(const struct vxc_node_options *options);

@@ -18,15 +18,9 @@ int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gat
         return VXC_ENOMEM;
     }
     g->options = *options;
+    LIST_INIT(&g->rounds.callers);
     *out = g;
     return 0;
-}
-
-void vxc_gateway_set_replica(struct vxc_gateway *g, struct vxc_replica *replica,
-                             struct vxc_fsm *fsm)
-{
-    g->options.replica = replica;
-    g->options.fsm = fsm;
 }
 
 void vxc_gateway_free(struct vxc_gateway *g)
@@ -62,356 +56,28 @@ void vxc_gateway_stats(const struct vxc_gateway *g, struct vxc_gateway_stats *st
     }
 }
 
-/* ---- flow control of one caller ---- */
-
-/* Reads the socket or not: not while blocked, and with hysteresis around the in-flight bounds. */
-static void update_pause(struct vxc_caller *caller)
+int vxc_gateway_serves(const struct vxc_gateway *g)
 {
-    bool over = caller->requests >= VXC_CONN_INFLIGHT_REQUESTS_MAX ||
-                caller->bytes >= VXC_CONN_INFLIGHT_BYTES_MAX;
-    bool under = caller->requests <= VXC_CONN_INFLIGHT_REQUESTS_MAX / 2 &&
-                 caller->bytes <= VXC_CONN_INFLIGHT_BYTES_MAX / 2;
-
-    if (caller->conn == NULL) {
-        return;
+    if (g->options.replica == NULL) {
+        return VXC_EBUSY;
     }
-    caller->throttled = over || (caller->throttled && !under);
-    if (caller->throttled || caller->blocked) {
-        vxc_conn_pause(caller->conn);
-    } else {
-        vxc_conn_resume(caller->conn);
-    }
+    return vxc_replica_is_primary(g->options.replica) ? 0 : VXC_ENOTPRIMARY;
 }
 
-void vxc_caller_block(struct vxc_caller *caller)
+/* ---- who asks ---- */
+
+uint64_t vxc_caller_namespace(struct vxc_caller *caller)
 {
-    caller->blocked = true;
-    update_pause(caller);
+    if (caller->namespace_id == VXC_NAMESPACE_NONE) { /* it may have come into being since */
+        (void)vxc_session_find_namespace(
+            caller, vxc_slice(caller->namespace_name, caller->namespace_name_size));
+    }
+    return caller->namespace_id;
 }
 
-void vxc_caller_unblock(struct vxc_caller *caller)
-{
-    caller->blocked = false;
-    update_pause(caller);
-}
-
-/* ---- requests ---- */
-
-struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_frame *frame)
-{
-    struct vxc_gateway *g = caller->gateway;
-    struct vxc_request *r = g->free_requests;
-
-    if (r != NULL) {
-        g->free_requests = r->next;
-    } else {
-        r = vxc_malloc(sizeof *r);
-        if (r == NULL) {
-            vxc_conn_cut(caller->conn, VXC_ENOMEM, "out of memory", false);
-            return NULL;
-        }
-    }
-    *r = (struct vxc_request){
-        .caller = caller,
-        .request_id = frame->request_id,
-        .kind = frame->kind,
-        .flags = frame->flags,
-        .cost = frame->size + (uint32_t)sizeof *r, /* a ping, too, takes memory */
-    };
-    if (caller->tail != NULL) {
-        caller->tail->next = r;
-    } else {
-        caller->head = r;
-    }
-    caller->tail = r;
-    caller->requests++;
-    caller->bytes += r->cost;
-    g->stats.inflight_requests++;
-    g->stats.inflight_bytes += r->cost;
-    if (caller->requests >= VXC_CONN_INFLIGHT_REQUESTS_MAX ||
-        caller->bytes >= VXC_CONN_INFLIGHT_BYTES_MAX) {
-        update_pause(caller);
-    }
-    return r;
-}
-
-/* Back to the pool; the request is out of its FIFO already. */
-static void recycle(struct vxc_request *r)
-{
-    struct vxc_caller *caller = r->caller;
-    struct vxc_gateway *g = caller->gateway;
-
-    caller->requests--;
-    caller->bytes -= r->cost;
-    g->stats.inflight_requests--;
-    g->stats.inflight_bytes -= r->cost;
-    vxc_free(r->payload);
-    r->payload = NULL;
-    r->next = g->free_requests;
-    g->free_requests = r;
-}
-
-static void pop_head(struct vxc_caller *caller)
-{
-    struct vxc_request *r = caller->head;
-
-    caller->head = r->next;
-    if (caller->head == NULL) {
-        caller->tail = NULL;
-    }
-    recycle(r);
-}
-
-int vxc_request_keep(struct vxc_request *r, struct vxc_slice bytes)
-{
-    uint8_t *copy = vxc_malloc(bytes.size == 0 ? 1 : bytes.size);
-
-    if (copy == NULL) {
-        return VXC_ENOMEM;
-    }
-    if (bytes.size > 0) {
-        memcpy(copy, bytes.data, bytes.size);
-    }
-    vxc_free(r->payload);
-    r->payload = copy;
-    r->payload_size = (uint32_t)bytes.size;
-    return 0;
-}
-
-static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r);
-
-static void stop_deferring(struct vxc_caller *caller)
-{
-    caller->gateway->deferred_bytes -= caller->deferred;
-    caller->deferred = 0;
-}
-
-/* What is left waits until the client has taken earlier replies. That is for reads with no write
- * behind them: a read shows the state before the writes that follow it. */
-static bool defer(struct vxc_caller *caller)
-{
-    struct vxc_gateway *g = caller->gateway;
-
-    for (const struct vxc_request *r = caller->head; r != NULL; r = r->next) {
-        if (r->state == VXC_REQUEST_PROPOSED) {
-            return false;
-        }
-    }
-    if (g->deferred_bytes + caller->bytes > VXC_NODE_DEFERRED_BYTES_MAX) {
-        return false;
-    }
-    caller->deferred = caller->bytes;
-    g->deferred_bytes += caller->deferred;
-    return true;
-}
-
-/* Answers everything at the front of the FIFO that needs no log any more. */
-void vxc_caller_drain(struct vxc_caller *caller)
-{
-    bool may_defer = true;
-
-    stop_deferring(caller);
-    while (caller->head != NULL && caller->head->state != VXC_REQUEST_PROPOSED) {
-        if (may_defer && caller->conn != NULL && vxc_conn_is_choked(caller->conn)) {
-            if (defer(caller)) {
-                break;
-            }
-            may_defer = false; /* it is cut when this becomes too much */
-        }
-        if (caller->conn != NULL && vxc_conn_out(caller->conn) != NULL) {
-            answer_waiting(caller, caller->head);
-        }
-        pop_head(caller);
-    }
-    if (caller->throttled) {
-        update_pause(caller);
-    }
-}
-
-static void refuse(struct vxc_request *r, int code, const char *text)
-{
-    r->state = VXC_REQUEST_REFUSED;
-    r->code = code;
-    r->text = text;
-}
-
-void vxc_request_propose(struct vxc_request *r, const struct vxc_command *command)
-{
-    struct vxc_gateway *g = r->caller->gateway;
-    int rv;
-
-    r->state = VXC_REQUEST_PROPOSED;
-    rv = vxc_replica_propose(g->options.replica, command, &r->proposal);
-    if (rv != 0) {
-        if (r->caller->blocked) {
-            vxc_caller_unblock(r->caller);
-        }
-        refuse(r, rv, rv == VXC_EBUSY ? "busy: too much waits for the log; try again" : NULL);
-        vxc_caller_drain(r->caller);
-    }
-}
-
-bool vxc_request_continue(struct vxc_request *r, const struct vxc_command *command)
-{
-    int rv = vxc_replica_propose(r->caller->gateway->options.replica, command, &r->proposal);
-
-    if (rv != 0) {
-        vxc_reply_error(r->caller, r->kind, r->request_id, rv, NULL);
-    }
-    return rv == 0;
-}
-
-/* The session that extensions of this connection act for; the implicit one of a node that joined by
- * kind 1 is not for them: it has neither sequences nor events. */
-static uint64_t session_of(const struct vxc_caller *caller)
+uint64_t vxc_caller_session(const struct vxc_caller *caller)
 {
     return caller->lease == NULL || caller->lease->legacy ? 0 : caller->lease->session;
-}
-
-/* ---- reads ---- */
-
-static void read_now(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *m)
-{
-    struct vxc_gateway *g = caller->gateway;
-    struct vxc_command query;
-    struct vxc_result result;
-    const char *text = NULL;
-    int rv;
-
-    if (m->kind == VXC_KIND_PING) {
-        struct vxc_message pong = vxc_message_of(VXC_KIND_PONG);
-        vxc_reply_message(caller, request_id, VXC_FRAME_PONG, &pong);
-        return;
-    }
-    uint64_t round;
-    rv = vxc_replica_read(g->options.replica, &round);
-    if (rv != 0 && m->kind != VXC_KIND_STATUS) {
-        vxc_reply_error(caller, m->kind, request_id, rv, NULL);
-        return;
-    }
-    if (m->kind < VXC_KIND_ERROR_REPLY) {
-        vxc_legacy_read(caller, request_id, m);
-        return;
-    }
-    if (vxc_reply_local(caller, request_id, m)) {
-        return;
-    }
-    rv = vxc_route(m, &g->scratch, &query, &text);
-    if (rv != 0) {
-        vxc_reply_error(caller, m->kind, request_id, rv, text);
-        return;
-    }
-    query.namespace_id = caller->namespace_id;
-    query.session = session_of(caller);
-    vxc_fsm_query(g->options.fsm, &query, &result);
-    vxc_reply_result(caller,
-                     &(struct vxc_request){.kind = m->kind,
-                                           .request_id = request_id,
-                                           .stage = query.op == VXC_OP_MAP_SCAN ||
-                                                            query.op == VXC_OP_MULTIMAP_SCAN
-                                                        ? (uint8_t)query.a
-                                                        : 0},
-                     &result);
-}
-
-static void answer_waiting(struct vxc_caller *caller, struct vxc_request *r)
-{
-    struct vxc_message m;
-
-    if (r->state == VXC_REQUEST_ANSWERED) {
-        return;
-    }
-    if (r->state == VXC_REQUEST_REFUSED) {
-        vxc_reply_error(caller, r->kind, r->request_id, r->code, r->text);
-        if (r->code == VXC_EVERSION) {
-            vxc_conn_cut(caller->conn, r->code, "no common protocol version", true);
-        }
-        return;
-    }
-    /* it was decoded once before it was kept */
-    vxc_check(vxc_message_decode(r->kind, vxc_slice(r->payload, r->payload_size), &m) == 0);
-    read_now(caller, r->request_id, &m);
-}
-
-/* True for requests that only look. */
-static bool is_read(const struct vxc_message *m)
-{
-    switch (m->kind) {
-    case VXC_KIND_PING:
-    case VXC_KIND_GET_NODES:
-    case VXC_KIND_LEGACY_MAP_GET:
-    case VXC_KIND_LEGACY_MAP_SIZE:
-    case VXC_KIND_LEGACY_SET_CONTAINS:
-    case VXC_KIND_LEGACY_SET_SIZE:
-    case VXC_KIND_LEGACY_COUNTER_GET:
-    case VXC_KIND_LOCK_SYNC:
-    case VXC_KIND_LEGACY_MULTIMAP_GET:
-    case VXC_KIND_LEGACY_MULTIMAP_SIZE:
-    case VXC_KIND_LEGACY_MULTIMAP_KEY_SIZE:
-    case VXC_KIND_LEGACY_CONTAINS_KEY:
-    case VXC_KIND_LEGACY_CONTAINS_VALUE:
-    case VXC_KIND_LEGACY_CONTAINS_ENTRY:
-    case VXC_KIND_LEGACY_KEYS:
-    case VXC_KIND_LEGACY_VALUES:
-    case VXC_KIND_LEGACY_ENTRIES:
-    case VXC_KIND_NAMESPACE_LIST:
-    case VXC_KIND_SESSION_LIST:
-    case VXC_KIND_SESSION_GET:
-    case VXC_KIND_MAP_GET:
-    case VXC_KIND_MAP_CONTAINS:
-    case VXC_KIND_MAP_SIZE:
-    case VXC_KIND_MAP_SCAN:
-    case VXC_KIND_MAP_LIST:
-    case VXC_KIND_SET_CONTAINS:
-    case VXC_KIND_SET_SIZE:
-    case VXC_KIND_SET_SCAN:
-    case VXC_KIND_SET_LIST:
-    case VXC_KIND_MULTIMAP_GET:
-    case VXC_KIND_MULTIMAP_CONTAINS_KEY:
-    case VXC_KIND_MULTIMAP_CONTAINS_VALUE:
-    case VXC_KIND_MULTIMAP_CONTAINS_ENTRY:
-    case VXC_KIND_MULTIMAP_SIZE:
-    case VXC_KIND_MULTIMAP_KEY_SIZE:
-    case VXC_KIND_MULTIMAP_SCAN:
-    case VXC_KIND_MULTIMAP_LIST:
-    case VXC_KIND_COUNTER_GET:
-    case VXC_KIND_COUNTER_LIST:
-    case VXC_KIND_LOCK_GET:
-    case VXC_KIND_LOCK_LIST:
-    case VXC_KIND_REGISTRATION_GET:
-    case VXC_KIND_REGISTRATION_LIST:
-    case VXC_KIND_NODE_GET:
-    case VXC_KIND_NODE_LIST:
-    case VXC_KIND_STATUS:
-    case VXC_KIND_DUMP:
-    case VXC_KIND_SNAPSHOT_BEGIN: /* a file beside the state: nothing for the log */
-    case VXC_KIND_SNAPSHOT_GET:
-    case VXC_KIND_SNAPSHOT_READ:
-    case VXC_KIND_SNAPSHOT_END:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void on_read(struct vxc_caller *caller, const struct vxc_frame *frame,
-                    const struct vxc_message *m)
-{
-    struct vxc_request *r;
-
-    if (caller->head == NULL) {
-        read_now(caller, frame->request_id, m);
-        return;
-    }
-    r = vxc_request_add(caller, frame);
-    if (r == NULL) {
-        return;
-    }
-    r->kind = m->kind;
-    r->state = VXC_REQUEST_WAITING;
-    if (vxc_request_keep(r, frame->payload) != 0) {
-        refuse(r, VXC_ENOMEM, NULL);
-    }
 }
 
 /* ---- writes ---- */
@@ -435,31 +101,89 @@ static void on_write(struct vxc_caller *caller, const struct vxc_frame *frame,
         rv = rv != 0 ? rv : vxc_request_keep(r, vxc_buffer_slice(&kinds));
         vxc_buffer_free(&kinds);
     }
-    if (rv == 0 && (frame->flags & VXC_FRAME_SEQUENCED) != 0 && session_of(caller) == 0) {
+    if (rv == 0 && (frame->flags & VXC_FRAME_SEQUENCED) != 0 && vxc_caller_session(caller) == 0) {
         rv = VXC_ESESSION;
         text = "a sequenced request needs a session on this connection";
     }
     if (rv == 0 && m->kind == VXC_KIND_LOCK_ACQUIRE &&
-        (session_of(caller) == 0 || frame->sequence == 0)) {
+        (vxc_caller_session(caller) == 0 || frame->sequence == 0)) {
         rv = VXC_ESESSION;
         text = "a lock is owned by a session: open one and send a sequenced request";
     }
     if (rv != 0) {
-        refuse(r, rv, text);
+        vxc_request_refuse(r, rv, text);
         vxc_caller_drain(caller);
         return;
     }
     command.namespace_id = caller->namespace_id;
-    command.session = session_of(caller);
+    command.session = vxc_caller_session(caller);
     command.sequence = frame->sequence;
     command.floor = frame->floor;
     if (m->kind == VXC_KIND_LOCK_ACQUIRE) {
         command.b = frame->sequence; /* the ticket by which its outcome is known */
     }
     vxc_request_propose(r, &command);
+    if (r->state != VXC_REQUEST_PROPOSED) {
+        vxc_caller_drain(caller);
+    }
+}
+
+/* ---- what is begun in its turn ---- */
+
+bool vxc_request_begins(uint16_t kind)
+{
+    switch (kind) {
+    case VXC_KIND_JOIN:
+    case VXC_KIND_HELLO:
+    case VXC_KIND_USE_NAMESPACE:
+    case VXC_KIND_SESSION_OPEN:
+    case VXC_KIND_SESSION_RESUME:
+        return true;
+    default:
+        return vxc_membership_is_change(kind);
+    }
+}
+
+void vxc_request_begin(struct vxc_request *r, const struct vxc_message *m)
+{
+    if (m->kind == VXC_KIND_JOIN) {
+        vxc_legacy_join(r, m->join.node_id);
+    } else if (vxc_membership_is_change(m->kind)) {
+        vxc_membership_begin(r, m);
+    } else {
+        vxc_session_begin(r, m);
+    }
+    vxc_check(r->state != VXC_REQUEST_WAITING);
+    if (r->state == VXC_REQUEST_PROPOSED || r->state == VXC_REQUEST_HELD) {
+        vxc_caller_block(r->caller);
+    }
+}
+
+static void on_beginning(struct vxc_caller *caller, const struct vxc_frame *frame,
+                         const struct vxc_message *m)
+{
+    bool first = caller->head == NULL;
+    struct vxc_request *r =
+        first ? vxc_request_add(caller, frame) : vxc_request_add_waiting(caller, frame, m->kind);
+
+    if (r == NULL) {
+        return;
+    }
+    if (first) {
+        vxc_request_begin(r, m);
+    } else {
+        vxc_caller_block(caller);
+    }
+    vxc_caller_drain(caller);
 }
 
 /* ---- hooks of the listener ---- */
+
+static void free_caller(struct vxc_caller *caller)
+{
+    vxc_free(caller->namespace_name);
+    vxc_free(caller);
+}
 
 void *vxc_gateway_on_open(void *data, struct vxc_conn *conn)
 {
@@ -476,6 +200,49 @@ void *vxc_gateway_on_open(void *data, struct vxc_conn *conn)
     return caller;
 }
 
+/* An error in its turn. */
+static void refuse_frame(struct vxc_caller *caller, const struct vxc_frame *frame, int code)
+{
+    struct vxc_request *r = vxc_request_add(caller, frame);
+
+    if (r != NULL) {
+        vxc_request_refuse(r, code, NULL);
+        vxc_caller_drain(caller);
+    }
+}
+
+/* A frame between nodes: the first of a connection makes it one of theirs, any other ends it. */
+static void on_peer_frame(struct vxc_caller *caller, const struct vxc_frame *frame)
+{
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_conn *conn = caller->conn;
+
+    if (caller->greeted || frame->kind != VXC_KIND_PEER_HELLO || g->options.on_peer == NULL) {
+        g->stats.frames_refused_total++;
+        vxc_conn_cut(conn, VXC_EPROTO,
+                     g->options.on_peer == NULL ? "a message between nodes; this one has no peers"
+                                                : "a message between nodes from a client",
+                     true);
+        return;
+    }
+    vxc_check(caller->head == NULL && caller->lease == NULL); /* nothing came before */
+    g->stats.active_connections--;
+    vxc_free(caller);
+    g->options.on_peer(g->options.data, conn, frame);
+}
+
+/* 0 when this caller's requests may be proposed. */
+static int may_write(struct vxc_caller *caller, uint16_t kind)
+{
+    int rv = vxc_gateway_serves(caller->gateway);
+
+    if (kind == VXC_KIND_HELLO || kind == VXC_KIND_USE_NAMESPACE) {
+        return rv == VXC_ENOTPRIMARY ? 0 : rv; /* it looks for itself what it can say */
+    }
+    /* hello was said to a backup that did not have the namespace: it is to be said again */
+    return rv == 0 && vxc_caller_namespace(caller) == VXC_NAMESPACE_NONE ? VXC_ENOTPRIMARY : rv;
+}
+
 void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_frame *frame)
 {
     struct vxc_gateway *g = data;
@@ -485,6 +252,11 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
     int rv;
 
     g->stats.requests_total++;
+    if (frame->kind >= VXC_KIND_PEER_HELLO && vxc_message_schema(frame->kind) != NULL) {
+        on_peer_frame(caller, frame);
+        return;
+    }
+    caller->greeted = true;
     if (caller->lease != NULL) {
         caller->lease->heard_ms = vxc_gateway_now_ms(g);
     }
@@ -501,17 +273,17 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
         rv = VXC_EKIND;
     }
     if (rv != 0) {
-        struct vxc_request *r = vxc_request_add(caller, frame);
         g->stats.frames_refused_total++;
-        if (r != NULL) {
-            refuse(r, rv, NULL);
-            vxc_caller_drain(caller);
-        }
-    } else if (is_read(&m)) {
-        on_read(caller, frame, &m);
+        refuse_frame(caller, frame, rv);
+    } else if (vxc_read_request(caller, frame, &m)) {
+        return;
+    } else if ((rv = may_write(caller, kind)) != 0) {
+        refuse_frame(caller, frame, rv);
+    } else if (vxc_request_begins(kind)) {
+        on_beginning(caller, frame, &m);
     } else if (kind < VXC_KIND_ERROR_REPLY) {
         vxc_legacy_request(caller, frame, &m);
-    } else if (!vxc_session_request(caller, frame, &m)) {
+    } else {
         on_write(caller, frame, &m);
     }
 }
@@ -539,6 +311,9 @@ void vxc_gateway_on_ahead(void *data, struct vxc_conn *conn, const struct vxc_fr
         op = VXC_OP_COUNTER_GET;
         break;
     default:
+        return;
+    }
+    if (g->options.fsm == NULL) {
         return;
     }
     struct vxc_command query = {.op = op, .namespace_id = caller->namespace_id};
@@ -579,30 +354,14 @@ void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const cha
 {
     struct vxc_gateway *g = data;
     struct vxc_caller *caller = vxc_conn_user(conn);
-    struct vxc_request *r = caller->head;
 
     log_close(g, caller, code, reason);
     g->stats.active_connections--;
     vxc_lease_detach(caller);
     vxc_snapshots_forget(g->options.snapshots, caller);
-    stop_deferring(caller);
-    caller->conn = NULL;
-    /* only what the log holds must be waited for */
-    caller->head = caller->tail = NULL;
-    while (r != NULL) {
-        struct vxc_request *next = r->next;
-        r->next = NULL;
-        if (r->state != VXC_REQUEST_PROPOSED) {
-            recycle(r);
-        } else if (caller->tail != NULL) {
-            caller->tail = caller->tail->next = r;
-        } else {
-            caller->head = caller->tail = r;
-        }
-        r = next;
-    }
+    vxc_caller_close(caller); /* only what the log holds must be waited for */
     if (caller->head == NULL) {
-        vxc_free(caller);
+        free_caller(caller);
     }
 }
 
@@ -615,32 +374,49 @@ void vxc_gateway_on_result(void *data, struct vxc_proposal *proposal,
     struct vxc_caller *caller = r->caller;
     struct vxc_gateway *g = data;
 
-    vxc_check(caller->head == r); /* one connection's commands come back in their order */
     if (result->code == 0 && (r->kind == VXC_KIND_SESSION_OPEN || r->kind == VXC_KIND_JOIN)) {
         vxc_session_opened(g, result->token);
     }
-    if (caller->conn != NULL) {
-        bool more = r->kind < VXC_KIND_ERROR_REPLY ? vxc_legacy_result(r, result)
-                                                   : vxc_session_result(r, result);
-        if (more) {
-            return; /* the next stage was proposed under the same request */
-        }
+    vxc_request_returned(r, result,
+                         r->kind < VXC_KIND_ERROR_REPLY ? vxc_legacy_result : vxc_session_result);
+    if (caller->conn == NULL && caller->head == NULL) {
+        free_caller(caller);
     }
-    pop_head(caller);
-    if (caller->conn == NULL) {
-        if (caller->head == NULL) {
-            vxc_free(caller);
-        }
-        return;
-    }
-    vxc_caller_drain(caller);
+}
+
+/* The sessions are somebody else's: nothing is known of them here any more. */
+static void stop_leading(struct vxc_gateway *g, int code)
+{
+    g->leading = false;
+    vxc_rounds_refuse(g, g->rounds.asked, code);
+    vxc_leases_leave(g);
 }
 
 void vxc_gateway_on_role(void *data)
 {
     struct vxc_gateway *g = data;
+    struct vxc_replica *replica = g->options.replica;
 
-    if (g->options.replica != NULL && vxc_replica_is_primary(g->options.replica)) {
-        vxc_leases_restart(g);
+    if (replica == NULL) {
+        return;
     }
+    if (g->leading && !vxc_replica_is_primary(replica)) {
+        stop_leading(g, VXC_ENOTPRIMARY);
+    } else if (!g->leading && vxc_replica_is_ready(replica)) {
+        g->leading = true;
+        vxc_leases_restart(g);
+        vxc_membership_lead(g);
+    }
+    vxc_membership_on_role(g);
+}
+
+void vxc_gateway_set_replica(struct vxc_gateway *g, struct vxc_replica *replica,
+                             struct vxc_fsm *fsm)
+{
+    g->options.replica = replica;
+    g->options.fsm = fsm;
+    stop_leading(g, VXC_EBUSY);
+    vxc_membership_on_role(g); /* a transfer, too, has come to its end */
+    g->rounds.base = g->rounds.asked;
+    vxc_gateway_on_role(g);
 }

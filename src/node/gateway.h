@@ -8,11 +8,22 @@
  * that decide what later ones mean (hello, session open and resume, join) block: frames behind them
  * are not looked at meanwhile.
  *
+ * A read asks for its round (vxc_replica_read) when it arrives, and is answered when its turn has
+ * come and the round was confirmed; all of one turn share a round, which runs while the writes before
+ * it travel. A round that was begun before the read arrived would be too old, one that is confirmed
+ * long before the read's turn is not: the state only grows. A read with STALE needs none.
+ *
+ * Roles: who is not primary answers hello, ping, status, member_list and reads with STALE, and
+ * refuses the rest with the primary's address. A primary that loses its place cuts the connections
+ * of sessions as soon as they are owed nothing; the sessions live on, and are resumed at the next
+ * primary, which gives every one its whole timeout again at its own no-op.
+ *
  * Leases: a session lives as long as frames come on its connection; src/node/lease.c proposes its
  * expiry.
  *
- * Files: gateway.c FIFO and dispatch · route.c message → command · reply.c result → message ·
- * legacy.c kinds 1–74 · session.c hello and sessions · lease.c leases · push.c events.
+ * Files: caller.c FIFO · gateway.c dispatch and hooks · read.c reads · route.c message → command · reply.c result → message ·
+ * legacy.c kinds 1–74 · sync.c kind 73 · session.c hello and sessions · lease.c leases ·
+ * membership.c members of the cluster · push.c events.
  * Loop thread only.
  */
 #ifndef VXC_NODE_GATEWAY_H
@@ -38,9 +49,10 @@ struct vxc_gateway_options {
     const struct vxc_clock *clock;
     const struct vxc_logger *logger;
     uint64_t node_id;
-    const char *address;       /* of this node, for hello and redirects; borrowed */
-    uint32_t timeout_ms;       /* VERTX_CLUSTER_TIMEOUT: default session timeout */
-    uint32_t ping_interval_ms; /* added for legacy nodes, who ping at their own pace */
+    const char *address;          /* of this node, for hello and redirects; borrowed */
+    uint32_t timeout_ms;          /* VERTX_CLUSTER_TIMEOUT: default session timeout */
+    uint32_t ping_interval_ms;    /* added for legacy nodes, who ping at their own pace */
+    uint32_t election_timeout_ms; /* how long a transfer may take */
     void *data;
     struct vxc_snapshots *snapshots; /* borrowed */
     /* Appends the status JSON. */

@@ -1,6 +1,7 @@
 #include "node/identity.h"
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/crc.h"
 #include "storage/disk.h"
 
@@ -15,8 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* DIR/node: magic 8 | format u32 | node id u64 | crc u32 of what precedes */
-enum { NODE_FILE_SIZE = 24, NODE_FORMAT = 1 };
+/* DIR/node: magic 8 | format u32 | node id u64 | incarnation u64 | life u64 | crc u32 of what
+ * precedes. Format 1 had neither incarnation nor life. */
+enum { NODE_FORMAT = 2, NODE_FILE_SIZE = 40, NODE_FILE_SIZE_1 = 24 };
+enum { AT_FORMAT = 8, AT_NODE_ID = 12, AT_INCARNATION = 20, AT_LIFE = 28 };
 enum { LOCK_WAIT_MS = 1000, LOCK_RETRY_MS = 5 };
 static const char magic[8] = {'v', 'x', 'c', ' ', 'n', 'o', 'd', 'e'};
 
@@ -138,14 +141,22 @@ static int take_lock(struct vxc_identity *identity, struct vxc_error *err)
     return 0;
 }
 
-static int write_node_file(struct vxc_identity *identity, struct vxc_error *err)
+/* A life of this directory begins: nothing may leave the node before that is durable. */
+static int begin_life(struct vxc_identity *identity, struct vxc_error *err)
 {
     uint8_t raw[NODE_FILE_SIZE];
 
+    while (identity->incarnation == 0) {
+        const struct vxc_clock *clock = vxc_clock_system();
+        clock->random(clock->data, &identity->incarnation, sizeof identity->incarnation);
+    }
+    identity->life++;
     memcpy(raw, magic, sizeof magic);
-    vxc_store_u32(raw + 8, NODE_FORMAT);
-    vxc_store_u64(raw + 12, identity->node_id);
-    vxc_store_u32(raw + 20, vxc_crc32(0, raw, 20));
+    vxc_store_u32(raw + AT_FORMAT, NODE_FORMAT);
+    vxc_store_u64(raw + AT_NODE_ID, identity->node_id);
+    vxc_store_u64(raw + AT_INCARNATION, identity->incarnation);
+    vxc_store_u64(raw + AT_LIFE, identity->life);
+    vxc_store_u32(raw + sizeof raw - 4, vxc_crc32(0, raw, sizeof raw - 4));
     return write_whole(identity, "node", raw, sizeof raw, true, err);
 }
 
@@ -164,9 +175,46 @@ static bool holds_data(const struct vxc_identity *identity)
     return false;
 }
 
+static bool is_sound(const uint8_t *raw, ssize_t size)
+{
+    return size >= NODE_FILE_SIZE_1 && memcmp(raw, magic, sizeof magic) == 0 &&
+           vxc_load_u32(raw + size - 4) == vxc_crc32(0, raw, (size_t)size - 4);
+}
+
+/* What the file says: whose data this is, and how often it was started. */
+static int take_node_file(struct vxc_identity *identity, const char *path, const uint8_t *raw,
+                          ssize_t size, struct vxc_error *err)
+{
+    uint32_t format = is_sound(raw, size) ? vxc_load_u32(raw + AT_FORMAT) : 0;
+
+    if (format > NODE_FORMAT) {
+        return vxc_error_set(err, VXC_EVERSION, "%s was written by a newer version (format %u)",
+                             path, format);
+    }
+    if (format == 0 || size != (format == 1 ? NODE_FILE_SIZE_1 : NODE_FILE_SIZE)) {
+        return vxc_error_set(err, VXC_ECORRUPT,
+                             "%s is damaged (offset 0, %zd of %d bytes): it says whose data this "
+                             "is; restore it from a copy",
+                             path, size, NODE_FILE_SIZE);
+    }
+    if (vxc_load_u64(raw + AT_NODE_ID) != identity->node_id) {
+        unsigned long long owner = vxc_load_u64(raw + AT_NODE_ID);
+
+        return vxc_error_set(err, VXC_EFOREIGN,
+                             "%s belongs to node %llu, not to node %llu: give --node-id %llu or "
+                             "another --data",
+                             identity->path, owner, (unsigned long long)identity->node_id, owner);
+    }
+    if (format > 1) {
+        identity->incarnation = vxc_load_u64(raw + AT_INCARNATION);
+        identity->life = vxc_load_u64(raw + AT_LIFE);
+    }
+    return 0;
+}
+
 static int check_node_file(struct vxc_identity *identity, struct vxc_error *err)
 {
-    uint8_t raw[NODE_FILE_SIZE + 1];
+    uint8_t raw[256]; /* room for what a newer version may write */
     char path[1200];
     ssize_t size;
     int fd;
@@ -181,34 +229,14 @@ static int check_node_file(struct vxc_identity *identity, struct vxc_error *err)
                                  path);
         }
         identity->fresh = true;
-        return write_node_file(identity, err);
+        return 0;
     }
     if (fd < 0) {
         return failed(err, "cannot read", path);
     }
     size = read(fd, raw, sizeof raw);
     (void)close(fd); /* only read from */
-    if (size != NODE_FILE_SIZE || memcmp(raw, magic, sizeof magic) != 0 ||
-        vxc_load_u32(raw + 20) != vxc_crc32(0, raw, 20)) {
-        return vxc_error_set(
-            err, VXC_ECORRUPT,
-            "%s is damaged (offset 0, %zd of %d bytes): it says whose data this is; "
-            "restore it from a copy",
-            path, size, NODE_FILE_SIZE);
-    }
-    if (vxc_load_u32(raw + 8) != NODE_FORMAT) {
-        return vxc_error_set(err, VXC_EVERSION, "%s was written by a newer version (format %u)",
-                             path, vxc_load_u32(raw + 8));
-    }
-    if (vxc_load_u64(raw + 12) != identity->node_id) {
-        return vxc_error_set(err, VXC_EFOREIGN,
-                             "%s belongs to node %llu, not to node %llu: give --node-id %llu or "
-                             "another --data",
-                             identity->path, (unsigned long long)vxc_load_u64(raw + 12),
-                             (unsigned long long)identity->node_id,
-                             (unsigned long long)vxc_load_u64(raw + 12));
-    }
-    return 0;
+    return take_node_file(identity, path, raw, size, err);
 }
 
 static void take_clean_mark(struct vxc_identity *identity)
@@ -234,6 +262,9 @@ int vxc_identity_open(const char *path, uint64_t node_id, struct vxc_identity *i
     rv = take_lock(identity, err);
     if (rv == 0) {
         rv = check_node_file(identity, err);
+    }
+    if (rv == 0) {
+        rv = begin_life(identity, err);
     }
     if (rv == 0) {
         take_clean_mark(identity);

@@ -95,6 +95,23 @@ void vxc_leases_restart(struct vxc_gateway *g)
     vxc_fsm_each_session(g->options.fsm, add_each, g);
 }
 
+void vxc_leases_leave(struct vxc_gateway *g)
+{
+    struct vxc_lease *lease;
+    struct vxc_lease *next;
+
+    HASH_ITER(by_session, g->leases, lease, next)
+    {
+        while (lease->callers != NULL) {
+            struct vxc_caller *caller = lease->callers;
+
+            vxc_lease_detach(caller);
+            vxc_caller_leave(caller);
+        }
+        vxc_lease_drop(g, lease);
+    }
+}
+
 void vxc_leases_free(struct vxc_gateway *g)
 {
     struct vxc_lease *lease;
@@ -151,6 +168,7 @@ static uint64_t judge(struct vxc_gateway *g, uint64_t now_ms)
 uint64_t vxc_gateway_turn(struct vxc_gateway *g)
 {
     uint64_t now_ms = vxc_gateway_now_ms(g);
+    uint64_t change_ms;
 
     if (g->last_turn_ms != 0 && now_ms - g->last_turn_ms > LOOP_GAP_MS + LOOK_MS_MAX) {
         uint64_t gap_ms = now_ms - g->last_turn_ms;
@@ -165,13 +183,14 @@ uint64_t vxc_gateway_turn(struct vxc_gateway *g)
                       "ms=%llu; added to every session lease", (unsigned long long)gap_ms);
     }
     g->last_turn_ms = now_ms;
-    if (!vxc_replica_is_primary(g->options.replica)) {
+    if (!g->leading) {
         return LOOK_MS_MAX;
     }
     if (now_ms >= g->leases_due_ms) {
         g->leases_due_ms = now_ms + judge(g, now_ms);
     }
-    return g->leases_due_ms - now_ms;
+    change_ms = vxc_membership_turn(g, now_ms);
+    return change_ms < g->leases_due_ms - now_ms ? change_ms : g->leases_due_ms - now_ms;
 }
 
 void vxc_gateway_judge(struct vxc_gateway *g)

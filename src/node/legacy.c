@@ -74,12 +74,10 @@ static bool route(const struct vxc_message *m, struct vxc_command *c)
 
 static void refuse(struct vxc_request *r, const char *text)
 {
-    r->state = VXC_REQUEST_REFUSED;
-    r->code = VXC_EINVAL;
-    r->text = text;
+    vxc_request_refuse(r, VXC_EINVAL, text);
 }
 
-static void join(struct vxc_request *r, struct vxc_slice node_id)
+void vxc_legacy_join(struct vxc_request *r, struct vxc_slice node_id)
 {
     struct vxc_gateway *g = r->caller->gateway;
     uint8_t secret[SECRET_SIZE] = {0};
@@ -97,7 +95,6 @@ static void join(struct vxc_request *r, struct vxc_slice node_id)
         return;
     }
     g->options.clock->random(g->options.clock->data, secret, sizeof secret);
-    vxc_caller_block(r->caller);
     vxc_request_propose(r, &open);
 }
 
@@ -139,6 +136,23 @@ static void leave(struct vxc_request *r, struct vxc_slice node_id)
     vxc_request_propose(r, &close);
 }
 
+/* The reply repeats the sync id. */
+static void state_sync(struct vxc_request *r, const struct vxc_msg_state_sync *sync)
+{
+    struct vxc_command c;
+    const char *text = NULL;
+    uint8_t id[8];
+    int rv = vxc_sync_route(r->caller->gateway, sync, &c, &text);
+
+    vxc_store_u64(id, sync->sync_id);
+    rv = rv != 0 ? rv : vxc_request_keep(r, vxc_slice(id, sizeof id));
+    if (rv != 0) {
+        vxc_request_refuse(r, rv, text);
+        return;
+    }
+    vxc_request_propose(r, &c);
+}
+
 void vxc_legacy_request(struct vxc_caller *caller, const struct vxc_frame *frame,
                         const struct vxc_message *m)
 {
@@ -148,15 +162,12 @@ void vxc_legacy_request(struct vxc_caller *caller, const struct vxc_frame *frame
     if (r == NULL) {
         return;
     }
-    r->state = VXC_REQUEST_PROPOSED;
-    if (m->kind == VXC_KIND_JOIN) {
-        join(r, m->join.node_id);
-    } else if (m->kind == VXC_KIND_LEAVE) {
+    if (m->kind == VXC_KIND_LEAVE) {
         leave(r, m->leave.node_id);
     } else if (m->kind == VXC_KIND_LEGACY_LOCK_ACQUIRE || m->kind == VXC_KIND_LEGACY_LOCK_RELEASE) {
         lock_command(r, m);
     } else if (m->kind == VXC_KIND_STATE_SYNC) {
-        refuse(r, "StateSync is for the nodes of a replicated cluster; this node stands alone");
+        state_sync(r, &m->state_sync);
     } else if (route(m, &c)) {
         /* Create answers with the name that was asked for */
         if (vxc_request_keep(r, c.name) != 0) {
@@ -263,6 +274,10 @@ bool vxc_legacy_result(struct vxc_request *r, const struct vxc_result *result)
             break;
         case VXC_KIND_LEGACY_LOCK_RELEASE:
             m.legacy_lock_release_reply.code = result->found ? 0 : 1;
+            vxc_reply_message(caller, r->request_id, 0, &m);
+            break;
+        case VXC_KIND_STATE_SYNC:
+            m.state_sync_ack.sync_id = vxc_load_u64(r->payload);
             vxc_reply_message(caller, r->request_id, 0, &m);
             break;
         default: /* {code} */

@@ -36,10 +36,10 @@ static int session_info(struct vxc_gateway *g, struct vxc_slice record, struct v
     return vxc_reader_ok(&r) ? 0 : VXC_ECORRUPT;
 }
 
-static int put_record(struct vxc_message *m, struct vxc_buffer *out)
+int vxc_record_put(struct vxc_message *record, struct vxc_buffer *out)
 {
     struct vxc_buffer payload = {0};
-    int rv = vxc_message_encode(m, &payload);
+    int rv = vxc_message_encode(record, &payload);
 
     rv = rv != 0 ? rv : vxc_buffer_put_bytes(out, vxc_buffer_slice(&payload));
     vxc_buffer_free(&payload);
@@ -88,7 +88,7 @@ static int put_waiter(struct vxc_slice record, struct vxc_buffer *out)
     due_ms = vxc_reader_u64(&r);
     m.lock_waiter.wait_ms = due_ms == UINT64_MAX ? -1 : (int64_t)(due_ms - m.lock_waiter.since_ms);
     m.lock_waiter.owner = owner_of(&r);
-    return vxc_reader_ok(&r) ? put_record(&m, out) : VXC_ECORRUPT;
+    return vxc_reader_ok(&r) ? vxc_record_put(&m, out) : VXC_ECORRUPT;
 }
 
 /* The list of LOCK_INFO: the lock, then its queue → lock_info with waiters (of the first page). */
@@ -128,7 +128,7 @@ static int session_row(struct vxc_gateway *g, struct vxc_slice first, struct vxc
     (void)spare;
     vxc_store_be64(key, m.session_info.session);
     rv = rv != 0 ? rv : vxc_buffer_put_bytes(out, vxc_slice(key, sizeof key));
-    return rv != 0 ? rv : put_record(&m, out);
+    return rv != 0 ? rv : vxc_record_put(&m, out);
 }
 
 static int lock_row(struct vxc_gateway *g, struct vxc_slice first, struct vxc_slice second,
@@ -140,7 +140,7 @@ static int lock_row(struct vxc_gateway *g, struct vxc_slice first, struct vxc_sl
     (void)g;
     (void)spare;
     rv = rv != 0 ? rv : vxc_buffer_put_bytes(out, first);
-    return rv != 0 ? rv : put_record(&m, out);
+    return rv != 0 ? rv : vxc_record_put(&m, out);
 }
 
 static int registration_row(struct vxc_gateway *g, struct vxc_slice first, struct vxc_slice second,
@@ -156,7 +156,7 @@ static int registration_row(struct vxc_gateway *g, struct vxc_slice first, struc
     m.registration_info.data = vxc_reader_raw(&r, vxc_reader_left(&r));
     rv = vxc_reader_ok(&r) ? 0 : VXC_ECORRUPT;
     rv = rv != 0 ? rv : vxc_buffer_put_bytes(out, first);
-    return rv != 0 ? rv : put_record(&m, out);
+    return rv != 0 ? rv : vxc_record_put(&m, out);
 }
 
 int vxc_reply_registrations(struct vxc_gateway *g, struct vxc_slice view, struct vxc_list *pairs)
@@ -397,6 +397,9 @@ bool vxc_reply_local(struct vxc_caller *caller, uint32_t request_id, const struc
     switch (m->kind) {
     case VXC_KIND_STATUS:
         answer_status(caller, request_id);
+        return true;
+    case VXC_KIND_MEMBER_LIST:
+        vxc_membership_list(caller, request_id);
         return true;
     case VXC_KIND_SESSION_LIST:
         answer_page(caller, request_id, m, false, session_row);

@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "node/gateway_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t flags,
@@ -18,7 +20,7 @@ void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t f
         flags |= VXC_FRAME_RESPONSE;
         caller->gateway->stats.replies_total++;
     }
-    out = vxc_conn_out(caller->conn);
+    out = caller->early != NULL ? caller->early : vxc_conn_out(caller->conn);
     if (out == NULL) {
         return; /* it was cut in this turn */
     }
@@ -33,28 +35,67 @@ void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t f
         vxc_conn_cut(caller->conn, rv, "a reply could not be encoded", false);
         return;
     }
-    vxc_conn_touch(caller->conn);
+    if (caller->early == NULL) {
+        vxc_conn_touch(caller->conn);
+    }
+}
+
+/* Says who is primary, in the dialect of the kind. */
+static void refuse_as_backup(struct vxc_caller *caller, uint16_t kind, struct vxc_message *m,
+                             char *text, size_t room)
+{
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_replica_status status = {0};
+    struct vxc_slice address = {0};
+
+    if (g->options.replica != NULL) {
+        vxc_replica_status(g->options.replica, &status);
+        address = vxc_membership_address(g, status.primary_id);
+    }
+    if (kind < VXC_KIND_ERROR_REPLY) {
+        *m = vxc_message_of(VXC_KIND_LEADER_REDIRECT);
+        m->leader_redirect.code = 1;
+        m->leader_redirect.leader_address.present = address.size != 0;
+        m->leader_redirect.leader_address.bytes = address;
+        return;
+    }
+    if (status.primary_id == 0) {
+        (void)snprintf(text, room, "not the primary; no primary is known at present");
+    } else if (status.primary_id == g->options.node_id) {
+        (void)snprintf(text, room, "not the primary when this began; it is now: say hello again");
+    } else {
+        (void)snprintf(text, room, "not the primary; it is node %" PRIu64 "%s%.*s",
+                       status.primary_id, address.size != 0 ? " at " : "",
+                       (int)(address.size < room / 2 ? address.size : room / 2),
+                       address.size != 0 ? (const char *)address.data : "");
+    }
 }
 
 void vxc_reply_error(struct vxc_caller *caller, uint16_t kind, uint32_t request_id, int code,
                      const char *text)
 {
     struct vxc_gateway *g = caller->gateway;
-    struct vxc_message m;
+    struct vxc_message m = {0};
+    char refusal[512];
 
     g->stats.errors_total++;
-    if (text == NULL) {
-        text = vxc_strerror(code);
+    if (code == VXC_ENOTPRIMARY) {
+        refuse_as_backup(caller, kind, &m, refusal, sizeof refusal);
+        text = refusal;
+    } else if (text == NULL) {
+        text = code == VXC_EBUSY && g->options.replica == NULL
+                   ? "an image is being installed; try again"
+                   : vxc_strerror(code);
     }
-    if (kind < VXC_KIND_ERROR_REPLY) {
+    if (kind >= VXC_KIND_ERROR_REPLY) {
+        m.kind = VXC_KIND_ERROR_REPLY;
+        m.error_reply.code = code;
+        m.error_reply.index = g->options.fsm != NULL ? vxc_fsm_applied_index(g->options.fsm) : 0;
+        m.error_reply.message = vxc_slice_of_string(text);
+    } else if (code != VXC_ENOTPRIMARY) {
         m.kind = VXC_KIND_LEGACY_ERROR;
         m.legacy_error.code = 1;
         m.legacy_error.error = vxc_slice_of_string(text);
-    } else {
-        m.kind = VXC_KIND_ERROR_REPLY;
-        m.error_reply.code = code;
-        m.error_reply.index = vxc_fsm_applied_index(g->options.fsm);
-        m.error_reply.message = vxc_slice_of_string(text);
     }
     vxc_reply_message(caller, request_id, 0, &m);
 }

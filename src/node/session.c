@@ -1,6 +1,7 @@
 /* Hello, namespaces and sessions: the requests that decide what later ones of a connection mean.
- * They block their caller until they are answered. */
+ * They are begun in their turn and block their caller until they are answered. */
 #include "base/check.h"
+#include "base/memory.h"
 #include "node/gateway_internal.h"
 
 #include <openssl/crypto.h>
@@ -11,17 +12,17 @@ enum { SECRET_SIZE = 16 };
 static void answer_hello(struct vxc_caller *caller, uint32_t request_id)
 {
     struct vxc_gateway *g = caller->gateway;
-    bool primary = vxc_replica_is_primary(g->options.replica);
     struct vxc_message m = vxc_message_of(VXC_KIND_HELLO_REPLY);
+    struct vxc_replica_status status;
 
+    vxc_replica_status(g->options.replica, &status);
     m.hello_reply.version = VXC_PROTOCOL_VERSION;
     m.hello_reply.node_id = g->options.node_id;
     m.hello_reply.cluster_id = vxc_slice(vxc_fsm_cluster_id(g->options.fsm), 16);
     m.hello_reply.connection_id = caller->id;
     m.hello_reply.server_version = vxc_slice_of_string(VXC_VERSION);
-    m.hello_reply.primary = primary;
-    m.hello_reply.primary_address =
-        primary ? vxc_slice_of_string(g->options.address) : vxc_slice(NULL, 0);
+    m.hello_reply.primary = vxc_replica_is_primary(g->options.replica);
+    m.hello_reply.primary_address = vxc_membership_address(g, status.primary_id);
     m.hello_reply.frame_size_max = VXC_FRAME_SIZE_MAX;
     vxc_reply_message(caller, request_id, 0, &m);
 }
@@ -37,29 +38,64 @@ static void answer_namespace(struct vxc_caller *caller, const struct vxc_request
     }
 }
 
+bool vxc_session_find_namespace(struct vxc_caller *caller, struct vxc_slice name)
+{
+    struct vxc_command query = {.op = VXC_OP_NAMESPACE_FIND, .name = name};
+    struct vxc_result result = {0};
+
+    if (caller->gateway->options.fsm == NULL) {
+        return false;
+    }
+    vxc_fsm_query(caller->gateway->options.fsm, &query, &result);
+    if (result.code != 0 || !result.found) {
+        return false;
+    }
+    caller->namespace_id = (uint64_t)result.number;
+    vxc_free(caller->namespace_name);
+    caller->namespace_name = NULL;
+    return true;
+}
+
+/* A backup has not got it, or not yet. */
+static int leave_namespace_open(struct vxc_caller *caller, struct vxc_slice name)
+{
+    uint8_t *copy = vxc_malloc(name.size);
+
+    if (copy == NULL) {
+        return VXC_ENOMEM;
+    }
+    memcpy(copy, name.data, name.size);
+    vxc_free(caller->namespace_name);
+    caller->namespace_name = copy;
+    caller->namespace_name_size = (uint32_t)name.size;
+    caller->namespace_id = VXC_NAMESPACE_NONE;
+    return 0;
+}
+
 /* hello and use_namespace: the namespace exists in the state before the answer. One that is there
- * already needs no place in the log, unless earlier requests of this connection still wait for
- * theirs. */
+ * already needs no place in the log, for none ever goes. Who is not primary answers hello even so: the client learns from it who is,
+ * or reads what is there with STALE. */
 static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
 {
-    struct vxc_gateway *g = r->caller->gateway;
-    struct vxc_command command = {.op = VXC_OP_NAMESPACE_FIND, .name = name};
-    struct vxc_result result = {0};
-    uint64_t round;
+    struct vxc_caller *caller = r->caller;
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_command ensure = {.op = VXC_OP_NAMESPACE_ENSURE, .name = name};
+    bool found = vxc_session_find_namespace(caller, name);
+    int rv = 0;
 
-    if (r->caller->head == r && vxc_replica_read(g->options.replica, &round) == 0 && round == 0) {
-        vxc_fsm_query(g->options.fsm, &command, &result);
-    }
-    if (result.code == 0 && result.found) {
-        r->state = VXC_REQUEST_ANSWERED;
-        r->caller->namespace_id = (uint64_t)result.number;
-        answer_namespace(r->caller, r, result.index);
-        vxc_caller_drain(r->caller);
+    if (!found && vxc_replica_is_primary(g->options.replica)) {
+        vxc_request_propose(r, &ensure);
         return;
     }
-    command.op = VXC_OP_NAMESPACE_ENSURE;
-    vxc_caller_block(r->caller);
-    vxc_request_propose(r, &command);
+    if (!found) {
+        rv = r->kind == VXC_KIND_HELLO ? leave_namespace_open(caller, name) : VXC_ENOTPRIMARY;
+    }
+    if (rv != 0) {
+        vxc_request_refuse(r, rv, NULL);
+    } else {
+        r->state = VXC_REQUEST_ANSWERED;
+        answer_namespace(caller, r, vxc_fsm_applied_index(g->options.fsm));
+    }
 }
 
 static void open_session(struct vxc_request *r, const struct vxc_msg_session_open *open)
@@ -75,7 +111,6 @@ static void open_session(struct vxc_request *r, const struct vxc_msg_session_ope
     };
 
     g->options.clock->random(g->options.clock->data, secret, sizeof secret);
-    vxc_caller_block(r->caller);
     vxc_request_propose(r, &command);
 }
 
@@ -129,9 +164,9 @@ static void resume_session(struct vxc_request *r, const struct vxc_msg_session_r
         vxc_store_u64(kept + 8 + SECRET_SIZE, resume->last_event_index);
     }
     if (vxc_request_keep(r, vxc_slice(kept, sizeof kept)) != 0) {
-        vxc_conn_cut(r->caller->conn, VXC_ENOMEM, "out of memory", false);
+        vxc_request_refuse(r, VXC_ENOMEM, NULL);
+        return;
     }
-    vxc_caller_block(r->caller);
     vxc_request_propose(r, &command);
 }
 
@@ -141,11 +176,15 @@ static void resumed(struct vxc_request *r)
     struct vxc_gateway *g = caller->gateway;
     uint64_t session = vxc_load_u64(r->payload);
     uint64_t last_index = vxc_load_u64(r->payload + 8 + SECRET_SIZE);
-    struct vxc_lease *lease = vxc_lease_find(g, session);
+    struct vxc_lease *lease = NULL;
     struct vxc_session_view view;
     bool resync;
 
-    if (lease == NULL || lease->legacy || vxc_fsm_session(g->options.fsm, session, &view) != 0) {
+    if (vxc_fsm_session(g->options.fsm, session, &view) == 0 && !view.legacy) {
+        lease =
+            vxc_lease_add(g, &view); /* the one that it has; anew if there was no memory for it */
+    }
+    if (lease == NULL) {
         vxc_reply_error(caller, r->kind, r->request_id, VXC_ESESSION,
                         "no such session: it has expired or was closed; open a new one");
         return;
@@ -167,34 +206,18 @@ static void resumed(struct vxc_request *r)
     answer_session(caller, r->request_id, &view, true, resync);
 }
 
-bool vxc_session_request(struct vxc_caller *caller, const struct vxc_frame *frame,
-                         const struct vxc_message *m)
+void vxc_session_begin(struct vxc_request *r, const struct vxc_message *m)
 {
-    struct vxc_request *r;
+    int rv = vxc_gateway_serves(r->caller->gateway);
 
-    switch (m->kind) {
-    case VXC_KIND_HELLO:
-    case VXC_KIND_USE_NAMESPACE:
-    case VXC_KIND_SESSION_OPEN:
-    case VXC_KIND_SESSION_RESUME:
-        break;
-    default:
-        return false;
-    }
-    r = vxc_request_add(caller, frame);
-    if (r == NULL) {
-        return true;
-    }
     if (m->kind == VXC_KIND_HELLO && (m->hello.version_min > VXC_PROTOCOL_VERSION ||
                                       m->hello.version_max < VXC_PROTOCOL_VERSION)) {
-        r->state = VXC_REQUEST_REFUSED; /* in its turn; then the connection is cut */
-        r->code = VXC_EVERSION;
-        r->text = "this node speaks protocol version 1 only";
-        vxc_caller_block(caller);
-        vxc_caller_drain(caller);
-        return true;
-    }
-    if (m->kind == VXC_KIND_HELLO) {
+        /* in its turn; then the connection is cut */
+        vxc_request_refuse(r, VXC_EVERSION, "this node speaks protocol version 1 only");
+    } else if (rv == VXC_EBUSY ||
+               (rv != 0 && m->kind != VXC_KIND_HELLO && m->kind != VXC_KIND_USE_NAMESPACE)) {
+        vxc_request_refuse(r, rv, NULL);
+    } else if (m->kind == VXC_KIND_HELLO) {
         enter_namespace(r, m->hello.namespace_name);
     } else if (m->kind == VXC_KIND_USE_NAMESPACE) {
         enter_namespace(r, m->use_namespace.namespace_name);
@@ -203,7 +226,6 @@ bool vxc_session_request(struct vxc_caller *caller, const struct vxc_frame *fram
     } else {
         resume_session(r, &m->session_resume);
     }
-    return true;
 }
 
 bool vxc_session_result(struct vxc_request *r, const struct vxc_result *result)
@@ -219,6 +241,9 @@ bool vxc_session_result(struct vxc_request *r, const struct vxc_result *result)
     case VXC_KIND_SESSION_RESUME:
         break;
     default:
+        if (vxc_membership_is_change(r->kind)) {
+            return vxc_membership_result(r, result);
+        }
         vxc_reply_result(caller, r, result);
         return false;
     }
@@ -238,6 +263,8 @@ bool vxc_session_result(struct vxc_request *r, const struct vxc_result *result)
         resumed(r);
     } else {
         caller->namespace_id = (uint64_t)result->number;
+        vxc_free(caller->namespace_name);
+        caller->namespace_name = NULL;
         answer_namespace(caller, r, result->index);
     }
     vxc_caller_unblock(caller);

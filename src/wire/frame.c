@@ -168,13 +168,13 @@ static bool was_begun(const struct vxc_buffer *out, size_t offset)
 
 /* Gives the frame at `offset` its size, `more` bytes of which are not in `out`. The frame is taken
  * back on failure. */
-static int close_frame(struct vxc_buffer *out, size_t offset, size_t more)
+static int close_frame(struct vxc_buffer *out, size_t offset, size_t more, uint32_t size_max)
 {
     int rc = 0;
 
     if (!was_begun(out, offset)) {
         rc = VXC_ENOMEM;
-    } else if (more > VXC_FRAME_SIZE_MAX || out->size - offset > VXC_FRAME_SIZE_MAX - more) {
+    } else if (more > size_max || out->size - offset > size_max - more) {
         rc = VXC_ETOOBIG;
     }
     if (rc != 0) {
@@ -188,7 +188,7 @@ static int close_frame(struct vxc_buffer *out, size_t offset, size_t more)
 int vxc_frame_finish_around(struct vxc_buffer *out, size_t offset, struct vxc_slice hole,
                             size_t hole_at)
 {
-    int rc = close_frame(out, offset, hole.size);
+    int rc = close_frame(out, offset, hole.size, VXC_FRAME_SIZE_MAX);
     uint32_t crc;
     uint8_t *p;
 
@@ -208,7 +208,12 @@ int vxc_frame_finish_around(struct vxc_buffer *out, size_t offset, struct vxc_sl
 /* The same without a hole, in one pass: every reply comes by here. */
 int vxc_frame_finish(struct vxc_buffer *out, size_t offset)
 {
-    int rc = close_frame(out, offset, 0);
+    return vxc_frame_finish_within(out, offset, VXC_FRAME_SIZE_MAX);
+}
+
+int vxc_frame_finish_within(struct vxc_buffer *out, size_t offset, uint32_t size_max)
+{
+    int rc = close_frame(out, offset, 0, size_max);
     uint8_t *p;
 
     if (rc != 0) {

@@ -73,6 +73,8 @@ size_t vxc_frame_begin_sequenced(struct vxc_buffer *out, uint8_t flags, uint16_t
 /* VXC_ETOOBIG over VXC_FRAME_SIZE_MAX, VXC_ENOMEM when begin found no room: then the frame is taken
  * back. Whoever fails to append the payload takes the frame back himself, with cancel. */
 int vxc_frame_finish(struct vxc_buffer *out, size_t offset);
+/* The same with a bound of one's own, for who takes larger frames than clients do. */
+int vxc_frame_finish_within(struct vxc_buffer *out, size_t offset, uint32_t size_max);
 void vxc_frame_cancel(struct vxc_buffer *out, size_t offset);
 /* The same as finish for a frame whose payload has `hole` at offset `hole_at` of `out` without its
  * bytes being there: whoever sends the frame sends them in between. Size and checksum count them. */

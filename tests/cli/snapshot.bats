@@ -122,6 +122,29 @@ flip() { # FILE OFFSET
     exits 2 vxc snapshot restore s.snap
 }
 
+@test "a cluster of three is restored on each of its nodes, and all begin alike" {
+    list=1=127.0.0.1:7401,2=node-b.example:7402,3=[::1]:7403
+    exits 0 vxc map put m k v
+    exits 0 vxc snapshot save s.snap
+    for id in 1 2 3; do
+        exits 0 vxc snapshot restore s.snap --data "r$id" --node-id "$id" --initial-cluster "$list"
+        vxc dump --data "r$id" >"r$id.jsonl"
+    done
+    says 'vxcd --data r3 --node-id 3 --host ::1 --port 7403 --initial-cluster 1=127.0.0.1:7401,2='
+    says 'the same file with the same list'
+    cmp r1.jsonl r2.jsonl
+    cmp r1.jsonl r3.jsonl
+    grep -q '"member":2,"address":"node-b.example:7402"' r1.jsonl
+    exits 0 vxc snapshot restore s.snap --data r9 --initial-cluster "$list,4=d:1" -o json
+    [ "$(jq -r .cluster_id <<<"$output")" != "$(jq -r 'select(.db == "meta").cluster_id' r1.jsonl)" ]
+    exits 2 vxc snapshot restore s.snap --data r4 --node-id 4 --initial-cluster "$list"
+    says 'node 4 is not in the initial cluster'
+    exits 2 vxc snapshot restore s.snap --data r4 --initial-cluster 1=a:0
+    says 'the port is no number'
+    exits 2 vxc snapshot restore s.snap --data r4 --initial-cluster ''
+    [ ! -e r4 ]
+}
+
 @test "a full disk leaves nothing, and an older file as it was" {
     head -c 300000 /dev/urandom | base64 -w 0 >value
     exits 0 vxc map put large key --file value

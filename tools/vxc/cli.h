@@ -73,7 +73,9 @@ enum vxc_exit {
     X(NO_FILL, "no-fill", 0, NULL, false, "run on the map as it is, without filling it first")     \
     X(COMPRESSION, "compression", 0, "NAME", false, "lz4, zlib or none; default lz4")              \
     X(NODE_ID, "node-id", 0, "ID", false,                                                          \
-      "of the restored node; default VERTX_CLUSTER_NODE_ID, else 1")
+      "of the restored node; default VERTX_CLUSTER_NODE_ID, else 1")                               \
+    X(INITIAL_CLUSTER, "initial-cluster", 0, "LIST", false,                                        \
+      "restore a cluster of several: ID=HOST:PORT,... the same on each of them")
 
 enum vxc_option_id {
 #define X(ID, name, letter, argument, global, help) VXC_OPTION_##ID,

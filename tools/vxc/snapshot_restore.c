@@ -1,4 +1,4 @@
-/* snapshot restore: a data directory for a new cluster of one. */
+/* snapshot restore: a data directory for a new cluster, of one node or of several. */
 #include "tools/vxc/cli.h"
 #include "tools/vxc/snapshot.h"
 #include "tools/vxc/text.h"
@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* As vxcd does: --node-id, else VERTX_CLUSTER_NODE_ID, else 1. */
 static int node_id(struct vxc_cli *cli, uint64_t *id)
@@ -33,6 +34,44 @@ static void show_hex(struct vxc_cli *cli, const uint8_t id[16])
         (void)snprintf(text + 2 * i, 3, "%02x", id[i]);
     }
     vxc_out_text(&cli->out, text);
+}
+
+/* Where the list says that the node lives. The list was read by the restore: it has this id. */
+static const char *address_of(const char *list, uint64_t node_id)
+{
+    char *end;
+
+    for (const char *at = list;; at = strchr(at, ',') + 1) {
+        if (strtoull(at, &end, 10) == node_id) {
+            return end + 1; /* over the = */
+        }
+    }
+}
+
+/* The line that starts the node, and what is to be done on the others. */
+static void say_what_next(struct vxc_cli *cli, uint64_t node_id)
+{
+    const char *list = cli->value[VXC_OPTION_INITIAL_CLUSTER];
+    const char *data = cli->value[VXC_OPTION_DATA];
+
+    if (list == NULL) {
+        vxc_cli_say(cli, "start it: vxcd --data %s --node-id %" PRIu64, data, node_id);
+        return;
+    }
+    const char *address = address_of(list, node_id);
+    const size_t size = strcspn(address, ",");
+    const char *colon = memrchr(address, ':', size);
+    const bool brackets = address[0] == '[';
+
+    vxc_cli_say(cli,
+                "start it: vxcd --data %s --node-id %" PRIu64
+                " --host %.*s --port %.*s --initial-cluster %s",
+                data, node_id, (int)(colon - address) - (brackets ? 2 : 0),
+                address + (brackets ? 1 : 0), (int)(size - (size_t)(colon + 1 - address)),
+                colon + 1, list);
+    if (strchr(list, ',') != NULL) {
+        vxc_cli_say(cli, "restore the same file with the same list on each of the others, too");
+    }
 }
 
 static void show(struct vxc_cli *cli, uint64_t node_id, const struct vxc_restore_report *r)
@@ -68,8 +107,7 @@ static void show(struct vxc_cli *cli, uint64_t node_id, const struct vxc_restore
     vxc_out_u64(&cli->out, r->watches);
     vxc_out_end_row(&cli->out);
     vxc_out_end(&cli->out);
-    vxc_cli_say(cli, "start it: vxcd --data %s --node-id %" PRIu64, cli->value[VXC_OPTION_DATA],
-                node_id);
+    say_what_next(cli, node_id);
 }
 
 static bool on_progress(void *data, int step, uint64_t done, uint64_t total)
@@ -92,6 +130,7 @@ int vxc_run_snapshot_restore(struct vxc_cli *cli)
     }
     options.path = cli->argv[0];
     options.data = cli->value[VXC_OPTION_DATA];
+    options.initial_cluster = cli->value[VXC_OPTION_INITIAL_CLUSTER];
     options.data_of_progress = &bar.hooks;
     options.on_progress = on_progress;
     rc = node_id(cli, &options.node_id);

@@ -155,6 +155,27 @@ static void a_command_is_one_line(void **state)
     vxc_buffer_free(&list);
 }
 
+static void a_state_sync_shows_its_operations(void **state)
+{
+    struct vxc_command put = fixture_command(VXC_OP_MAP_PUT, "m", "k", "v");
+    struct vxc_command sync = {.op = VXC_OP_STATE_SYNC, .a = 3};
+    struct vxc_buffer out = {0}, item = {0}, list = {0};
+
+    (void)state;
+    assert_int_equal(vxc_command_encode(&put, &item), 0);
+    assert_int_equal(vxc_buffer_put_u32(&list, 1), 0);
+    assert_int_equal(vxc_buffer_put_bytes(&list, vxc_buffer_slice(&item)), 0);
+    sync.value = vxc_buffer_slice(&list);
+    assert_int_equal(vxc_command_describe(&sync, &out), 0);
+    assert_slice_is(vxc_buffer_slice(&out),
+                    "{\"op\":\"state sync\",\"namespace\":0,\"a\":3,\"operations\":["
+                    "{\"op\":\"map put\",\"namespace\":0,\"name\":\"m\",\"key\":\"k\","
+                    "\"value\":\"v\"}]}");
+    vxc_buffer_free(&out);
+    vxc_buffer_free(&item);
+    vxc_buffer_free(&list);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -163,6 +184,7 @@ int main(void)
         T(pages_of_a_dump_add_up_to_the_whole),
         T(rows_of_cleared_generations_are_not_shown),
         T(a_command_is_one_line),
+        T(a_state_sync_shows_its_operations),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,12 +48,44 @@ static void an_entry_of_a_newer_version_is_left_alone_as_a_whole(void **state)
     assert_string_equal(err.text, "entry 1: command 1 needs a newer version");
     assert_false(fixture_ask(f, &get)->found);
     assert_int_equal(vxc_fsm_applied_index(f->fsm), 0);
+    assert_int_equal(vxc_fsm_stamp_ms(f->fsm), 0); /* not even its time */
     vxc_store_u16(f->entry.data + second + 6, 0x8000);
     vxc_store_u16(f->entry.data + second + 4, VXC_OP_MAP_PUT);
     assert_int_equal(apply(f, &err), VXC_ECORRUPT);
     vxc_entry_finish(&f->entry, 1000, 1);
     assert_int_equal(apply(f, &err), VXC_ECORRUPT); /* bytes behind the last command */
     assert_false(fixture_ask(f, &get)->found);
+}
+
+/* An operation of a newer version inside a list counts like one that stands alone. */
+static void a_newer_operation_in_a_list_is_one_too(void **state)
+{
+    struct fixture *f = *state;
+    static const uint16_t ops[] = {VXC_OP_TRANSACTION, VXC_OP_STATE_SYNC,
+                                   VXC_OP_REGISTRATION_RESYNC};
+    struct vxc_command put = fixture_command(VXC_OP_MAP_PUT, "m", "k", "v");
+    struct vxc_buffer item = {0}, list = {0};
+
+    assert_int_equal(vxc_command_encode(&put, &item), 0);
+    assert_int_equal(vxc_buffer_put_u32(&list, 1), 0);
+    assert_int_equal(vxc_buffer_put_bytes(&list, vxc_buffer_slice(&item)), 0);
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        struct vxc_command outer = {.op = ops[i], .value = vxc_buffer_slice(&list)};
+        struct vxc_error err = {0};
+
+        assert_int_equal(vxc_entry_begin(&f->entry), 0);
+        assert_int_equal(vxc_entry_add(&f->entry, &put), 0);
+        assert_int_equal(vxc_entry_add(&f->entry, &outer), 0);
+        vxc_store_u16(f->entry.data + f->entry.size - item.size, 199);
+        vxc_entry_finish(&f->entry, 1000, 2);
+        assert_int_equal(apply(f, &err), VXC_EVERSION);
+        assert_string_equal(err.text, "entry 1: command 1 needs a newer version");
+        assert_int_equal(vxc_fsm_applied_index(f->fsm), 0);
+    }
+    put.op = VXC_OP_MAP_GET;
+    assert_false(fixture_ask(f, &put)->found);
+    vxc_buffer_free(&item);
+    vxc_buffer_free(&list);
 }
 
 static void a_query_is_no_command_and_a_command_no_query(void **state)
@@ -114,6 +146,35 @@ static void entries_of_the_engine_move_the_index_only(void **state)
     assert_int_equal(vxc_fsm_stamp_ms(f->fsm), 1005);
 }
 
+static uint64_t digest(struct fixture *f)
+{
+    fixture_commit(f);
+    return vxc_store_digest(f->store);
+}
+
+static void a_checkpoint_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct vxc_command put = fixture_command(VXC_OP_MAP_PUT, "m", "k", "v");
+    struct vxc_command checkpoint = {.op = VXC_OP_CHECKPOINT};
+    struct vxc_fsm_stats before, after;
+    uint64_t was;
+
+    (void)fixture_run(f, &put);
+    was = digest(f);
+    vxc_fsm_stats(f->fsm, &before);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(fixture_run(f, &checkpoint)->code, 0);
+        assert_int_equal(f->result.index, f->index - 1);
+        assert_int_equal(vxc_fsm_applied_index(f->fsm), f->index - 1);
+        assert_true(digest(f) == was);
+    }
+    vxc_fsm_stats(f->fsm, &after);
+    before.commands_total += 3;
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_int_equal(f->event_count, 0);
+}
+
 static void a_row_that_nobody_wrote_stops_the_apply(void **state)
 {
     struct fixture *f = *state;
@@ -138,10 +199,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_cluster_is_bootstrapped_once),
         T(an_entry_of_a_newer_version_is_left_alone_as_a_whole),
+        T(a_newer_operation_in_a_list_is_one_too),
         T(a_query_is_no_command_and_a_command_no_query),
         T(a_command_of_an_unknown_session_is_refused),
         T(a_command_sent_again_takes_effect_once),
         T(entries_of_the_engine_move_the_index_only),
+        T(a_checkpoint_changes_nothing),
         T(a_row_that_nobody_wrote_stops_the_apply),
     };
 

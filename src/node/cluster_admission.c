@@ -1,0 +1,200 @@
+/* Who may take part, and what the primary writes down about members so that all others know it. */
+#include "node/cluster_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ANNOUNCE_AGAIN_MS = 1000, ANNOUNCE_LOOK_MS = 100 };
+
+#define COME_BACK                                                                                  \
+    "start it with an empty --data under a new --node-id with --join, add that one with vxc "      \
+    "member "                                                                                      \
+    "add, and remove this one with vxc member remove"
+
+/* What the replicated member table says against it. */
+static int judge_by_table(struct vxc_cluster *c, const struct introduction *who,
+                          struct vxc_error *err)
+{
+    struct vxc_member_view member;
+
+    if (c->fsm == NULL || vxc_fsm_member(c->fsm, who->id, &member) != 0) {
+        return 0;
+    }
+    if (member.gone) {
+        return vxc_error_set(
+            err, VXC_EFOREIGN,
+            "node %" PRIu64
+            " was removed from the cluster, and its id never comes back: " COME_BACK,
+            who->id);
+    }
+    if (member.incarnation != 0 && member.incarnation != who->incarnation) {
+        return vxc_error_set(err, VXC_EFOREIGN,
+                             "node %" PRIu64
+                             " has another data directory than it had: its disk was wiped, or "
+                             "another node uses its id; it may have forgotten what it promised, so "
+                             "it never takes part again: " COME_BACK,
+                             who->id);
+    }
+    if (who->life < member.life) {
+        return vxc_error_set(
+            err, VXC_EFOREIGN,
+            "node %" PRIu64 " runs on an older copy of its data directory (start "
+            "%" PRIu64 ", but start %" PRIu64
+            " was seen); it may have forgotten what it promised, so it never takes "
+            "part again: " COME_BACK,
+            who->id, who->life, member.life);
+    }
+    return 0;
+}
+
+/* What this node itself has seen of it. */
+static int judge_by_memory(struct vxc_cluster *c, const struct introduction *who,
+                           struct vxc_error *err)
+{
+    const struct peer *peer = vxc_cluster_peer(c, who->id);
+
+    if (peer != NULL && peer->said.incarnation != 0 && peer->said.incarnation != who->incarnation) {
+        return vxc_error_set(err, VXC_EEXISTS,
+                             "two nodes say that they are node %" PRIu64
+                             ": give each node a --node-id of its own",
+                             who->id);
+    }
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct vxc_replica_member *m = &c->members[i];
+
+        if (m->id == who->id && vxc_replica_is_primary(c->replica) &&
+            who->last_index < m->match_index) {
+            return vxc_error_set(
+                err, VXC_EFOREIGN,
+                "the log of node %" PRIu64 " ends at %" PRIu64 ", but it has acknowledged %" PRIu64
+                ": it runs on an older copy of its data directory, and never takes "
+                "part again: " COME_BACK,
+                who->id, who->last_index, m->match_index);
+        }
+    }
+    return 0;
+}
+
+int vxc_cluster_admit(struct vxc_cluster *c, const struct introduction *who, bool incoming,
+                      struct vxc_error *err)
+{
+    struct introduction judged = *who;
+    int rv;
+
+    if (c->replica == NULL) {
+        return vxc_error_set(err, VXC_EBUSY, "node %" PRIu64 " is putting an image in place",
+                             c->node_id);
+    }
+    if (!incoming) {
+        judged.last_index = UINT64_MAX; /* it did not say */
+    }
+    rv = judge_by_table(c, &judged, err);
+    rv = rv != 0 ? rv : judge_by_memory(c, &judged, err);
+    /* a node without a log yet takes whom it was told of, and whoever finds it */
+    if (rv == 0 && c->member_count > 0 && !vxc_cluster_has_member(c, who->id)) {
+        rv = vxc_error_set(err, VXC_ENOTFOUND,
+                           "node %" PRIu64 " is not a member yet: add it with vxc member add %s",
+                           who->id, who->address[0] != '\0' ? who->address : "ADDRESS");
+    }
+    return rv;
+}
+
+/* ---- refusals ---- */
+
+void vxc_cluster_take_refusal(struct vxc_cluster *c, const char *by, const char *text)
+{
+    if (c->refused[0] == '\0') {
+        (void)snprintf(c->refused, sizeof c->refused, "refused by %s: %s", by, text);
+    }
+}
+
+void vxc_cluster_log_refusal(struct vxc_cluster *c, struct peer *peer, const char *event, int code,
+                             const char *address, const char *text)
+{
+    int *last = peer != NULL ? &peer->refusal.code : &c->stranger.code;
+    uint64_t *logged_ms = peer != NULL ? &peer->refusal.logged_ms : &c->stranger.logged_ms;
+    uint64_t *kept_back = peer != NULL ? &peer->refusal.kept_back : &c->stranger.kept_back;
+    uint64_t now_ms = vxc_cluster_now_ms(c);
+
+    if (*last == code && now_ms - *logged_ms < VXC_PEER_REFUSAL_LOG_MS) {
+        (*kept_back)++;
+        return;
+    }
+    vxc_log_event(c->logger, VXC_LOG_WARN, event,
+                  "peer=%" PRIu64 " address=%s code=%s kept_back=%" PRIu64 " reason=\"%s\"",
+                  peer != NULL ? peer->id : 0, address, vxc_error_name(code), *kept_back, text);
+    *last = code;
+    *logged_ms = now_ms;
+    *kept_back = 0;
+}
+
+/* ---- the member table ---- */
+
+/* Does the table lack what is known of the node? */
+static bool is_news(struct vxc_cluster *c, const struct introduction *who)
+{
+    struct vxc_member_view member;
+
+    if (who->incarnation == 0) {
+        return false;
+    }
+    if (vxc_fsm_member(c->fsm, who->id, &member) != 0) {
+        return true;
+    }
+    if (member.gone || (member.incarnation != 0 && member.incarnation != who->incarnation) ||
+        who->life < member.life) {
+        return false;
+    }
+    return member.incarnation == 0 || who->life > member.life ||
+           (who->address[0] != '\0' &&
+            !vxc_slice_equal(member.address, vxc_slice_of_string(who->address)));
+}
+
+static bool announce(struct vxc_cluster *c, struct peer *peer, uint64_t now_ms)
+{
+    struct vxc_command command = {.op = VXC_OP_MEMBER_SET};
+    struct vxc_member_view member;
+    uint8_t life[8];
+
+    if (now_ms < peer->announce_ms) {
+        return false;
+    }
+    if (!is_news(c, &peer->said)) {
+        peer->announce_ms = now_ms + ANNOUNCE_LOOK_MS;
+        return false;
+    }
+    vxc_store_u64(life, peer->said.life);
+    command.a = (int64_t)peer->said.id;
+    command.b = peer->said.incarnation;
+    command.name = vxc_slice_of_string(peer->said.address);
+    if (command.name.size == 0 && vxc_fsm_member(c->fsm, peer->said.id, &member) == 0) {
+        command.name = member.address; /* it does not say: what is known stands */
+    }
+    if (command.name.size == 0) {
+        command.name = vxc_slice_of_string(peer->address);
+    }
+    command.value = vxc_slice(life, sizeof life);
+    /* refused now (busy, no longer primary) it is tried again; committed it is no news any more */
+    peer->announce_ms = now_ms + ANNOUNCE_AGAIN_MS;
+    return vxc_replica_propose(c->replica, &command, NULL) == 0;
+}
+
+bool vxc_cluster_announce(struct vxc_cluster *c, uint64_t now_ms)
+{
+    bool proposed;
+
+    /* a node alone need not be found by others */
+    if (c->member_count < 2 || !vxc_replica_is_ready(c->replica)) {
+        return false;
+    }
+    proposed = announce(c, &c->self, now_ms);
+    for (int i = 0; i < PEERS_MAX; i++) {
+        struct peer *peer = &c->peers[i];
+
+        if (peer->used && peer->said.id != 0) {
+            proposed = announce(c, peer, now_ms) || proposed;
+        }
+    }
+    return proposed;
+}
