@@ -352,6 +352,10 @@ static void ask(struct client *client)
     } else {
         make_registration(client, &r, &w);
     }
+    if (read && sim_chance(s, 200)) {
+        r.flags |= VXC_REQUEST_STALE;
+        client->world->counts.stale_reads++;
+    }
     if (client->load->session == 0 && !read) {
         return; /* without a session nobody could tell whether it took effect */
     }

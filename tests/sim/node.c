@@ -124,7 +124,9 @@ static void on_event(void *data, const struct vxc_event *event)
 
 static void on_reads(void *data, uint64_t round, int code)
 {
-    (void)data, (void)round, (void)code;
+    struct node *node = data;
+
+    vxc_gateway_on_reads(node->gateway, round, code);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -313,6 +315,7 @@ static int start_replica(struct node *node, const struct vxc_vote *vote, struct 
         .address = node->address,
         .timeout_ms = TIMEOUT_MS,
         .ping_interval_ms = TIMEOUT_MS,
+        .election_timeout_ms = ELECTION_MS,
         .data = node,
         .status = give_status,
         .address_of = address_of,
