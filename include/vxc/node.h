@@ -102,6 +102,11 @@ int vxc_node_create(const struct vxc_node_options *options, struct vxc_node **no
  * VXC_ENOMEM; VXC_EEXISTS: it was started before. After a failure the node can only be freed. */
 int vxc_node_start(struct vxc_node *node, struct vxc_error *err);
 
+/* Did the node end by itself, and why: 0 while it runs, or when it was stopped. VXC_EFOREIGN: its
+ * cluster refuses it for ever, because it was removed, or its disk was wiped or put back to an older
+ * copy; the text says how to come back. Any thread. */
+int vxc_node_ended(const struct vxc_node *node, struct vxc_error *err);
+
 /* "127.0.0.1:7400" from a successful start on, "" when it listens nowhere. Any thread; lives as long
  * as the node. */
 const char *vxc_node_address(const struct vxc_node *node);
@@ -225,6 +230,9 @@ struct vxc_node_stats {
     enum vxc_node_beginning beginning;
     uint64_t recovered_index, verified_rows; /* at the start */
     uint64_t ready_ms, uptime_ms;
+    /* the cluster, as far as this node knows */
+    uint64_t members;         /* of the newest configuration; 0 = none yet, it joins */
+    uint64_t peers_connected; /* others that this node can send to */
 };
 
 /* Fills in the first `size` bytes (sizeof *stats: a later version may have more fields). VXC_EINVAL:

@@ -43,6 +43,7 @@
 /* ---- between the nodes of a cluster ---- */
 #define VXC_OUTBOX_MESSAGES_MAX 256u /* to one peer; a range of the log is one; more is taken for lost */
 #define VXC_PEER_ENTRIES_MAX    256u /* entries in one message: twice what the engine has in flight */
+#define VXC_CHECKPOINT_MS       60000u /* between comparisons of the members' digests */
 
 /* ---- the state ---- */
 #define VXC_ROW_KEY_SIZE_MAX    511u /* bytes; LMDB's own limit */

@@ -49,7 +49,14 @@ static void append_entries(void *data, uint64_t index, const struct vxc_engine_e
     struct vxc_error err = {0};
 
     if (index <= vxc_log_last_index(log)) {
-        if (vxc_log_truncate(log, index, &err) != 0) {
+        int rv = vxc_log_truncate(log, index, &err);
+
+        if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
+            replica->restart_engine = true;
+            vxc_replica_refuse_for_a_while(replica, rv);
+            return;
+        }
+        if (rv != 0) {
             vxc_fatal("cutting the log at entry %" PRIu64 ": %s", index, err.text);
         }
         replica->flushes = 0; /* what was in flight is no more */
@@ -245,6 +252,7 @@ uint64_t vxc_replica_turn(struct vxc_replica *replica)
     if (vxc_log_durable_index(log) < vxc_log_last_index(log)) {
         (void)vxc_log_poll(log);
     }
+    vxc_replica_keep_checkpoints(replica, time_ms);
     vxc_replica_submit_proposed(replica); /* the disk works while what it had before is applied */
     flush_log(replica);
     if (progress(replica)) {

@@ -84,9 +84,9 @@ struct vxc_replica_options {
      * the owner fetches it, stops the replica, puts it in place and starts another one on it. To give
      * up it starts another one on what is there. base is borrowed. NULL: ends the process. */
     void (*on_install)(void *data, uint64_t peer, const struct vxc_log_base *base);
-    /* Members differ at a checkpoint: `peer` has another digest than we have. NULL: only logged. */
-    void (*on_divergence)(void *data, uint64_t peer, uint64_t index, uint64_t ours,
-                          uint64_t theirs);
+    /* At a checkpoint a majority of the voters agrees on another digest than ours: our state is
+     * damaged, and nothing that is read from it can be trusted. NULL: it is only logged. */
+    void (*on_damaged)(void *data, uint64_t index, uint64_t ours, uint64_t theirs);
 };
 
 /* Recovers: replays the log from the state's applied index, bootstraps a fresh directory as a sole

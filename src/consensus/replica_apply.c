@@ -153,6 +153,43 @@ bool vxc_replica_advance(struct vxc_replica *replica)
 
 /* ---- checkpoints ---- */
 
+/* Voters that said this digest of the checkpoint that we have; we are one of them or not. */
+static uint32_t agree(const struct vxc_replica *replica, uint64_t digest)
+{
+    const struct vxc_freeze *freeze = &replica->freeze;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < replica->committed.count; i++) {
+        const uint64_t id = replica->committed.members[i].id;
+        const struct vxc_replica_peer *peer = vxc_replica_peer(replica, id);
+
+        if (replica->committed.members[i].role != VXC_MEMBER_VOTER) {
+            continue;
+        }
+        if (id == replica->options.node_id) {
+            count += freeze->checkpoint_digest == digest;
+        } else if (peer != NULL && peer->digest_index == freeze->checkpoint_index) {
+            count += peer->digest == digest;
+        }
+    }
+    return count;
+}
+
+static void on_difference(struct vxc_replica *replica, const struct vxc_replica_peer *peer)
+{
+    const struct vxc_freeze *freeze = &replica->freeze;
+
+    vxc_log_event(replica->options.logger, VXC_LOG_ERROR, "divergence",
+                  "index=%" PRIu64 " digest=%016" PRIx64 " member=%" PRIu64
+                  " its_digest=%016" PRIx64 "; one of the two states is damaged",
+                  freeze->checkpoint_index, freeze->checkpoint_digest, peer->id, peer->digest);
+    if (agree(replica, peer->digest) > vxc_configuration_voters(&replica->committed) / 2 &&
+        replica->options.on_damaged != NULL) {
+        replica->options.on_damaged(replica->options.data, freeze->checkpoint_index,
+                                    freeze->checkpoint_digest, peer->digest);
+    }
+}
+
 void vxc_replica_compare_digests(struct vxc_replica *replica)
 {
     const struct vxc_freeze *freeze = &replica->freeze;
@@ -171,21 +208,11 @@ void vxc_replica_compare_digests(struct vxc_replica *replica)
     for (uint32_t i = 0; i < replica->peers_count; i++) {
         struct vxc_replica_peer *peer = replica->peers[i];
 
-        if (peer->digest_index != freeze->checkpoint_index) {
-            continue;
-        }
-        peer->digest_index = 0; /* compared once */
-        if (peer->digest == freeze->checkpoint_digest) {
-            continue;
-        }
-        vxc_log_event(replica->options.logger, VXC_LOG_ERROR, "divergence",
-                      "index=%" PRIu64 " digest=%016" PRIx64 " member=%" PRIu64
-                      " its_digest=%016" PRIx64 "; one of the two states is damaged",
-                      freeze->checkpoint_index, freeze->checkpoint_digest, peer->id, peer->digest);
-        if (replica->options.on_divergence != NULL) {
-            replica->options.on_divergence(replica->options.data, peer->id,
-                                           freeze->checkpoint_index, freeze->checkpoint_digest,
-                                           peer->digest);
+        if (peer->digest_index == freeze->checkpoint_index && !peer->digest_seen) {
+            peer->digest_seen = true;
+            if (peer->digest != freeze->checkpoint_digest) {
+                on_difference(replica, peer);
+            }
         }
     }
 }

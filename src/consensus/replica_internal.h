@@ -21,6 +21,7 @@ struct vxc_replica_peer {
     bool image_wanted;               /* the engine asked for one; the owner has yet to be told */
     struct vxc_buffer image_offered; /* configuration of the image that the outbox announces */
     uint64_t digest_index, digest;   /* what it said at its last checkpoint */
+    bool digest_seen;                /* that was compared with ours */
     struct vxc_outbox outbox;
 };
 
@@ -83,6 +84,8 @@ struct vxc_replica {
     /* checkpoints */
     uint64_t checkpoint_due;  /* this entry was applied: a commit has to begin before the next */
     uint64_t checkpoint_told; /* digest of this one was sent */
+    uint64_t checkpoint_ms;   /* when the primary proposes the next */
+    uint64_t checkpoint_seen; /* what was applied when it proposed the last */
 
     uint64_t entries_total, commands_total;
 };
@@ -114,7 +117,7 @@ bool vxc_replica_advance(struct vxc_replica *replica);
 /* From now on results and events of the state machine come to the replica. */
 void vxc_replica_hook_fsm(struct vxc_replica *replica);
 
-/* What of a finished checkpoint is to be told to the peers and compared. */
+/* Tells the peers of a finished checkpoint and compares what they said of theirs. */
 void vxc_replica_compare_digests(struct vxc_replica *replica);
 
 /* ---- replica_primary.c ---- */
@@ -127,6 +130,8 @@ void vxc_replica_get_ready(struct vxc_replica *replica);
 void vxc_replica_submit_proposed(struct vxc_replica *replica);
 /* An idle primary moves cluster time when something falls due; ms until it wants to, at most. */
 uint64_t vxc_replica_tick(struct vxc_replica *replica);
+/* Proposes a checkpoint when one is due. */
+void vxc_replica_keep_checkpoints(struct vxc_replica *replica, uint64_t now_ms);
 /* Asks for terms and tells which reads may be answered; ms until it wants to be called again. */
 uint64_t vxc_replica_serve_reads(struct vxc_replica *replica);
 /* A configuration entry was applied. */

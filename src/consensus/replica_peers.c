@@ -277,13 +277,17 @@ static void take_probe_result(struct vxc_replica *replica, const struct vxc_peer
 
 static int take_engine_message(struct vxc_replica *replica, const struct vxc_peer_message *message)
 {
+    struct vxc_engine_message engine = message->engine;
     int rv;
 
-    if (message->engine.peer != message->peer) {
+    if (engine.peer != message->peer) {
         return VXC_EPROTO;
     }
+    if (engine.type == VXC_ENGINE_APPEND && replica->no_space_until_ms != 0) {
+        engine.append.count = 0; /* there is no room: it still is a heartbeat, and comes again */
+    }
     replica->receiving_from = message->peer;
-    rv = vxc_engine_receive(replica->engine, vxc_replica_now_ms(replica), &message->engine);
+    rv = vxc_engine_receive(replica->engine, vxc_replica_now_ms(replica), &engine);
     replica->receiving_from = 0;
     vxc_replica_observe(replica);
     if (replica->install_asked) {
@@ -322,6 +326,7 @@ int vxc_replica_receive(struct vxc_replica *replica, const struct vxc_peer_messa
         if (peer != NULL) {
             peer->digest_index = message->digest.index;
             peer->digest = message->digest.digest;
+            peer->digest_seen = false;
         }
         return 0;
     default:

@@ -309,11 +309,28 @@ void vxc_replica_fail_all(struct vxc_replica *replica, int open_code)
     }
 }
 
+/* ---- checkpoints ---- */
+
 int vxc_replica_checkpoint(struct vxc_replica *replica, struct vxc_proposal *proposal)
 {
     struct vxc_command command = {.op = VXC_OP_CHECKPOINT};
 
     return vxc_replica_propose(replica, &command, proposal);
+}
+
+void vxc_replica_keep_checkpoints(struct vxc_replica *replica, uint64_t now_ms)
+{
+    if (!replica->ready || now_ms < replica->checkpoint_ms) {
+        return;
+    }
+    if (replica->checkpoint_ms != 0 && replica->applied_index > replica->checkpoint_seen &&
+        !vxc_engine_is_alone(replica->engine)) {
+        if (vxc_replica_checkpoint(replica, NULL) != 0) {
+            return; /* the next turn tries again */
+        }
+        replica->checkpoint_seen = vxc_engine_last_index(replica->engine) + 1; /* its own entry */
+    }
+    replica->checkpoint_ms = now_ms + VXC_CHECKPOINT_MS;
 }
 
 /* ---- becoming and ceasing to be primary ---- */

@@ -291,8 +291,7 @@ static void on_peer_message(struct link *link, const struct vxc_frame *frame)
     if (take_image_message(link, frame) || link->state != LINK_OPEN) {
         return;
     }
-    rv =
-        vxc_peer_message_decode(frame->kind, frame->payload, link->peer->id, &c->entries, &message);
+    rv = vxc_peer_message_decode(frame->kind, frame->payload, link->peer->id, c->entries, &message);
     if (rv == 0 && c->replica != NULL) {
         rv = vxc_replica_receive(c->replica, &message);
     }
@@ -673,6 +672,19 @@ bool vxc_cluster_is_connected(const struct vxc_cluster *c, uint64_t id)
     return false;
 }
 
+void vxc_cluster_count(const struct vxc_cluster *c, uint64_t *members, uint64_t *connected)
+{
+    struct vxc_replica_member now[VXC_CONFIGURATION_MEMBERS_MAX];
+
+    *members = c->replica == NULL ? c->member_count : vxc_replica_members(c->replica, now);
+    *connected = 0;
+    for (int i = 0; i < PEERS_MAX; i++) {
+        const struct link *out = c->peers[i].used ? c->peers[i].out : NULL;
+
+        *connected += out != NULL && out->state == LINK_OPEN;
+    }
+}
+
 const char *vxc_cluster_refused(const struct vxc_cluster *c)
 {
     return c->refused[0] != '\0' ? c->refused : NULL;
@@ -747,7 +759,6 @@ void vxc_cluster_free(struct vxc_cluster *c)
         link->cluster = NULL; /* its last call comes when the connection has closed */
     }
     vxc_secret_free(&c->secret);
-    vxc_free(c->entries);
     vxc_free(c);
 }
 

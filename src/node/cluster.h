@@ -41,7 +41,6 @@
 #include "consensus/replica.h"
 #include "fsm/fsm.h"
 #include "net/listener.h"
-#include "wire/message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -117,6 +116,9 @@ const char *vxc_cluster_address(const struct vxc_cluster *cluster, uint64_t id);
 
 /* Is there a proved connection to it, at present? */
 bool vxc_cluster_is_connected(const struct vxc_cluster *cluster, uint64_t id);
+
+/* Members of the newest configuration, and how many of the others can be sent to. */
+void vxc_cluster_count(const struct vxc_cluster *cluster, uint64_t *members, uint64_t *connected);
 
 /* This node was told by a member that it may not take part: why; NULL = it was not. */
 const char *vxc_cluster_refused(const struct vxc_cluster *cluster);

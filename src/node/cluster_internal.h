@@ -90,7 +90,7 @@ struct vxc_cluster {
     struct peer peers[PEERS_MAX];
     struct peer self; /* only for what is announced of it */
     struct link *links;
-    struct vxc_peer_entries *entries; /* room for those of one frame */
+    struct vxc_engine_entry entries[VXC_PEER_ENTRIES_MAX]; /* of the frame that is looked at */
     struct {
         int code;
         uint64_t logged_ms;
@@ -141,19 +141,13 @@ void vxc_cluster_log_refusal(struct vxc_cluster *c, struct peer *peer, const cha
 
 /* ---- cluster_message.c ---- */
 
-/* Room for the entries of one frame, as many as its bytes can hold. */
-struct vxc_peer_entries {
-    uint32_t room;
-    struct vxc_engine_entry entries[];
-};
-
 /* Appends the message as a frame. An image is told apart by `image` and has `file_bytes`. On failure
  * nothing: VXC_ENOMEM, VXC_ETOOBIG. */
 int vxc_peer_message_encode(const struct vxc_peer_message *message, uint64_t image,
                             uint64_t file_bytes, struct vxc_buffer *out);
-/* The other way; `message` borrows from the payload and from *entries, which grows as needed.
- * VXC_EKIND: not one of these; VXC_EPROTO: no node of ours sends it; VXC_ENOMEM. */
+/* The other way; `message` borrows from the payload and from `entries`, which has room for
+ * VXC_PEER_ENTRIES_MAX. VXC_EKIND: not one of these; VXC_EPROTO: no node of ours sends it. */
 int vxc_peer_message_decode(uint16_t kind, struct vxc_slice payload, uint64_t peer,
-                            struct vxc_peer_entries **entries, struct vxc_peer_message *message);
+                            struct vxc_engine_entry *entries, struct vxc_peer_message *message);
 
 #endif

@@ -3,7 +3,6 @@
  *   entries of an append   count × (term u64 | type u16 | size u32 | payload)
  */
 #include "base/check.h"
-#include "base/memory.h"
 #include "node/cluster_internal.h"
 
 #include <string.h>
@@ -129,27 +128,6 @@ int vxc_peer_message_encode(const struct vxc_peer_message *message, uint64_t ima
 
 /* ---- in ---- */
 
-/* Room for `count` entries; they were found to be there. */
-static int make_room(struct vxc_peer_entries **entries, uint32_t count)
-{
-    struct vxc_peer_entries *larger;
-    uint32_t room = 64;
-
-    if (*entries != NULL && (*entries)->room >= count) {
-        return 0;
-    }
-    while (room < count) {
-        room *= 2;
-    }
-    larger = vxc_realloc(*entries, sizeof *larger + room * sizeof larger->entries[0]);
-    if (larger == NULL) {
-        return VXC_ENOMEM;
-    }
-    larger->room = room;
-    *entries = larger;
-    return 0;
-}
-
 static int decode_entries(struct vxc_slice bytes, uint32_t count, struct vxc_engine_entry *entries)
 {
     struct vxc_reader r = vxc_reader(bytes);
@@ -168,27 +146,20 @@ static int decode_entries(struct vxc_slice bytes, uint32_t count, struct vxc_eng
     return vxc_reader_at_end(&r) ? 0 : VXC_EPROTO;
 }
 
-static int decode_append(const struct vxc_msg_peer_append *m, struct vxc_peer_entries **entries,
+static int decode_append(const struct vxc_msg_peer_append *m, struct vxc_engine_entry *entries,
                          struct vxc_engine_message *out)
 {
-    int rv;
-
-    /* before anything is allocated for them: so many do not fit into so few bytes */
-    if (m->count > m->entries.size / ENTRY_HEAD_SIZE) {
+    if (m->count > VXC_PEER_ENTRIES_MAX || decode_entries(m->entries, m->count, entries) != 0) {
         return VXC_EPROTO;
     }
-    rv = make_room(entries, m->count);
-    rv = rv != 0 ? rv : decode_entries(m->entries, m->count, (*entries)->entries);
-    if (rv == 0) {
-        out->type = VXC_ENGINE_APPEND;
-        out->term = m->term;
-        out->append.prev_index = m->prev_index;
-        out->append.prev_term = m->prev_term;
-        out->append.commit_index = m->commit_index;
-        out->append.count = m->count;
-        out->append.entries = (*entries)->entries;
-    }
-    return rv;
+    out->type = VXC_ENGINE_APPEND;
+    out->term = m->term;
+    out->append.prev_index = m->prev_index;
+    out->append.prev_term = m->prev_term;
+    out->append.commit_index = m->commit_index;
+    out->append.count = m->count;
+    out->append.entries = entries;
+    return 0;
 }
 
 static void take_image(const struct vxc_msg_peer_image *m, struct vxc_engine_message *out)
@@ -202,7 +173,7 @@ static void take_image(const struct vxc_msg_peer_image *m, struct vxc_engine_mes
 }
 
 int vxc_peer_message_decode(uint16_t kind, struct vxc_slice payload, uint64_t peer,
-                            struct vxc_peer_entries **entries, struct vxc_peer_message *out)
+                            struct vxc_engine_entry *entries, struct vxc_peer_message *out)
 {
     struct vxc_engine_message *engine = &out->engine;
     struct vxc_message m;

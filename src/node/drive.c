@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <time.h>
 
-enum { STOP_WAIT_MS = 5000 };
+enum { STOP_WAIT_MS = 5000, HAND_OVER_WAIT_MS = 1000 };
 
 /* ---- one turn of the loop ---- */
 
@@ -16,9 +16,12 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Who is primary hands that over before it stops: nobody has to miss it first. */
 static void begin_to_stop(struct vxc_node *n)
 {
     n->stopping = true;
+    n->hands_over =
+        vxc_replica_is_primary(n->replica) && vxc_replica_transfer(n->replica, 0, NULL) == 0;
     n->stop_deadline_ms = vxc_clock_ms(n->clock) + STOP_WAIT_MS;
     vxc_listener_stop(n->listener);
     vxc_log_event(&n->logger, VXC_LOG_INFO, "stopping", "connections=%u",
@@ -37,8 +40,40 @@ static bool is_to_end(struct vxc_node *n)
     }
     n->stops_seen = asked;
     vxc_gateway_stats(n->gateway, &stats);
-    return n->stopping &&
-           (again || stats.inflight_requests == 0 || vxc_clock_ms(n->clock) >= n->stop_deadline_ms);
+    if (n->hands_over &&
+        (!vxc_replica_is_primary(n->replica) ||
+         vxc_clock_ms(n->clock) + STOP_WAIT_MS - HAND_OVER_WAIT_MS >= n->stop_deadline_ms)) {
+        n->hands_over = false;
+    }
+    return n->stopping && (again || (stats.inflight_requests == 0 && !n->hands_over) ||
+                           vxc_clock_ms(n->clock) >= n->stop_deadline_ms);
+}
+
+/* It cannot go on: whoever drives it is told by vxc_node_ended(). */
+static void end_because(struct vxc_node *n, int code, const char *text)
+{
+    (void)vxc_error_set(&n->ended, code, "%s", text);
+    vxc_log_event(&n->logger, VXC_LOG_ERROR, "node ends", "code=%s reason=\"%s\"",
+                  vxc_error_name(code), text);
+}
+
+/* The vote is bound to the cluster once that has an id; a node that its cluster refuses may have
+ * forgotten a vote, so it ends before it could vote again. */
+static bool must_end(struct vxc_node *n)
+{
+    const char *refused = vxc_cluster_refused(n->cluster);
+    struct vxc_error err = {0};
+
+    if (refused != NULL) {
+        end_because(n, VXC_EFOREIGN, refused);
+    } else if (!n->vote_bound && vxc_fsm_bootstrapped(n->fsm)) {
+        int rv = vxc_node_bind_vote(n, &err);
+
+        if (rv != 0) {
+            end_because(n, rv, err.text);
+        }
+    }
+    return n->ended.code != 0;
 }
 
 /* Everything that was read in this turn is submitted, applied and answered here. */
@@ -51,11 +86,12 @@ uint64_t vxc_node_on_turn(void *data)
     wait_ms = vxc_gateway_turn(n->gateway);
     wait_ms = least(wait_ms, vxc_snapshots_turn(n->snapshots, n->replica));
     wait_ms = least(wait_ms, vxc_replica_turn(n->replica));
+    wait_ms = least(wait_ms, vxc_cluster_turn(n->cluster));
     vxc_listener_admit(n->listener, n->stopping || vxc_gateway_full(n->gateway)
                                         ? 0
                                         : vxc_replica_admission_percent(n->replica));
     vxc_listener_flush(n->listener);
-    if (is_to_end(n)) {
+    if (must_end(n) || is_to_end(n)) {
         atomic_store(&n->stopped, true);
         vxc_loop_stop(n->loop);
     }

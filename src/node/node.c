@@ -1,13 +1,16 @@
 #include "base/check.h"
+#include "base/endpoint.h"
 #include "base/limits.h"
 #include "base/memory.h"
 #include "node/config.h"
 #include "node/connection.h"
 #include "node/node_internal.h"
+#include "node/secret.h"
 #include "storage/verify.h"
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { START_FULL_MS = 1000 }; /* a full disk is believed to be full after so long */
@@ -22,6 +25,18 @@ static void on_store(void *data)
 {
     struct vxc_node *n = data;
     vxc_replica_on_store(n->replica);
+}
+
+static const char *address_of(void *data, uint64_t node_id)
+{
+    const struct vxc_node *n = data;
+    return n->cluster == NULL ? "" : vxc_cluster_address(n->cluster, node_id);
+}
+
+static void on_peer(void *data, struct vxc_conn *conn, const struct vxc_frame *hello)
+{
+    struct vxc_node *n = data;
+    vxc_cluster_accept(n->cluster, conn, hello);
 }
 
 static void give_status(void *data, struct vxc_buffer *out)
@@ -52,20 +67,27 @@ static void free_parts(struct vxc_node *n)
     disown(n->options.data);
     disown(n->options.host);
     disown(n->options.accept_plaintext_on);
+    disown(n->options.initial_cluster);
+    disown(n->options.join);
+    disown(n->options.secret_file);
     vxc_free(n);
 }
 
 static int make_parts(struct vxc_node *n, struct vxc_error *err)
 {
-    /* all three are copied, or absent, before one failure counts */
+    /* all are copied, or absent, before one failure counts */
     bool owned = own(&n->options.data);
 
     owned = own(&n->options.host) && owned;
     owned = own(&n->options.accept_plaintext_on) && owned;
+    owned = own(&n->options.initial_cluster) && owned;
+    owned = own(&n->options.join) && owned;
+    owned = own(&n->options.secret_file) && owned;
     if (!owned) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
-    int rv = vxc_loop_create(&n->loop, err);
+    int rv = vxc_config_cluster(&n->options, &n->spec, err);
+    rv = rv != 0 ? rv : vxc_loop_create(&n->loop, err);
     if (rv == 0 && (n->mailbox = vxc_mailbox_create(n->loop)) == NULL) {
         vxc_loop_free(n->loop);
         rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
@@ -219,19 +241,150 @@ static int get_ready(struct vxc_node *n, struct vxc_error *err)
     return 0;
 }
 
+/* ---- the cluster ---- */
+
+static bool is_initial(const struct vxc_node *n)
+{
+    return n->spec.count > 0 && n->spec.members[0].id != 0;
+}
+
+/* Every node of a new cluster begins with the same entry 1: in the order of ids. */
+static void make_initial(const struct vxc_node *n, struct vxc_configuration *initial)
+{
+    memset(initial, 0, sizeof *initial);
+    for (uint32_t i = 0; i < n->spec.count; i++) {
+        uint32_t at = initial->count++;
+
+        for (; at > 0 && initial->members[at - 1].id > n->spec.members[i].id; at--) {
+            initial->members[at] = initial->members[at - 1];
+        }
+        initial->members[at].id = n->spec.members[i].id;
+        initial->members[at].role = VXC_MEMBER_VOTER;
+    }
+}
+
+/* Has this directory never seen another configuration than that of entry 1? */
+static bool is_first_configuration(const struct vxc_node *n)
+{
+    if (vxc_store_meta(n->store)->configuration_index > 1 ||
+        vxc_log_base(n->log)->configuration_index > 1) {
+        return false;
+    }
+    for (uint64_t i = vxc_log_first_index(n->log); i <= vxc_log_last_index(n->log); i++) {
+        if (i > 1 && vxc_log_type(n->log, i) == VXC_LOG_CHANGE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool same_members(const struct vxc_node *n, const struct vxc_replica_member *members,
+                         uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (vxc_cluster_spec_address(&n->spec, members[i].id) == NULL) {
+            return false;
+        }
+    }
+    return count == n->spec.count;
+}
+
+/* What the options say of the cluster against what the data directory knows. */
+static int check_spec(const struct vxc_node *n, struct vxc_error *err)
+{
+    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX];
+    uint32_t count = vxc_replica_members(n->replica, members);
+
+    if (n->spec.count == 0 || count == 0 || (is_initial(n) && same_members(n, members, count))) {
+        return 0;
+    }
+    if (!is_initial(n) && count == 1 && members[0].id == n->options.node_id) {
+        return vxc_error_set(
+            err, VXC_EINVAL,
+            "%s holds a cluster of its own, whose only member is node %llu: --join "
+            "needs an empty --data (and takes all data from the cluster it joins)",
+            n->options.data, (unsigned long long)n->options.node_id);
+    }
+    if (is_initial(n) && is_first_configuration(n)) {
+        return vxc_error_set(
+            err, VXC_EINVAL,
+            "--initial-cluster names other members than %s was made with: give the "
+            "same as then, or none; members change by vxc member",
+            n->options.data);
+    }
+    vxc_log_event(&n->logger, VXC_LOG_INFO,
+                  is_initial(n) ? "initial-cluster ignored" : "join ignored",
+                  "reason=\"the data directory knows the members\" members=%u", count);
+    return 0;
+}
+
+/* Alone it elects itself, which a start waits for; with others that takes them. */
+static bool is_sole_voter(const struct vxc_node *n)
+{
+    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX];
+    uint32_t count = vxc_replica_members(n->replica, members);
+    uint32_t others = 0;
+    bool votes = false;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (members[i].role == VXC_MEMBER_VOTER) {
+            votes = votes || members[i].id == n->options.node_id;
+            others += members[i].id != n->options.node_id;
+        }
+    }
+    return votes && others == 0;
+}
+
+static int create_cluster(struct vxc_node *n, struct vxc_error *err)
+{
+    struct vxc_cluster_options options = {
+        .node_id = n->options.node_id,
+        .incarnation = n->identity.incarnation,
+        .life = n->identity.life,
+        .address = n->reached,
+        .spec = &n->spec,
+        .secret = vxc_buffer_slice(&n->secret),
+        .listener = n->listener,
+        .clock = n->clock,
+        .logger = &n->logger,
+        .data = n,
+    };
+    int rv = vxc_cluster_create(&options, &n->cluster, err);
+
+    vxc_secret_free(&n->secret); /* the cluster has a copy */
+    if (rv == 0) {
+        vxc_cluster_set_replica(n->cluster, n->replica, n->fsm);
+    }
+    return rv;
+}
+
+int vxc_node_bind_vote(struct vxc_node *n, struct vxc_error *err)
+{
+    const uint8_t *id = vxc_fsm_cluster_id(n->fsm);
+    int rv = vxc_vote_bind(n->vote, vxc_load_u64(id), vxc_load_u64(id + 8), err);
+
+    n->vote_bound = rv == 0;
+    return rv;
+}
+
+/* ---- start ---- */
+
 static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct vxc_error *err)
 {
+    struct vxc_configuration initial;
     struct vxc_gateway_options gateway_options = {
         .fsm = n->fsm,
         .clock = n->clock,
         .logger = &n->logger,
         .node_id = n->options.node_id,
-        .address = n->address,
+        .address = n->reached,
         .timeout_ms = (uint32_t)n->options.timeout_ms,
         .ping_interval_ms = (uint32_t)n->options.ping_interval_ms,
         .data = n,
         .status = give_status,
         .snapshots = n->snapshots,
+        .address_of = address_of,
+        .on_peer = on_peer,
     };
     struct vxc_replica_options options = {
         .node_id = n->options.node_id,
@@ -249,8 +402,12 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .on_result = vxc_gateway_on_result,
         .on_event = vxc_gateway_on_event,
         .on_role = vxc_gateway_on_role,
+        .initial = is_initial(n) ? &initial : NULL,
+        .joins = n->spec.count > 0 && !is_initial(n),
     };
     int rv;
+
+    make_initial(n, &initial);
 
     if (vxc_gateway_create(&gateway_options, &n->gateway) != 0) {
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
@@ -261,15 +418,42 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         return rv;
     }
     vxc_gateway_set_replica(n->gateway, n->replica, n->fsm);
-    rv = get_ready(n, err);
+    n->recovered_index = vxc_log_last_index(n->log);
+    rv = check_spec(n, err);
+    if (rv == 0 && is_sole_voter(n)) {
+        rv = get_ready(n, err);
+        n->recovered_index = vxc_fsm_applied_index(n->fsm);
+    }
     if (rv != 0) {
         return rv;
     }
-    n->recovered_index = vxc_fsm_applied_index(n->fsm);
     vxc_gateway_on_role(n->gateway);
-    /* a vote of another cluster beside this state is somebody else's */
-    return vxc_vote_bind(n->vote, vxc_load_u64(vxc_fsm_cluster_id(n->fsm)),
-                         vxc_load_u64(vxc_fsm_cluster_id(n->fsm) + 8), err);
+    return vxc_fsm_bootstrapped(n->fsm) ? vxc_node_bind_vote(n, err) : 0;
+}
+
+/* Where others find this node: as the cluster was told, else where it listens. */
+static void find_address(struct vxc_node *n)
+{
+    const char *host = n->options.host;
+    const char *told = vxc_cluster_spec_address(&n->spec, n->options.node_id);
+
+    (void)snprintf(n->address, sizeof n->address,
+                   strchr(host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u", host,
+                   vxc_listener_port(n->listener));
+    (void)snprintf(n->reached, sizeof n->reached, "%s",
+                   told != NULL                 ? told
+                   : vxc_host_is_wildcard(host) ? ""
+                                                : n->address);
+}
+
+/* --initial-cluster names the port, if --port does not. */
+static uint16_t port_to_listen_on(const struct vxc_node *n)
+{
+    const char *told = vxc_cluster_spec_address(&n->spec, n->options.node_id);
+    const char *port = told == NULL ? NULL : strrchr(told, ':');
+
+    return n->options.port == 0 && port != NULL ? (uint16_t)strtoul(port + 1, NULL, 10)
+                                                : (uint16_t)n->options.port;
 }
 
 static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
@@ -277,7 +461,7 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
     const char *host = n->options.host;
     struct vxc_listener_options options = {
         .host = host,
-        .port = (uint16_t)n->options.port,
+        .port = port_to_listen_on(n),
         .connections_max = (uint32_t)n->options.connections_max,
         .hooks = {.data = n->gateway,
                   .on_open = vxc_gateway_on_open,
@@ -302,9 +486,7 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
     if (host == NULL) {
         return 0;
     }
-    (void)snprintf(n->address, sizeof n->address,
-                   strchr(host, ':') != NULL ? "[%.100s]:%u" : "%.100s:%u", host,
-                   vxc_listener_port(n->listener));
+    find_address(n);
     return vxc_identity_write_endpoint(&n->identity, n->address, err);
 }
 
@@ -318,6 +500,12 @@ int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
     }
     n->begun = true;
     n->started_ns = n->clock->monotonic_ns(n->clock->data);
+    rv = n->options.secret_file == NULL || n->options.secret_file[0] == '\0'
+             ? 0
+             : vxc_secret_read(n->options.secret_file, &n->secret, err);
+    if (rv != 0) {
+        return rv;
+    }
     rv = vxc_identity_open(n->options.data, n->options.node_id, &n->identity, err);
     if (rv == 0) {
         rv = open_storage(n, &vote, err);
@@ -328,6 +516,9 @@ int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
     if (rv == 0) {
         rv = listen_for_clients(n, err);
     }
+    if (rv == 0) {
+        rv = create_cluster(n, err);
+    }
     if (rv != 0) {
         return rv;
     }
@@ -335,6 +526,14 @@ int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
     n->started = true;
     vxc_loop_on_turn(n->loop, vxc_node_on_turn, n);
     return 0;
+}
+
+int vxc_node_ended(const struct vxc_node *n, struct vxc_error *err)
+{
+    if (!atomic_load(&n->stopped) || n->ended.code == 0) {
+        return 0;
+    }
+    return vxc_error_set(err, n->ended.code, "%s", n->ended.text);
 }
 
 const char *vxc_node_address(const struct vxc_node *n)
@@ -379,7 +578,8 @@ void vxc_node_free(struct vxc_node *n)
         }
         vxc_listener_close(n->listener);
     }
-    vxc_loop_free(n->loop); /* closing callbacks of connections run in here */
+    vxc_cluster_free(n->cluster); /* it ends its connections, whose last calls come in the loop */
+    vxc_loop_free(n->loop);       /* closing callbacks of connections run in here */
     vxc_pipe_guard_end(&guard);
     if (n->started && n->address[0] != '\0') {
         vxc_identity_remove_endpoint(&n->identity);
@@ -394,5 +594,6 @@ void vxc_node_free(struct vxc_node *n)
         vxc_vote_close(n->vote);
     }
     vxc_identity_close(&n->identity, clean);
+    vxc_secret_free(&n->secret);
     free_parts(n);
 }

@@ -11,6 +11,7 @@
 #include "consensus/replica.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "node/cluster.h"
 #include "node/gateway.h"
 #include "node/identity.h"
 #include "node/mailbox.h"
@@ -33,9 +34,13 @@ struct vxc_node {
     struct vxc_snapshots *snapshots;
     struct vxc_gateway *gateway;
     struct vxc_listener *listener;
-    char address[160];   /* "" = listens nowhere */
-    uint64_t started_ns; /* when start() began */
-    uint64_t ready_ms;   /* how long start() took */
+    struct vxc_cluster_spec spec; /* --initial-cluster or --join; count 0 = neither */
+    struct vxc_buffer secret;
+    struct vxc_cluster *cluster;
+    char address[160];                  /* "" = listens nowhere */
+    char reached[VXC_ADDRESS_TEXT_MAX]; /* where others find it; "" = that is not known */
+    uint64_t started_ns;                /* when start() began */
+    uint64_t ready_ms;                  /* how long start() took */
     uint64_t recovered_index;
     uint64_t verified_rows;
     uint64_t stop_deadline_ms; /* a graceful stop waits for requests until then */
@@ -43,6 +48,9 @@ struct vxc_node {
     bool begun;                /* start() was called */
     bool started;
     bool stopping;
+    bool vote_bound;        /* the vote knows of which cluster it is */
+    bool hands_over;        /* the primaryship, before it stops */
+    struct vxc_error ended; /* code 0 = it runs, or was stopped; else why it could not go on */
     bool dispatching;
     atomic_bool stopped;
     atomic_uint stops_asked; /* from any thread */
@@ -50,6 +58,12 @@ struct vxc_node {
     bool spawned; /* and not yet joined */
     pthread_t thread;
 };
+
+/* ---- node.c ---- */
+
+/* A vote of another cluster beside this state is somebody else's. The cluster is known once the state
+ * is bootstrapped; VXC_EFOREIGN. */
+int vxc_node_bind_vote(struct vxc_node *node, struct vxc_error *err);
 
 /* ---- drive.c ---- */
 

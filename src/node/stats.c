@@ -66,6 +66,7 @@ static void of_connections(struct vxc_node *n, struct vxc_node_stats *s)
     s->errors_total = g.errors_total;
     s->events_total = g.events_total;
     s->sessions_silent_total = g.sessions_silent_total;
+    vxc_cluster_count(n->cluster, &s->members, &s->peers_connected);
 }
 
 static void of_storage(struct vxc_node *n, struct vxc_node_stats *s)

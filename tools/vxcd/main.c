@@ -56,6 +56,10 @@ static void describe(struct vxc_node *node, const struct vxc_node_options *optio
            beginnings[stats.beginning]);
     printf("state: %" PRIu64 " entries recovered%s, role %s\n", stats.recovered_index,
            stats.verified_rows > 0 ? ", every row verified" : "", stats.role);
+    if (stats.members != 1) {
+        printf("cluster: %s%" PRIu64 " members\n", stats.members == 0 ? "joining, " : "",
+               stats.members);
+    }
     if (vxc_config_is_plaintext(options)) {
         printf("warning: plaintext on %s: everybody on that network can read and change "
                "everything\n",
@@ -136,6 +140,7 @@ int main(int argc, char **argv)
     if (rv == 0) {
         describe(node, &config.node);
         (void)vxc_node_run(node); /* started, and by nobody else */
+        rv = vxc_node_ended(node, &err);
     }
     vxc_node_free(node);
     return rv == 0 ? 0 : fail(rv, err.text);

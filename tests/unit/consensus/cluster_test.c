@@ -500,17 +500,26 @@ static void digests_are_compared_at_checkpoints(void **state)
         vxc_replica_status(c.worlds[i].replica, &status[i]);
         assert_int_equal(status[i].checkpoint_index, write.index);
         assert_int_equal(status[i].checkpoint_digest, status[1].checkpoint_digest);
-        assert_int_equal(c.worlds[i].divergences, 0);
+        assert_int_equal(c.worlds[i].damages, 0);
     }
     assert_int_equal(c.carried[VXC_PEER_DIGEST], 6);
     cluster_destroy(&c);
 }
 
-static void a_state_that_differs_is_noticed(void **state)
+static void lie(struct cluster *c, uint64_t from, uint64_t to, uint64_t index)
+{
+    struct vxc_peer_message message = {.type = VXC_PEER_DIGEST, .peer = from};
+
+    message.digest.index = index;
+    message.digest.digest = 12345;
+    assert_int_equal(vxc_replica_receive(c->worlds[to].replica, &message), 0);
+    turns(c, 1);
+}
+
+static void a_majority_decides_whose_state_is_damaged(void **state)
 {
     struct cluster c;
     struct write write = {.proposal = {.data = &write}};
-    struct vxc_peer_message lie = {.type = VXC_PEER_DIGEST};
     uint64_t id;
 
     (void)state;
@@ -519,12 +528,34 @@ static void a_state_that_differs_is_noticed(void **state)
     assert_int_equal(vxc_replica_checkpoint(c.worlds[id].replica, &write.proposal), 0);
     wait_for(&c, &write, 0);
     settle(&c);
-    lie.peer = another(&c, id);
-    lie.digest.index = write.index;
-    lie.digest.digest = 12345;
-    assert_int_equal(vxc_replica_receive(c.worlds[id].replica, &lie), 0);
-    turns(&c, 1);
-    assert_int_equal(c.worlds[id].divergences, 1);
+    lie(&c, another(&c, id), id, write.index);
+    assert_int_equal(c.worlds[id].damages, 0); /* two agree, one does not: it is that one's */
+    lie(&c, another(&c, another(&c, id)), id, write.index);
+    assert_int_equal(c.worlds[id].damages, 1);
+    cluster_destroy(&c);
+}
+
+static void a_primary_makes_checkpoints_while_there_is_news(void **state)
+{
+    struct cluster c;
+    struct vxc_replica_status status;
+    uint64_t id, first;
+
+    (void)state;
+    cluster_create_of(&c, 3);
+    id = primary(&c);
+    put(&c, id, "a", "1");
+    turns(&c, (int)VXC_CHECKPOINT_MS / 5 + 100);
+    vxc_replica_status(c.worlds[id].replica, &status);
+    first = status.checkpoint_index;
+    assert_true(first > 0);
+    turns(&c, (int)VXC_CHECKPOINT_MS / 5 + 100);
+    vxc_replica_status(c.worlds[id].replica, &status);
+    assert_int_equal(status.checkpoint_index, first); /* nothing happened since */
+    put(&c, id, "b", "1");
+    turns(&c, (int)VXC_CHECKPOINT_MS / 5 + 100);
+    vxc_replica_status(c.worlds[id].replica, &status);
+    assert_true(status.checkpoint_index > first);
     cluster_destroy(&c);
 }
 
@@ -544,7 +575,8 @@ int main(void)
         cmocka_unit_test(changes_that_would_hurt_are_refused),
         cmocka_unit_test(the_primaryship_is_handed_over),
         cmocka_unit_test(digests_are_compared_at_checkpoints),
-        cmocka_unit_test(a_state_that_differs_is_noticed),
+        cmocka_unit_test(a_majority_decides_whose_state_is_damaged),
+        cmocka_unit_test(a_primary_makes_checkpoints_while_there_is_news),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

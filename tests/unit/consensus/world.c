@@ -129,13 +129,11 @@ static void install(void *data, uint64_t peer, const struct vxc_log_base *base)
     world->on_install(world->data, peer, base);
 }
 
-static void note_divergence(void *data, uint64_t peer, uint64_t index, uint64_t ours,
-                            uint64_t theirs)
+static void note_damage(void *data, uint64_t index, uint64_t ours, uint64_t theirs)
 {
-    (void)peer;
     (void)index;
     assert_true(ours != theirs);
-    ((struct world *)data)->divergences++;
+    ((struct world *)data)->damages++;
 }
 
 static uint64_t node_id(const struct world *world)
@@ -207,7 +205,7 @@ int world_start(struct world *world)
         .on_reads = note_reads,
         .on_image_wanted = want_image,
         .on_install = install,
-        .on_divergence = note_divergence,
+        .on_damaged = note_damage,
     };
     static struct vxc_logger logger;
     int rv;

@@ -45,7 +45,7 @@ struct world {
     void (*on_install)(void *data, uint64_t peer, const struct vxc_log_base *base);
     uint64_t reads_round; /* the newest that may be answered … */
     int reads_code;       /* … or not */
-    uint64_t divergences;
+    uint64_t damages;     /* how often it was told that its state is damaged */
 };
 
 /* A write and what became of it. */
