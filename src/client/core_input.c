@@ -78,6 +78,17 @@ static bool is_queued(const struct pending *p, const struct vxc_frame *frame,
            (m->lock_reply.queue_position > 0 || (frame->flags & VXC_FRAME_MORE) != 0);
 }
 
+/* A reply proves that all events before it came. A write shares its index with others of the same
+ * entry, whose events may be behind its reply; a read is answered between entries. */
+static void note_seen(struct core_session *s, const struct pending *p, uint64_t index)
+{
+    uint64_t seen_index = p->sequence != 0 && index > 0 ? index - 1 : index;
+
+    if (seen_index > s->seen_index) {
+        s->seen_index = seen_index;
+    }
+}
+
 static int on_reply(struct vxc_core *core, const struct vxc_frame *frame,
                     const struct vxc_message *m, uint64_t now_ms, struct vxc_error *err)
 {
@@ -93,8 +104,8 @@ static int on_reply(struct vxc_core *core, const struct vxc_frame *frame,
         /* Asked again after the wait was over: the same answer as by event. */
         reply = (struct vxc_reply){.message = "the wait for the lock is over"};
     }
-    if (reply.code == VXC_OK && reply.index > core->session.seen_index) {
-        core->session.seen_index = reply.index;
+    if (reply.code == VXC_OK) {
+        note_seen(&core->session, p, reply.index);
     }
     if (reply.code == VXC_EBUSY) {
         ask_again_later(core, p, now_ms);
@@ -151,24 +162,41 @@ static void on_lock_outcome(struct vxc_core *core, const struct vxc_msg_event_lo
     vxc_core_finish(core, p, &reply);
 }
 
-/* True when a resumed session repeats what has been told already. */
-static bool is_repeated(struct core_session *s, uint64_t index)
+/* Where a watch event stands in the order in which a session is told: by index, by its place within
+ * that, and by watch when it is for several. */
+struct event_place {
+    uint64_t index, ordinal, watch;
+};
+
+static struct event_place place_of(const struct vxc_message *m)
 {
-    if (index < s->event_index) {
-        return true;
+    switch (m->kind) {
+    case VXC_KIND_EVENT_MEMBERS:
+        return (struct event_place){m->event_members.index, m->event_members.ordinal,
+                                    m->event_members.watch};
+    case VXC_KIND_EVENT_REGISTRATIONS:
+        return (struct event_place){m->event_registrations.index, m->event_registrations.ordinal,
+                                    m->event_registrations.watch};
+    default:
+        return (struct event_place){m->event_data.index, m->event_data.ordinal,
+                                    m->event_data.watch};
     }
-    if (index > s->event_index) {
-        s->event_index = index;
-        s->event_count = 1;
-        s->replay_skip = 0;
-        return false;
+}
+
+/* True when a resumed session repeats what has been told already. Counting what came of an index
+ * would not do: events of a watch that was removed meanwhile are not repeated. */
+static bool is_repeated(struct core_session *s, struct event_place place)
+{
+    bool later = place.index != s->event_index       ? place.index > s->event_index
+                 : place.ordinal != s->event_ordinal ? place.ordinal > s->event_ordinal
+                                                     : place.watch > s->event_watch;
+
+    if (later) {
+        s->event_index = place.index;
+        s->event_ordinal = place.ordinal;
+        s->event_watch = place.watch;
     }
-    if (s->replay_skip > 0) {
-        s->replay_skip--;
-        return true;
-    }
-    s->event_count++;
-    return false;
+    return !later;
 }
 
 static int on_event(struct vxc_core *core, const struct vxc_message *m)
@@ -182,7 +210,7 @@ static int on_event(struct vxc_core *core, const struct vxc_message *m)
     if (vxc_payload_read_notice(m, &notice) != VXC_OK) {
         return VXC_OK; /* an event of a later version */
     }
-    if (notice.watched != 0 && is_repeated(&core->session, notice.index)) {
+    if (notice.watched != 0 && is_repeated(&core->session, place_of(m))) {
         return VXC_OK;
     }
     if (notice.type == VXC_NOTICE_SESSION_EXPIRED && notice.id == core->session.id) {

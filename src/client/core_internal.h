@@ -81,10 +81,10 @@ struct core_session {
     uint32_t timeout_ms;
     uint64_t next_sequence;
     struct vxc_buffer name;
-    uint64_t seen_index;     /* a reply of this index came: so did all events up to it */
-    uint64_t event_index;    /* of the newest watch event … */
-    uint64_t event_count;    /* … and how many of that index came */
-    uint64_t replay_skip;    /* events of event_index that a resume repeats */
+    uint64_t seen_index;     /* replies prove that all events up to it came */
+    uint64_t event_index;    /* of the newest watch event, … */
+    uint64_t event_ordinal;  /* … its place within the index, … */
+    uint64_t event_watch;    /* … and which of the watches it was for */
     struct held_locks locks; /* newest first */
     void *data;
     void (*on_done)(void *data, int code, const char *text);

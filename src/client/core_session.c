@@ -52,16 +52,11 @@ int vxc_core_want_session(struct vxc_core *core, uint64_t session, struct vxc_sl
     return VXC_OK;
 }
 
-/* Which events the server is to repeat: those of the newest index too, for some of them may be on
- * their way; as many as came are skipped then. */
-static uint64_t resume_index(struct core_session *s)
+/* Which events the server is to repeat: those of the newest index too, for some of them may have
+ * been on their way; those that came are passed over then. */
+static uint64_t resume_index(const struct core_session *s)
 {
-    s->replay_skip = 0;
-    if (s->event_index <= s->seen_index) {
-        return s->seen_index;
-    }
-    s->replay_skip = s->event_count;
-    return s->event_index - 1;
+    return s->event_index <= s->seen_index ? s->seen_index : s->event_index - 1;
 }
 
 int vxc_core_begin_session(struct vxc_core *core, uint64_t now_ms)
@@ -279,7 +274,7 @@ int vxc_core_on_session_reply(struct vxc_core *core, const struct vxc_message *m
         s->secret_size = r->secret.size;
     }
     if (r->resync) {
-        s->event_index = s->event_count = s->replay_skip = 0;
+        s->event_index = s->event_ordinal = s->event_watch = 0;
         vxc_core_notice(core, VXC_NOTICE_RESYNC, 0, 0, "events were missed");
     }
     vxc_core_become_ready(core, now_ms);

@@ -171,6 +171,9 @@ static uint32_t collect_entries(struct vxc_replica *replica,
             (void)vxc_error_prefix(&err, "entry %llu", (unsigned long long)index);
             vxc_replica_end_unread(&err, "reading");
         }
+        if (count > 0 && bytes + entry.payload.size > bytes_max) {
+            break; /* the next message begins with it */
+        }
         offsets[count] = SIZE_MAX;
         if (index <= replica->applied_index || index <= replica->recovered_index) {
             offsets[count] = replica->outgoing.size;

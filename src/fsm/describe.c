@@ -292,6 +292,23 @@ static void add_fields(const struct vxc_command *command, bool lists, struct vxc
     }
 }
 
+/* What the fields of a MEMBER_SET mean; the incarnation in hex, as in its row. */
+static void add_member(const struct vxc_command *command, struct vxc_json *json)
+{
+    uint8_t incarnation[8];
+
+    vxc_store_be64(incarnation, command->b);
+    vxc_json_string(json, "op", vxc_op_name(command->op));
+    vxc_json_i64(json, "member", command->a);
+    add_bytes_if_given(json, "address", command->name);
+    if (command->b != 0) {
+        vxc_json_hex(json, "incarnation", vxc_slice(incarnation, sizeof incarnation));
+    }
+    if (command->value.size == 8) {
+        vxc_json_u64(json, "life", vxc_load_u64(command->value.data));
+    }
+}
+
 static int add_list(struct vxc_json *json, const char *name, struct vxc_slice list)
 {
     struct vxc_slice rest, bytes;
@@ -328,7 +345,11 @@ int vxc_command_describe(const struct vxc_command *command, struct vxc_buffer *o
         return VXC_EVERSION;
     }
     vxc_json_open(&json, out);
-    add_fields(command, transaction || resync || sync, &json);
+    if (command->op == VXC_OP_MEMBER_SET) {
+        add_member(command, &json);
+    } else {
+        add_fields(command, transaction || resync || sync, &json);
+    }
     if (transaction) {
         rv = add_list(&json, "compares", command->key);
         rv = rv != 0 ? rv : add_list(&json, "then", command->value);

@@ -182,7 +182,8 @@ int vxc_peer_message_decode(uint16_t kind, struct vxc_slice payload, uint64_t pe
         kind == VXC_KIND_PEER_MEMBERS) {
         return VXC_EKIND;
     }
-    if (vxc_message_decode(kind, payload, &m) != 0) {
+    /* to a client's message a missing field is zero; a node says all of them */
+    if (vxc_message_decode(kind, payload, &m) != 0 || payload.size < vxc_message_payload_size(&m)) {
         return VXC_EPROTO;
     }
     memset(out, 0, sizeof *out);

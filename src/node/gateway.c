@@ -251,11 +251,6 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
     uint16_t kind = frame->kind;
     int rv;
 
-    if (kind == VXC_KIND_PEER_HELLO && g->options.on_peer != NULL) {
-        vxc_gateway_on_close(g, conn, 0, "");
-        g->options.on_peer(g->options.data, conn, frame);
-        return;
-    }
     g->stats.requests_total++;
     if (frame->kind >= VXC_KIND_PEER_HELLO && vxc_message_schema(frame->kind) != NULL) {
         on_peer_frame(caller, frame);

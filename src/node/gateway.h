@@ -4,9 +4,9 @@
  * to the replica and answered when its result comes, in log order; a read is answered at once when
  * nothing of its caller is before it in the FIFO, else it waits there with a copy of its payload.
  * So replies keep request order, and a read sees every earlier write of its connection. Deferred
- * lock grants and events are pushed in between, events of index N before the reply of N. Requests
- * that decide what later ones mean (hello, session open and resume, join) block: frames behind them
- * are not looked at meanwhile.
+ * lock grants and events are pushed in between, what a write causes before its reply. Requests that
+ * decide what later ones mean (hello, session open and resume, join) block: frames behind them are
+ * not looked at meanwhile.
  *
  * A read asks for its round (vxc_replica_read) when it arrives, and is answered when its turn has
  * come and the round was confirmed; all of one turn share a round, which runs while the writes before

@@ -380,6 +380,7 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .address = n->reached,
         .timeout_ms = (uint32_t)n->options.timeout_ms,
         .ping_interval_ms = (uint32_t)n->options.ping_interval_ms,
+        .election_timeout_ms = (uint32_t)n->options.election_timeout_ms,
         .data = n,
         .status = give_status,
         .snapshots = n->snapshots,
@@ -402,6 +403,7 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .on_result = vxc_gateway_on_result,
         .on_event = vxc_gateway_on_event,
         .on_role = vxc_gateway_on_role,
+        .on_reads = vxc_gateway_on_reads,
         .initial = is_initial(n) ? &initial : NULL,
         .joins = n->spec.count > 0 && !is_initial(n),
     };

@@ -127,6 +127,62 @@ static void put_replica(struct writer *w, const struct vxc_node_stats *s)
     number(w, "admission_percent", s->admission_percent);
 }
 
+/* Silence is judged by the primary alone, whom every member answers; whoever this node has no
+ * connection to is unreachable for it. */
+static const char *role_of(const struct vxc_node *n, const struct vxc_replica_member *m,
+                           uint64_t primary_id, bool we_are_primary)
+{
+    bool other = m->id != n->options.node_id;
+
+    if (other && (!vxc_cluster_is_connected(n->cluster, m->id) ||
+                  (we_are_primary && m->heard_ms > n->options.election_timeout_ms))) {
+        return "unreachable";
+    }
+    if (m->id == primary_id) {
+        return "primary";
+    }
+    return m->role == VXC_MEMBER_VOTER ? "backup" : "standby";
+}
+
+static void put_members(struct writer *w, const struct vxc_node *n, const struct vxc_node_stats *s)
+{
+    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX];
+    uint32_t count = vxc_replica_members(n->replica, members);
+    bool primary = vxc_replica_is_primary(n->replica);
+
+    key(w, "members");
+    put(w, "[");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct vxc_replica_member *m = &members[i];
+        bool own = m->id == n->options.node_id;
+
+        put(w, i == 0 ? "{" : ",{");
+        w->first = true;
+        number(w, "id", m->id);
+        text(w, "address", vxc_cluster_address(n->cluster, m->id));
+        text(w, "role", role_of(n, m, s->primary_id, primary));
+        number(w, "match_index", m->match_index);
+        key(w, "silent_ms");
+        if (own || m->heard_ms == UINT64_MAX) {
+            put(w, "null");
+        } else {
+            put(w, "%" PRIu64, m->heard_ms);
+        }
+        close_object(w);
+    }
+    put(w, "]");
+}
+
+static void put_checkpoint(struct writer *w, struct vxc_node *n)
+{
+    struct vxc_replica_status status;
+
+    vxc_replica_status(n->replica, &status);
+    number(w, "checkpoint_index", status.checkpoint_index);
+    key(w, "checkpoint_digest");
+    put(w, "\"%016" PRIx64 "\"", status.checkpoint_digest);
+}
+
 static void put_clients(struct writer *w, const struct vxc_node_stats *s)
 {
     open_object(w, "nodes");
@@ -215,6 +271,9 @@ void vxc_node_status(struct vxc_node *n, struct vxc_buffer *out)
     put(&w, "{");
     put_identity(&w, n, &stats);
     put_replica(&w, &stats);
+    text(&w, "primary_address", vxc_cluster_address(n->cluster, stats.primary_id));
+    put_checkpoint(&w, n);
+    put_members(&w, n, &stats);
     put_clients(&w, &stats);
     put_state(&w, &stats);
     put_storage(&w, &stats);

@@ -287,16 +287,24 @@ static void a_wait_that_is_over_and_one_that_is_canceled_differ(void **state)
 
 /* ---- events ---- */
 
-static void tell_data(struct peer *p, uint64_t index, const char *key)
+static void tell_data_at(struct peer *p, uint64_t index, uint32_t ordinal, uint64_t watch,
+                         const char *key)
 {
     struct vxc_message m = {.kind = VXC_KIND_EVENT_DATA};
     m.event_data.index = index;
+    m.event_data.ordinal = ordinal;
+    m.event_data.watch = watch;
     m.event_data.kind = VXC_WATCHED_MAP;
     m.event_data.type = VXC_NOTICE_PUT;
     m.event_data.name = vxc_slice_of_string("m");
     m.event_data.key.present = true;
     m.event_data.key.bytes = vxc_slice_of_string(key);
     assert_int_equal(peer_send(p, &m, VXC_FRAME_EVENT, 0), 0);
+}
+
+static void tell_data(struct peer *p, uint64_t index, const char *key)
+{
+    tell_data_at(p, index, 0, 1, key);
 }
 
 static void events_come_once_although_a_resume_repeats_some(void **state)
@@ -310,16 +318,34 @@ static void events_come_once_although_a_resume_repeats_some(void **state)
     open_session(&p, &done);
     tell_data(&p, 10, "a");
     tell_data(&p, 11, "b");
-    tell_data(&p, 11, "c");
+    tell_data_at(&p, 11, 1, 1, "c");
     assert_int_equal(peer_notices(&p, VXC_NOTICE_PUT), 3);
     resume_session(&p, &from);
     assert_int_equal(from, 10); /* index 11 may have had more */
     tell_data(&p, 11, "b");
-    tell_data(&p, 11, "c");
+    tell_data_at(&p, 11, 1, 1, "c");
     assert_int_equal(peer_notices(&p, VXC_NOTICE_PUT), 3);
-    tell_data(&p, 11, "d");
+    tell_data_at(&p, 11, 1, 2, "c"); /* the same for another watch */
+    tell_data_at(&p, 11, 2, 1, "d");
     tell_data(&p, 12, "e");
-    assert_int_equal(peer_notices(&p, VXC_NOTICE_PUT), 5);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_PUT), 6);
+    peer_deinit(&p);
+}
+
+static void an_event_is_not_taken_for_one_of_a_watch_that_was_removed(void **state)
+{
+    struct session_done done;
+    uint64_t from;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done);
+    tell_data_at(&p, 11, 0, 1, "a");
+    resume_session(&p, &from);
+    assert_int_equal(from, 10);
+    tell_data_at(&p, 11, 1, 2, "b"); /* watch 1 is gone: this is the first of index 11 now */
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_PUT), 2);
     peer_deinit(&p);
 }
 
@@ -344,6 +370,33 @@ static void a_reply_proves_that_all_events_before_it_came(void **state)
     resume_session(&p, &from);
     assert_int_equal(from, 15);
     tell_data(&p, 16, "c");
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_PUT), 2);
+    peer_deinit(&p);
+}
+
+/* Another client's write of the same entry may make an event behind it. */
+static void the_reply_of_a_write_proves_only_what_was_before_its_entry(void **state)
+{
+    struct session_done done;
+    struct vxc_frame frame;
+    struct outcome put;
+    struct vxc_message m;
+    uint64_t from;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done);
+    tell_data(&p, 15, "a");
+    assert_int_equal(peer_submit(&p, VXC_CALL_MAP_PUT, UINT64_MAX, &put), 0);
+    assert_true(peer_next(&p, &frame, &m));
+    m = (struct vxc_message){.kind = VXC_KIND_TRUTH_REPLY};
+    m.truth_reply.index = 15;
+    assert_int_equal(peer_reply(&p, &m, frame.request_id), 0);
+    resume_session(&p, &from);
+    assert_int_equal(from, 14);
+    tell_data(&p, 15, "a");
+    tell_data_at(&p, 15, 1, 1, "b");
     assert_int_equal(peer_notices(&p, VXC_NOTICE_PUT), 2);
     peer_deinit(&p);
 }
@@ -627,7 +680,9 @@ int main(void)
         cmocka_unit_test(a_queued_acquire_reattaches_after_a_break),
         cmocka_unit_test(a_wait_that_is_over_and_one_that_is_canceled_differ),
         cmocka_unit_test(events_come_once_although_a_resume_repeats_some),
+        cmocka_unit_test(an_event_is_not_taken_for_one_of_a_watch_that_was_removed),
         cmocka_unit_test(a_reply_proves_that_all_events_before_it_came),
+        cmocka_unit_test(the_reply_of_a_write_proves_only_what_was_before_its_entry),
         cmocka_unit_test(missed_events_are_told_as_a_resync),
         cmocka_unit_test(an_expiry_that_the_server_tells_ends_the_session),
         cmocka_unit_test(a_session_is_closed_and_another_one_opened),

@@ -59,6 +59,20 @@ static void cluster_destroy(struct cluster *c)
     }
 }
 
+/* One entry, however large it is, or as many as fit. */
+static void check_size(const struct vxc_peer_message *message, size_t bytes_max)
+{
+    size_t bytes = 0;
+
+    if (message->type != VXC_PEER_ENGINE || message->engine.type != VXC_ENGINE_APPEND) {
+        return;
+    }
+    for (uint32_t i = 0; i < message->engine.append.count; i++) {
+        bytes += message->engine.append.entries[i].payload.size;
+    }
+    assert_true(message->engine.append.count <= 1 || bytes <= bytes_max);
+}
+
 /* What one has for the other arrives; entries stay in the sender's memory meanwhile. */
 static void carry(struct cluster *c, uint64_t from, uint64_t to)
 {
@@ -66,6 +80,7 @@ static void carry(struct cluster *c, uint64_t from, uint64_t to)
 
     while (vxc_replica_next(c->worlds[from].replica, to, c->frame_bytes, &message)) {
         assert_int_equal(message.peer, to);
+        check_size(&message, c->frame_bytes);
         c->carried[message.type]++;
         if (!c->up[to] || c->cut[from][to]) {
             continue;

@@ -155,6 +155,24 @@ static void a_command_is_one_line(void **state)
     vxc_buffer_free(&list);
 }
 
+static void a_member_is_shown_by_the_names_of_its_fields(void **state)
+{
+    static const uint8_t life[8] = {3};
+    struct vxc_command set = {.op = VXC_OP_MEMBER_SET,
+                              .a = 2,
+                              .b = 0xfedcba9876543210,
+                              .name = text("b:1"),
+                              .value = {life, sizeof life}};
+    struct vxc_buffer out = {0};
+
+    (void)state;
+    assert_int_equal(vxc_command_describe(&set, &out), 0);
+    assert_slice_is(vxc_buffer_slice(&out),
+                    "{\"op\":\"member set\",\"member\":2,\"address\":\"b:1\","
+                    "\"incarnation\":\"fedcba9876543210\",\"life\":3}");
+    vxc_buffer_free(&out);
+}
+
 static void a_state_sync_shows_its_operations(void **state)
 {
     struct vxc_command put = fixture_command(VXC_OP_MAP_PUT, "m", "k", "v");
@@ -184,6 +202,7 @@ int main(void)
         T(pages_of_a_dump_add_up_to_the_whole),
         T(rows_of_cleared_generations_are_not_shown),
         T(a_command_is_one_line),
+        T(a_member_is_shown_by_the_names_of_its_fields),
         T(a_state_sync_shows_its_operations),
     };
 

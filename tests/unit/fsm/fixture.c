@@ -162,6 +162,11 @@ void fixture_restart(struct fixture *f)
     open_state(f);
 }
 
+void fixture_reopen(struct fixture *f)
+{
+    open_state(f);
+}
+
 static void apply(struct fixture *f, uint32_t count)
 {
     struct vxc_error err = {0};

@@ -47,6 +47,8 @@ int fixture_teardown(void **state);
 /* Writes everything to LMDB, closes, opens again. */
 void fixture_restart(struct fixture *f);
 void fixture_commit(struct fixture *f);
+/* Opens what lies in the folder, after the test has closed and replaced it. */
+void fixture_reopen(struct fixture *f);
 
 /* Applies one entry with this one command; returns &f->result. */
 const struct vxc_result *fixture_run(struct fixture *f, const struct vxc_command *command);

@@ -22,8 +22,7 @@ void model_free(struct model *m)
     free(m);
 }
 
-/* A copy that lives as long as the model. */
-static struct vxc_slice intern(struct model *m, struct vxc_slice bytes)
+struct vxc_slice model_intern(struct model *m, struct vxc_slice bytes)
 {
     uint8_t *copy;
 
@@ -63,7 +62,7 @@ static bool ensure_named(struct model *m, uint16_t kind, uint64_t space, struct 
     }
     vxc_check(m->named_count < ITEMS_MAX);
     m->named[m->named_count++] =
-        (struct named){.kind = kind, .space = space, .name = intern(m, name)};
+        (struct named){.kind = kind, .space = space, .name = model_intern(m, name)};
     return true;
 }
 
@@ -107,10 +106,10 @@ static void put_item(struct model *m, uint16_t kind, const struct vxc_command *c
         item = &m->items[m->item_count++];
         *item = (struct item){.kind = kind,
                               .space = c->namespace_id,
-                              .name = intern(m, c->name),
-                              .key = intern(m, c->key)};
+                              .name = model_intern(m, c->name),
+                              .key = model_intern(m, c->key)};
     }
-    item->value = kind == VXC_WATCH_SET ? vxc_slice(NULL, 0) : intern(m, c->value);
+    item->value = kind == VXC_WATCH_SET ? vxc_slice(NULL, 0) : model_intern(m, c->value);
     item->due_ms = kind == VXC_WATCH_MAP && c->a != 0 ? m->stamp_ms + (uint64_t)c->a : 0;
 }
 
@@ -131,7 +130,7 @@ static int64_t drop_items(struct model *m, uint16_t kind, const struct vxc_comma
 
 /* ---- maps, sets, multimaps, counters ---- */
 
-static bool has_bad_ttl(const struct vxc_command *c)
+bool model_has_bad_ttl(const struct vxc_command *c)
 {
     return c->a < 0 && (c->op == VXC_OP_MAP_PUT || c->op == VXC_OP_MAP_PUT_IF_ABSENT ||
                         c->op == VXC_OP_MAP_REPLACE || c->op == VXC_OP_MAP_REPLACE_IF);
@@ -144,7 +143,7 @@ static void apply_map(struct model *m, const struct vxc_command *c, struct model
     bool put = c->op == VXC_OP_MAP_PUT || (c->op == VXC_OP_MAP_PUT_IF_ABSENT && item == NULL);
     bool remove = c->op == VXC_OP_MAP_REMOVE;
 
-    if (has_bad_ttl(c)) {
+    if (model_has_bad_ttl(c)) {
         out->result.code = VXC_EINVAL;
         return;
     }
@@ -248,7 +247,7 @@ static bool apply_whole(struct model *m, uint16_t kind, uint16_t create, uint16_
     return true;
 }
 
-static bool apply_data(struct model *m, const struct vxc_command *c, struct model_result *out)
+bool model_apply_data(struct model *m, const struct vxc_command *c, struct model_result *out)
 {
     if (c->op >= VXC_OP_MAP_CREATE && c->op <= VXC_OP_MAP_DESTROY) {
         if (!apply_whole(m, VXC_WATCH_MAP, VXC_OP_MAP_CREATE, VXC_OP_MAP_CLEAR, c, out)) {
@@ -273,7 +272,7 @@ static bool apply_data(struct model *m, const struct vxc_command *c, struct mode
 
 /* ---- transactions ---- */
 
-static bool nested_next(struct vxc_slice *rest, uint64_t space, struct vxc_command *c)
+bool model_nested_next(struct vxc_slice *rest, uint64_t space, struct vxc_command *c)
 {
     struct vxc_slice bytes;
 
@@ -311,23 +310,23 @@ static void apply_transaction(struct model *m, const struct vxc_command *t,
     bool holds = true;
 
     must(vxc_list_read_head(t->key, &count, &rest));
-    while (count-- > 0 && nested_next(&rest, t->namespace_id, &c)) {
+    while (count-- > 0 && model_nested_next(&rest, t->namespace_id, &c)) {
         holds = holds && compare_holds(m, &c);
     }
     list = holds ? t->value : t->expect;
     must(vxc_list_read_head(list, &count, &rest));
-    for (uint32_t i = 0; i < count && nested_next(&rest, t->namespace_id, &c); i++) {
-        if (has_bad_ttl(&c)) {
+    for (uint32_t i = 0; i < count && model_nested_next(&rest, t->namespace_id, &c); i++) {
+        if (model_has_bad_ttl(&c)) {
             out->result = (struct vxc_result){.code = VXC_EINVAL};
             return;
         }
     }
     model_begin_list(out);
     must(vxc_list_read_head(list, &count, &rest));
-    while (count-- > 0 && nested_next(&rest, t->namespace_id, &c)) {
+    while (count-- > 0 && model_nested_next(&rest, t->namespace_id, &c)) {
         struct model_result nested = {0};
         struct vxc_buffer encoded = {0};
-        if (!apply_data(m, &c, &nested)) {
+        if (!model_apply_data(m, &c, &nested)) {
             model_query(m, &c, &nested);
         }
         must(vxc_result_encode(&nested.result, &encoded));
@@ -340,7 +339,7 @@ static void apply_transaction(struct model *m, const struct vxc_command *t,
 
 /* ---- sessions and replies ---- */
 
-static struct session *find_session(const struct model *m, uint64_t id)
+struct session *model_find_session(const struct model *m, uint64_t id)
 {
     for (unsigned i = 0; i < m->session_count; i++) {
         if (m->sessions[i]->id == id) {
@@ -402,7 +401,7 @@ static struct waiter take_waiter(struct lock *lock, unsigned position)
 /* The outcome of waiting replaces the cached reply of the acquire. */
 static void tell_waiter(struct model *m, const struct waiter *waiter, struct vxc_result outcome)
 {
-    struct session *session = find_session(m, waiter->session);
+    struct session *session = model_find_session(m, waiter->session);
     struct reply *reply =
         session == NULL || waiter->sequence == 0 ? NULL : find_reply(session, waiter->sequence);
 
@@ -447,7 +446,7 @@ static void acquire(struct model *m, const struct vxc_command *c, struct lock *l
     if (lock == NULL) {
         vxc_check(m->lock_count < SESSIONS_MAX);
         lock = &m->locks[m->lock_count++];
-        *lock = (struct lock){.space = c->namespace_id, .name = intern(m, c->name)};
+        *lock = (struct lock){.space = c->namespace_id, .name = model_intern(m, c->name)};
     }
     if (lock->holder != 0) {
         vxc_check(lock->waiter_count < WAITERS_MAX);
@@ -481,7 +480,7 @@ static void cancel(struct model *m, const struct vxc_command *c, struct lock *lo
     }
 }
 
-static void apply_lock(struct model *m, const struct vxc_command *c, struct model_result *out)
+void model_apply_lock(struct model *m, const struct vxc_command *c, struct model_result *out)
 {
     struct lock *lock = model_find_lock(m, c->namespace_id, c->name);
 
@@ -491,7 +490,7 @@ static void apply_lock(struct model *m, const struct vxc_command *c, struct mode
         if (lock == NULL) {
             vxc_check(m->lock_count < SESSIONS_MAX);
             lock = &m->locks[m->lock_count++];
-            *lock = (struct lock){.space = c->namespace_id, .name = intern(m, c->name)};
+            *lock = (struct lock){.space = c->namespace_id, .name = model_intern(m, c->name)};
         }
         lock->created = true;
         return;
@@ -507,7 +506,7 @@ static void apply_lock(struct model *m, const struct vxc_command *c, struct mode
         break;
     }
     out->result.found = false;
-    if (find_session(m, c->session) == NULL) {
+    if (model_find_session(m, c->session) == NULL) {
         out->result.code = VXC_ESESSION;
     } else if (c->op == VXC_OP_LOCK_ACQUIRE) {
         acquire(m, c, lock, out);
@@ -518,59 +517,6 @@ static void apply_lock(struct model *m, const struct vxc_command *c, struct mode
         out->result.token = lock->token;
         release(m, lock);
     }
-}
-
-/* ---- registrations ---- */
-
-int64_t model_registrations_of(const struct model *m, const struct vxc_command *c)
-{
-    int64_t count = 0;
-
-    for (unsigned i = 0; i < m->registration_count; i++) {
-        count += m->registrations[i].space == c->namespace_id &&
-                 vxc_slice_equal(m->registrations[i].address, c->name);
-    }
-    return count;
-}
-
-static void drop_registration(struct model *m, unsigned position)
-{
-    m->registration_count--;
-    memmove(&m->registrations[position], &m->registrations[position + 1],
-            (m->registration_count - position) * sizeof m->registrations[0]);
-}
-
-static void apply_registration(struct model *m, const struct vxc_command *c,
-                               struct model_result *out)
-{
-    unsigned at = 0;
-    struct registration *r;
-
-    if (find_session(m, c->session) == NULL || c->name.size == 0) {
-        out->result.code = c->name.size == 0 && c->session != 0 ? VXC_EINVAL : VXC_ESESSION;
-        return;
-    }
-    for (; at < m->registration_count; at++) {
-        r = &m->registrations[at];
-        if (r->space == c->namespace_id && vxc_slice_equal(r->address, c->name) &&
-            vxc_slice_equal(r->node_id, c->key) && r->seq == (uint64_t)c->a) {
-            break;
-        }
-    }
-    out->result.found = at < m->registration_count;
-    if (c->op == VXC_OP_REGISTRATION_ADD) {
-        r = &m->registrations[at];
-        out->result.found = !out->result.found || !vxc_slice_equal(r->data, c->value);
-        if (at == m->registration_count) {
-            m->registration_count++;
-            vxc_check(m->registration_count < ITEMS_MAX);
-        }
-        *r = (struct registration){c->namespace_id,    c->session,        (uint64_t)c->a,
-                                   intern(m, c->name), intern(m, c->key), intern(m, c->value)};
-    } else if (out->result.found) {
-        drop_registration(m, at);
-    }
-    out->result.number = model_registrations_of(m, c);
 }
 
 /* ---- the end of a session ---- */
@@ -596,11 +542,7 @@ static void end_session(struct model *m, struct session *session)
     struct lock *lock;
 
     m->ending = session->id;
-    for (unsigned i = m->registration_count; i-- > 0;) {
-        if (m->registrations[i].session == session->id) {
-            drop_registration(m, i);
-        }
-    }
+    model_drop_registrations_of(m, session->id);
     while ((lock = first_held(m, session->id)) != NULL) {
         release(m, lock);
     }
@@ -626,7 +568,7 @@ static void open_session(struct model *m, const struct vxc_command *c,
     struct session *session = calloc(1, sizeof *session);
 
     vxc_check(session != NULL && m->session_count < SESSIONS_MAX);
-    vxc_check(real->token != 0 && find_session(m, real->token) == NULL);
+    vxc_check(real->token != 0 && model_find_session(m, real->token) == NULL);
     session->id = real->token;
     m->sessions[m->session_count++] = session;
     out->result.token = real->token;
@@ -665,7 +607,7 @@ static void carry_out(struct model *m, const struct vxc_command *c, const struct
 {
     struct session *session;
 
-    if (apply_data(m, c, out)) {
+    if (model_apply_data(m, c, out)) {
         return;
     }
     switch (c->op) {
@@ -683,10 +625,10 @@ static void carry_out(struct model *m, const struct vxc_command *c, const struct
         break;
     case VXC_OP_SESSION_CLOSE:
         out->result.found = true;
-        end_session(m, find_session(m, c->session));
+        end_session(m, model_find_session(m, c->session));
         break;
     case VXC_OP_SESSION_EXPIRE:
-        session = find_session(m, (uint64_t)c->a);
+        session = model_find_session(m, (uint64_t)c->a);
         if (session != NULL && (c->b == 0 || session->heard_index <= c->b)) {
             out->result.found = true;
             end_session(m, session);
@@ -697,11 +639,27 @@ static void carry_out(struct model *m, const struct vxc_command *c, const struct
     case VXC_OP_LOCK_CANCEL:
     case VXC_OP_LOCK_RELEASE:
     case VXC_OP_LOCK_DESTROY:
-        apply_lock(m, c, out);
+        model_apply_lock(m, c, out);
         break;
     case VXC_OP_REGISTRATION_ADD:
     case VXC_OP_REGISTRATION_REMOVE:
-        apply_registration(m, c, out);
+        model_apply_registration(m, c, out);
+        break;
+    case VXC_OP_REGISTRATION_RESYNC:
+        model_apply_resync(m, c, out);
+        break;
+    case VXC_OP_MEMBER_SET:
+    case VXC_OP_MEMBER_FORGET:
+        model_apply_member(m, c, out);
+        break;
+    case VXC_OP_STATE_SYNC:
+        model_apply_sync(m, c, out);
+        break;
+    case VXC_OP_NODE_LEAVE:
+        if (real->found) {
+            model_drop_registrations_of(m, c->session);
+        }
+        out->result = *real;
         break;
     case VXC_OP_WATCH_ADD:
     case VXC_OP_WATCH_REMOVE:
@@ -722,7 +680,7 @@ static void carry_out(struct model *m, const struct vxc_command *c, const struct
 static void remember(struct model *m, uint64_t session_id, uint64_t sequence,
                      const struct vxc_result *result)
 {
-    struct session *session = find_session(m, session_id);
+    struct session *session = model_find_session(m, session_id);
     struct reply *reply;
 
     if (session == NULL) {
@@ -732,7 +690,7 @@ static void remember(struct model *m, uint64_t session_id, uint64_t sequence,
     reply = &session->replies[session->reply_count++];
     *reply = (struct reply){sequence, *result};
     if (result->value.data != NULL) {
-        reply->result.value = intern(m, result->value);
+        reply->result.value = model_intern(m, result->value);
     }
     session->heard_index = m->index;
 }
@@ -740,7 +698,7 @@ static void remember(struct model *m, uint64_t session_id, uint64_t sequence,
 /* 0 carry it out, 1 answered. */
 static int pass_gate(struct model *m, const struct vxc_command *c, struct model_result *out)
 {
-    struct session *session = find_session(m, c->session);
+    struct session *session = model_find_session(m, c->session);
     struct reply *reply;
 
     if (c->session == 0) {

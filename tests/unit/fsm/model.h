@@ -31,4 +31,12 @@ void model_query(struct model *model, const struct vxc_command *query, struct mo
 uint64_t model_session(const struct model *model, uint32_t choice);
 unsigned model_session_count(const struct model *model);
 
+/* A member of the cluster; NULL behind the last one. */
+struct model_member {
+    uint64_t id, incarnation, life;
+    bool gone;
+    struct vxc_slice address;
+};
+const struct model_member *model_member(const struct model *model, unsigned position);
+
 #endif

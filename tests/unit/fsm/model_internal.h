@@ -10,7 +10,10 @@ enum {
     STRINGS_MAX = 4096,
     SESSIONS_MAX = 64,
     REPLIES_MAX = 4096,
-    WAITERS_MAX = 64
+    WAITERS_MAX = 64,
+    RESYNC_MAX = 16,
+    MEMBERS_MAX = 64,
+    SYNCS_MAX = 1024, /* as many as a state remembers: which are forgotten is not modelled */
 };
 
 struct item { /* an entry of a map or multimap, a member of a set */
@@ -74,6 +77,10 @@ struct model {
     unsigned lock_count;
     struct registration registrations[ITEMS_MAX];
     unsigned registration_count;
+    struct model_member members[MEMBERS_MAX];
+    unsigned member_count;
+    uint64_t syncs[SYNCS_MAX];
+    unsigned sync_count;
     uint64_t ending; /* session whose end is being carried out */
 };
 
@@ -96,6 +103,24 @@ struct named *model_find_named(struct model *m, uint16_t kind, uint64_t space,
 bool model_in_object(const struct item *item, uint16_t kind, const struct vxc_command *c);
 struct item *model_find_item(struct model *m, uint16_t kind, const struct vxc_command *c);
 struct lock *model_find_lock(struct model *m, uint64_t space, struct vxc_slice name);
+struct session *model_find_session(const struct model *m, uint64_t id);
 int64_t model_registrations_of(const struct model *m, const struct vxc_command *c);
+/* A copy that lives as long as the model. */
+struct vxc_slice model_intern(struct model *m, struct vxc_slice bytes);
+/* Takes the next command off a nested list. */
+bool model_nested_next(struct vxc_slice *rest, uint64_t space, struct vxc_command *c);
+
+/* ---- commands (model.c, model_registration.c, model_cluster.c) ---- */
+
+bool model_has_bad_ttl(const struct vxc_command *c);
+/* False when it is none of maps, sets, multimaps and counters. */
+bool model_apply_data(struct model *m, const struct vxc_command *c, struct model_result *out);
+void model_apply_lock(struct model *m, const struct vxc_command *c, struct model_result *out);
+void model_apply_registration(struct model *m, const struct vxc_command *c,
+                              struct model_result *out);
+void model_apply_resync(struct model *m, const struct vxc_command *c, struct model_result *out);
+void model_drop_registrations_of(struct model *m, uint64_t session);
+void model_apply_member(struct model *m, const struct vxc_command *c, struct model_result *out);
+void model_apply_sync(struct model *m, const struct vxc_command *sync, struct model_result *out);
 
 #endif

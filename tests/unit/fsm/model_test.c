@@ -1,10 +1,11 @@
-/* Seeded random commands against two state machines and a naive model (model.h).
+/* Seeded random commands against three state machines and a naive model (model.h).
  *
  * One state machine runs in the fast mode: many entries per commit, commits that stay uncollected
- * for a while. The other commits after every single command. Both are dropped at random moments
- * without warning — the second also in the middle of an entry — and replay the log from what LMDB
- * holds. All must answer every command alike, also when it is sent again, and have equal digests at
- * equal indices.
+ * for a while. Another one commits after every single command. The third commits at moments of its
+ * own and keeps next to no rows in memory. All are dropped at random moments without warning — the
+ * second also in the middle of an entry — and replay the log from what LMDB holds. All must answer
+ * every command alike, also when it is sent again, and have equal digests at every index at which
+ * more than one of them commits.
  *
  * VXC_MODEL_SEED and VXC_MODEL_STEPS in the environment replay or lengthen a run. */
 #include <ftw.h>
@@ -28,12 +29,23 @@ enum {
     SENT_MAX = 64,        /* commands kept to be sent again */
     STEPS_MAX = 1000000,
     SESSIONS_MAX = 10, /* open at a time, about */
+    SYNC_IDS = 900,
+    CLEAN_BYTES =
+        64 * 1024, /* of rows that a node keeps in memory; and one that keeps next to none */
+    CLEAN_BYTES_SMALL = 512,
 };
 
 /* ---- a node: store, table, state machine ---- */
 
+struct digest { /* of the state after an entry, as the first node that committed it has it */
+    bool known;
+    uint64_t value;
+};
+
 struct node {
-    bool each;          /* commits after every command */
+    bool each;              /* commits after every command */
+    size_t clean_bytes;     /* of rows kept in memory */
+    struct digest *digests; /* of all nodes; borrowed */
     uint32_t lost_from; /* `each`: commits of the entry from here on are lost; UINT32_MAX none */
     char folder[64];
     struct vxc_store *store;
@@ -94,7 +106,7 @@ static void node_open(struct node *node)
     if (vxc_store_open(node->folder, &options, &node->store, &err) != 0) {
         fail_msg("%s", err.text);
     }
-    assert_int_equal(vxc_table_create(node->store, 64 * 1024, &node->table), 0);
+    assert_int_equal(vxc_table_create(node->store, node->clean_bytes, &node->table), 0);
     if (vxc_fsm_create(node->table, &node->fsm, &err) != 0) {
         fail_msg("%s", err.text);
     }
@@ -108,12 +120,30 @@ static void node_drop(struct node *node)
     vxc_store_close(node->store);
 }
 
+/* Every node that commits an index has the same state there. */
+static void compare_digest(struct node *node)
+{
+    const struct vxc_store_meta *meta = vxc_store_meta(node->store);
+    struct digest *digest = &node->digests[meta->applied_index];
+
+    if (meta->applied_position != 0) {
+        return; /* in the middle of an entry */
+    }
+    if (!digest->known) {
+        *digest = (struct digest){true, vxc_store_digest(node->store)};
+    } else if (digest->value != vxc_store_digest(node->store)) {
+        fail_msg("index %llu: another digest than the node that committed it before",
+                 (unsigned long long)meta->applied_index);
+    }
+}
+
 static void node_collect(struct node *node)
 {
     if (vxc_table_freezing(node->table)) {
         vxc_store_wait(node->store);
         assert_true(vxc_store_collect(node->store));
         vxc_table_thaw(node->table);
+        compare_digest(node);
     }
     vxc_table_end_turn(node->table);
 }
@@ -159,10 +189,11 @@ struct record { /* one entry of the log and what it answered */
 
 struct world {
     uint64_t random; /* state of the generator */
-    struct node fast, each;
+    struct node fast, each, small;
     struct model *model;
-    struct record *log; /* index 1 at position 0 */
-    uint64_t index;     /* of the last entry */
+    struct record *log;     /* index 1 at position 0 */
+    struct digest *digests; /* index 0 at position 0 */
+    uint64_t index;         /* of the last entry */
     uint64_t stamp_ms;
     uint64_t next_sequence;
     uint64_t spaces[3];               /* namespace ids */
@@ -287,6 +318,20 @@ static void fill_registration(struct world *w, struct vxc_command *c)
     c->value = any_value(w);
 }
 
+static void fill_member(struct world *w, struct vxc_command *c)
+{
+    static const uint8_t lives[4][8] = {{1}, {2}, {3}, {4, 1}};
+
+    c->op = one_in(w, 12) ? VXC_OP_MEMBER_FORGET : VXC_OP_MEMBER_SET;
+    c->a = roll(w, 30); /* 0 is none */
+    c->session = c->sequence = c->floor = 0;
+    if (c->op == VXC_OP_MEMBER_SET) {
+        c->b = roll(w, 3);
+        c->name = one_in(w, 4) ? vxc_slice(NULL, 0) : one_letter(w, "abc");
+        c->value = one_in(w, 3) ? vxc_slice(NULL, 0) : vxc_slice(lives[roll(w, 4)], 8);
+    }
+}
+
 static void fill_other(struct world *w, struct vxc_command *c)
 {
     static const uint8_t secret[16] = {1, 2, 3};
@@ -310,12 +355,13 @@ static void fill_other(struct world *w, struct vxc_command *c)
         c->op = one_in(w, 3) ? VXC_OP_SESSION_CLOSE : VXC_OP_CHECKPOINT;
         break;
     case 3:
-        c->op = VXC_OP_WATCH_ADD;
-        c->a = 1 + roll(w, 7);
-        c->name = c->a == VXC_WATCH_MEMBERS ? vxc_slice(NULL, 0) : any_name(w);
+        c->op = one_in(w, 4) ? VXC_OP_WATCH_REMOVE : VXC_OP_WATCH_ADD;
+        c->a = c->op == VXC_OP_WATCH_REMOVE ? (int64_t)roll(w, 400) : 1 + roll(w, 7);
+        c->name = c->a == VXC_WATCH_MEMBERS || c->op == VXC_OP_WATCH_REMOVE ? vxc_slice(NULL, 0)
+                                                                            : any_name(w);
         break;
     case 4:
-        c->op = VXC_OP_NODE_JOIN;
+        c->op = one_in(w, 4) ? VXC_OP_NODE_LEAVE : VXC_OP_NODE_JOIN;
         c->key = one_letter(w, "nm");
         break;
     case 5:
@@ -338,7 +384,41 @@ static void fill_other(struct world *w, struct vxc_command *c)
     }
 }
 
-static struct vxc_slice any_list(struct world *w, struct vxc_buffer *out, bool compares)
+/* What a nested command of a list is. */
+enum nested { COMPARE, OPERATION, SYNCED, REGISTERED };
+
+static void fill_nested(struct world *w, enum nested what, struct vxc_command *c)
+{
+    switch (what) {
+    case COMPARE:
+        fill_data(w, c);
+        c->op = one_in(w, 2) ? VXC_OP_MAP_GET : VXC_OP_COUNTER_GET;
+        c->flags = 1 + roll(w, 2);
+        break;
+    case OPERATION:
+        fill_data(w, c);
+        if (one_in(w, 4)) {
+            c->op = one_in(w, 2) ? VXC_OP_MAP_GET : VXC_OP_MAP_SIZE;
+        }
+        break;
+    case SYNCED:
+        if (one_in(w, 6)) {
+            c->op = one_in(w, 2) ? VXC_OP_LOCK_CREATE : VXC_OP_LOCK_DESTROY;
+            c->name = one_letter(w, "xyz");
+        } else if (one_in(w, 2)) {
+            fill_multimap(w, c);
+        } else {
+            fill_data(w, c);
+        }
+        break;
+    case REGISTERED:
+        fill_registration(w, c);
+        c->op = VXC_OP_REGISTRATION_ADD;
+        break;
+    }
+}
+
+static struct vxc_slice any_list(struct world *w, struct vxc_buffer *out, enum nested what)
 {
     uint32_t count = roll(w, 4);
     struct vxc_buffer item = {0};
@@ -347,13 +427,7 @@ static struct vxc_slice any_list(struct world *w, struct vxc_buffer *out, bool c
     assert_int_equal(vxc_buffer_put_u32(out, count), 0);
     for (uint32_t i = 0; i < count; i++) {
         struct vxc_command c = {0};
-        fill_data(w, &c);
-        if (compares) {
-            c.op = one_in(w, 2) ? VXC_OP_MAP_GET : VXC_OP_COUNTER_GET;
-            c.flags = 1 + roll(w, 2);
-        } else if (one_in(w, 4)) {
-            c.op = one_in(w, 2) ? VXC_OP_MAP_GET : VXC_OP_MAP_SIZE;
-        }
+        fill_nested(w, what, &c);
         vxc_buffer_clear(&item);
         assert_int_equal(vxc_command_encode(&c, &item), 0);
         assert_int_equal(vxc_buffer_put_bytes(out, vxc_buffer_slice(&item)), 0);
@@ -367,7 +441,7 @@ static void add_command(struct world *w, struct vxc_buffer *entry)
 {
     struct vxc_buffer lists[3] = {{0}, {0}, {0}};
     struct vxc_command c = {.namespace_id = w->spaces[roll(w, 3)]};
-    uint32_t kind = roll(w, 20);
+    uint32_t kind = roll(w, 21);
 
     if (one_in(w, 2)) {
         c.session = one_in(w, 20) ? 999999 : model_session(w->model, roll(w, 100));
@@ -382,11 +456,25 @@ static void add_command(struct world *w, struct vxc_buffer *entry)
         fill_lock(w, &c);
     } else if (kind == 16) {
         fill_registration(w, &c);
+        if (one_in(w, 4)) {
+            c = (struct vxc_command){.op = VXC_OP_REGISTRATION_RESYNC,
+                                     .namespace_id = c.namespace_id,
+                                     .session = c.session,
+                                     .sequence = c.sequence,
+                                     .floor = c.floor,
+                                     .value = any_list(w, &lists[0], REGISTERED)};
+        }
     } else if (kind == 17) {
         c.op = VXC_OP_TRANSACTION;
-        c.key = any_list(w, &lists[0], true);
-        c.value = any_list(w, &lists[1], false);
-        c.expect = any_list(w, &lists[2], false);
+        c.key = any_list(w, &lists[0], COMPARE);
+        c.value = any_list(w, &lists[1], OPERATION);
+        c.expect = any_list(w, &lists[2], OPERATION);
+    } else if (kind == 18 && one_in(w, 2)) {
+        c.op = VXC_OP_STATE_SYNC;
+        c.a = roll(w, SYNC_IDS); /* many come twice */
+        c.value = any_list(w, &lists[0], SYNCED);
+    } else if (kind == 18) {
+        fill_member(w, &c);
     } else {
         fill_other(w, &c);
     }
@@ -598,6 +686,20 @@ static void check_query(struct world *w, struct node *node)
     vxc_buffer_free(&expected.value);
 }
 
+static void check_members(struct world *w, struct node *node)
+{
+    const struct model_member *expected;
+    struct vxc_member_view view;
+
+    for (unsigned i = 0; (expected = model_member(w->model, i)) != NULL; i++) {
+        assert_int_equal(vxc_fsm_member(node->fsm, expected->id, &view), 0);
+        assert_true(view.incarnation == expected->incarnation);
+        assert_true(view.life == expected->life);
+        assert_int_equal(view.gone, expected->gone);
+        assert_true(vxc_slice_equal(view.address, expected->address));
+    }
+}
+
 /* ---- faults and checkpoints ---- */
 
 /* Loses all that is not in LMDB, and replays. */
@@ -626,13 +728,15 @@ static void crash(struct world *w, struct node *node)
 
 static void check_digests(struct world *w)
 {
-    node_freeze(&w->fast);
-    node_collect(&w->fast);
-    node_freeze(&w->each);
-    node_collect(&w->each);
-    assert_int_equal(vxc_store_meta(w->fast.store)->applied_index, w->index);
-    assert_int_equal(vxc_store_meta(w->each.store)->applied_index, w->index);
-    assert_true(vxc_store_digest(w->fast.store) == vxc_store_digest(w->each.store));
+    struct node *const nodes[] = {&w->fast, &w->each, &w->small};
+
+    for (int i = 0; i < 3; i++) {
+        node_freeze(nodes[i]);
+        node_collect(nodes[i]);
+        assert_int_equal(vxc_store_meta(nodes[i]->store)->applied_index, w->index);
+        assert_true(vxc_store_digest(nodes[i]->store) == vxc_store_digest(w->fast.store));
+        check_members(w, nodes[i]);
+    }
 }
 
 static void cause_trouble(struct world *w)
@@ -642,8 +746,16 @@ static void cause_trouble(struct world *w)
     } else if (one_in(w, 6)) {
         node_collect(&w->fast);
     }
+    if (one_in(w, 3)) {
+        node_freeze(&w->small);
+    } else if (one_in(w, 3)) {
+        node_collect(&w->small);
+    }
     if (one_in(w, 60)) {
         crash(w, &w->fast);
+    }
+    if (one_in(w, 25)) {
+        crash(w, &w->small);
     }
     if (w->each.lost_from != UINT32_MAX) {
         w->each.lost_from = UINT32_MAX;
@@ -655,6 +767,17 @@ static void cause_trouble(struct world *w)
 }
 
 /* ---- a run ---- */
+
+/* Applies the newest entry and holds the node to what the fast one answered and told. */
+static void apply_alike(struct world *w, struct node *node, struct vxc_slice entry)
+{
+    node_apply(node, w->index, entry, 0);
+    assert_true(
+        vxc_slice_equal(vxc_buffer_slice(&w->fast.answers), vxc_buffer_slice(&node->answers)));
+    assert_int_equal(w->fast.event_count, node->event_count);
+    assert_true(w->fast.event_hash == node->event_hash);
+
+}
 
 static void step(struct world *w)
 {
@@ -676,11 +799,8 @@ static void step(struct world *w)
     }
     node_apply(&w->fast, w->index, vxc_buffer_slice(&record->entry), 0);
     check_entry(w, vxc_buffer_slice(&record->entry));
-    node_apply(&w->each, w->index, vxc_buffer_slice(&record->entry), 0);
-    assert_true(
-        vxc_slice_equal(vxc_buffer_slice(&w->fast.answers), vxc_buffer_slice(&w->each.answers)));
-    assert_int_equal(w->fast.event_count, w->each.event_count);
-    assert_true(w->fast.event_hash == w->each.event_hash);
+    apply_alike(w, &w->each, vxc_buffer_slice(&record->entry));
+    apply_alike(w, &w->small, vxc_buffer_slice(&record->entry));
     assert_int_equal(vxc_fsm_time_ms(w->fast.fsm), w->stamp_ms);
     assert_int_equal(
         vxc_buffer_append(&record->answers, w->fast.answers.data, w->fast.answers.size), 0);
@@ -698,7 +818,7 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
     return remove(path);
 }
 
-static void make_folder(struct node *node)
+static void make_node(struct world *w, struct node *node, size_t clean_bytes)
 {
     /* In memory where there is such a folder: a commit per command is slow on a disk, and what a
      * disk keeps over a power cut is not the matter here. */
@@ -708,6 +828,8 @@ static void make_folder(struct node *node)
                    base == NULL ? "/tmp" : base);
     assert_non_null(mkdtemp(node->folder));
     node->lost_from = UINT32_MAX;
+    node->clean_bytes = clean_bytes;
+    node->digests = w->digests;
     node_open(node);
 }
 
@@ -730,15 +852,19 @@ static void run(uint64_t seed, uint64_t steps)
     w->long_key[1][599] = 'M';
     w->log = calloc(steps, sizeof *w->log);
     assert_non_null(w->log);
+    w->digests = calloc(steps + 1, sizeof *w->digests);
+    assert_non_null(w->digests);
     w->model = model_create();
-    make_folder(&w->fast);
-    make_folder(&w->each);
+    make_node(w, &w->fast, CLEAN_BYTES);
+    make_node(w, &w->each, CLEAN_BYTES);
+    make_node(w, &w->small, CLEAN_BYTES_SMALL);
     while (w->index < steps) {
         step(w);
     }
     check_digests(w);
     remove_node(&w->fast);
     remove_node(&w->each);
+    remove_node(&w->small);
     model_free(w->model);
     for (uint64_t i = 0; i < steps; i++) {
         vxc_buffer_free(&w->log[i].entry);
@@ -748,6 +874,7 @@ static void run(uint64_t seed, uint64_t steps)
         vxc_buffer_free(&w->sent[i]);
     }
     free(w->log);
+    free(w->digests);
     free(w);
 }
 
@@ -758,7 +885,7 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
     return text == NULL ? otherwise : strtoull(text, NULL, 10);
 }
 
-static void both_modes_answer_as_the_model_and_agree(void **state)
+static void all_answer_as_the_model_and_agree(void **state)
 {
     uint64_t seed = from_environment("VXC_MODEL_SEED", 0);
     uint64_t steps = from_environment("VXC_MODEL_STEPS", STEPS_DEFAULT);
@@ -777,7 +904,7 @@ static void both_modes_answer_as_the_model_and_agree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_modes_answer_as_the_model_and_agree),
+        cmocka_unit_test(all_answer_as_the_model_and_agree),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

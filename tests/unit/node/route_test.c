@@ -23,9 +23,12 @@ static bool has_no_operation(uint16_t kind)
     case VXC_KIND_SNAPSHOT_GET:
     case VXC_KIND_SNAPSHOT_READ:
     case VXC_KIND_SNAPSHOT_END:
+    case VXC_KIND_MEMBER_LIST:
+    case VXC_KIND_PEER_HELLO: /* between nodes */
+    case VXC_KIND_PEER_PROOF:
         return true;
     default:
-        return false;
+        return vxc_membership_is_change(kind);
     }
 }
 
