@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/planted.h"
 #include "consensus/recovery.h"
 
 #include <inttypes.h>
@@ -157,7 +158,9 @@ static bool progress(struct vxc_replica *replica)
 {
     bool more;
 
-    replica->durable_index = vxc_log_durable_index(replica->options.log);
+    replica->durable_index = VXC_PLANTED(reply_before_flush)
+                                 ? vxc_log_last_index(replica->options.log)
+                                 : vxc_log_durable_index(replica->options.log);
     vxc_engine_persisted(replica->engine, vxc_replica_now_ms(replica), replica->durable_index);
     more = vxc_replica_advance(replica);
     if (replica->restart_engine) {
@@ -327,6 +330,10 @@ static int recover(struct vxc_replica *replica, struct vxc_error *err)
     if (rv == 0) {
         replica->applied_index = state->applied_index;
         replica->applied_within = state->applied_position;
+        if (VXC_PLANTED(committed_tail_cut) &&
+            vxc_log_last_index(options->log) > state->applied_index + 1) {
+            rv = vxc_log_truncate(options->log, vxc_log_last_index(options->log), err);
+        }
         replica->recovered_index = vxc_log_last_index(options->log);
         if (state->configuration.size > 0 &&
             vxc_configuration_decode(state->configuration, &replica->committed) != 0) {

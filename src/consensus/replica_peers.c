@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/planted.h"
 
 /* ---- who they are ---- */
 
@@ -175,7 +176,8 @@ static uint32_t collect_entries(struct vxc_replica *replica,
             break; /* the next message begins with it */
         }
         offsets[count] = SIZE_MAX;
-        if (index <= replica->applied_index || index <= replica->recovered_index) {
+        if (index <= replica->applied_index ||
+            (!VXC_PLANTED(sent_without_copy) && index <= replica->recovered_index)) {
             offsets[count] = replica->outgoing.size;
             vxc_need_memory(
                 vxc_buffer_append(&replica->outgoing, entry.payload.data, entry.payload.size) == 0,

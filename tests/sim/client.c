@@ -54,7 +54,7 @@ static uint64_t reconnect_delay_ms(struct client *client)
     uint64_t delay_ms = RECONNECT_MS_MIN << (rounds < 6 ? rounds : 6);
 
     if (client->failures % nodes != 0) {
-        return 0;
+        return client->failures <= 1 ? 0 : RECONNECT_MS_MIN; /* the others first, but in no hurry */
     }
     delay_ms = delay_ms < RECONNECT_MS_MAX ? delay_ms : RECONNECT_MS_MAX;
     return delay_ms / 2 + sim_draw(&client->world->clients, delay_ms / 2 + 1);

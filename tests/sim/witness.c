@@ -228,28 +228,11 @@ static void on_event(void *data, const struct vxc_event *e)
 
 /* ---- results ---- */
 
-static bool is_modelled(uint16_t op)
-{
-    switch (op) {
-    case VXC_OP_NODE_LEAVE:
-    case VXC_OP_MEMBER_SET:
-    case VXC_OP_MEMBER_FORGET:
-    case VXC_OP_STATE_SYNC:
-    case VXC_OP_REGISTRATION_RESYNC:
-        return false;
-    default:
-        return true;
-    }
-}
-
 static void ask_model(struct witness *w, const struct vxc_command *c, const struct vxc_result *real)
 {
     struct model_result expected = {0};
     const struct vxc_result *model = &expected.result;
 
-    if (!is_modelled(c->op)) {
-        return;
-    }
     model_apply(w->model, c, real, &expected);
     if (real->code != model->code || real->found != model->found ||
         real->replayed != model->replayed || real->number != model->number ||
