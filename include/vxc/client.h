@@ -21,6 +21,14 @@
  *     another code: whether it took effect cannot be known. One that never left is sent again.
  * A server that is full ("busy") is asked again too, until the deadline.
  *
+ *
+ * The primary: only one node of a cluster writes, and answers reads that must not be old. The client
+ * finds it, from any endpoint: nodes name it, and from whoever serves it the client learns where all
+ * members are, so that one endpoint is enough to begin with and to survive. A node that has lost its
+ * primaryship refuses, and what was refused is asked again at the next primary, with or without a
+ * session, until its deadline (then VXC_ENOTPRIMARY). Sessions go on there, with their locks and
+ * watches. A server that is silent is left after about 2 s, if there is another one to go to.
+ *
  * Driving: somebody has to read and write the socket and to look at the clock. Three ways:
  *   - nobody in particular: whoever waits in vxc_client_call() (or in another function that is
  *     marked "waits") does it. Several threads may be in there at once; one of them drives for all,
@@ -161,12 +169,22 @@ enum vxc_operation {
     VXC_CALL_SNAPSHOT_BEGIN = 260, /* what: vxc_snapshot_compression → value: vxc_snapshot_record */
     VXC_CALL_SNAPSHOT_GET = 262,   /* id → value: vxc_snapshot_record */
     VXC_CALL_SNAPSHOT_READ = 263, /* id, number: offset, limit_bytes → value: bytes of the file */
-    VXC_CALL_SNAPSHOT_END = 264   /* id → found: there was one */
+    VXC_CALL_SNAPSHOT_END = 264,  /* id → found: there was one */
+    /* Members of the cluster. Changes are refused with a text that says what to do; none is part of a
+     * session's sequence, and VXC_EBUSY is not asked again. */
+    VXC_CALL_MEMBER_LIST = 270,    /* → rows of (id, record); match_index only from the primary */
+    VXC_CALL_MEMBER_ADD = 272,     /* name: address, id (0: the next free one) → number: id */
+    VXC_CALL_MEMBER_PROMOTE = 273, /* id */
+    VXC_CALL_MEMBER_REMOVE = 274,  /* id; it never comes back */
+    VXC_CALL_MEMBER_TRANSFER = 275, /* id of the next primary, 0: the best there is */
+    VXC_CALL_CHECKPOINT = 276       /* → index at which every node writes its state */
 };
 
 enum vxc_request_flags {
     VXC_REQUEST_WANT_OLD = 1, /* give the value that was there before */
-    VXC_REQUEST_STALE = 2,    /* a read may be answered by a backup from what it knows */
+    /* A read may be answered by a backup from what it knows (reply.index says up to where). It is
+     * asked wherever the connection goes; nobody looks for the primary because of it. */
+    VXC_REQUEST_STALE = 2,
     /* `value` is lent: its bytes stay as they are until the reply, and travel from where they lie,
      * also when they are sent again. Small values, and those within a transaction, are copied all
      * the same. vxc_client_call() always does so. */
@@ -313,6 +331,16 @@ struct vxc_snapshot_record {
     struct vxc_bytes sha256; /* as the file's trailer has it */
 };
 
+enum vxc_member_rank { VXC_RANK_STANDBY = 0, VXC_RANK_VOTER = 1, VXC_RANK_PRIMARY = 2 };
+
+struct vxc_member_record {
+    uint64_t id;
+    int rank;                 /* enum vxc_member_rank */
+    struct vxc_bytes address; /* empty when it is not known */
+    uint64_t match_index;     /* on the primary: up to where it has the log, durably */
+    int64_t silent_ms;        /* since something was heard of it; -1 = never, or the node asked */
+};
+
 struct vxc_registration_record {
     uint64_t seq;
     struct vxc_bytes data;
@@ -323,6 +351,7 @@ int vxc_session_record_read(struct vxc_bytes bytes, struct vxc_session_record *r
 int vxc_lock_record_read(struct vxc_bytes bytes, struct vxc_lock_record *record);
 int vxc_waiter_record_read(struct vxc_bytes bytes, struct vxc_waiter_record *record);
 int vxc_snapshot_record_read(struct vxc_bytes bytes, struct vxc_snapshot_record *record);
+int vxc_member_record_read(struct vxc_bytes bytes, struct vxc_member_record *record);
 int vxc_registration_record_read(struct vxc_bytes bytes, struct vxc_registration_record *record);
 
 /* ---- notices: what the server says unasked ---- */
@@ -370,6 +399,12 @@ struct vxc_notice {
 
 struct vxc_client;
 
+enum vxc_client_flags {
+    /* Only the endpoints that were given are used: not those that a server names as its primary's,
+     * nor those of the cluster's other members. For tools that ask certain nodes. */
+    VXC_CLIENT_ENDPOINTS_ONLY = 1
+};
+
 struct vxc_client_options {
     size_t struct_size;              /* set by vxc_client_options() */
     const char *endpoints;           /* "host:port", several with commas between */
@@ -379,6 +414,7 @@ struct vxc_client_options {
     uint64_t ping_interval_ms;       /* at least one frame in this time while connected; 20000 */
     void *data;                      /* given to on_notice */
     void (*on_notice)(void *data, const struct vxc_notice *notice); /* NULL = not wanted */
+    unsigned flags;                                                 /* enum vxc_client_flags */
 };
 
 struct vxc_client_options vxc_client_options(void);

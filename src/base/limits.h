@@ -27,6 +27,35 @@
 /* ---- the client ---- */
 /* bytes of a lent value; a smaller one is copied, which costs less than a part of its own in a write */
 #define VXC_CLIENT_BORROW_SIZE_MIN (16u * VXC_KIB)
+/* addresses of members that a client learns besides the endpoints it was given: all of a cluster */
+#define VXC_CLIENT_LEARNED_MAX 16u
+/* ms until a place that failed is tried again: doubled by each failure, half of it chance. A node
+ * restarts in about the smallest. */
+#define VXC_CLIENT_RECONNECT_MS_MIN 20u
+#define VXC_CLIENT_RECONNECT_MS_MAX 1000u
+/* ms until a node that is not the primary is asked again. An election takes one election timeout or
+ * two, and a write is to be possible within a second of the old primary's end … */
+#define VXC_CLIENT_SEARCH_MS_MIN 10u
+#define VXC_CLIENT_SEARCH_MS_MAX 100u
+/* … but a cluster that has had no primary for so long (ms) is asked so many times less often */
+#define VXC_CLIENT_SEARCH_EAGER_MS   5000u
+#define VXC_CLIENT_SEARCH_LAZY_TIMES 5u
+/* ms for a connection to be accepted: with nowhere else to go, and else (doubled by each failure) */
+#define VXC_CLIENT_CONNECT_MS_ALONE 3000u
+#define VXC_CLIENT_CONNECT_MS       300u
+/* ms until a node is left that accepts but does not answer the hello, if there are others */
+#define VXC_CLIENT_HELLO_MS 500u
+/* ms without a word after which a server with a request under way is pinged, and after which one that
+ * was pinged is left, if there are others; the latter doubles each time the same node is left so */
+#define VXC_CLIENT_ASK_MS     500u
+#define VXC_CLIENT_SILENCE_MS 2000u
+/* with nowhere else to go: three pings, but no longer than this (ms) */
+#define VXC_CLIENT_SILENCE_MS_ALONE 20000u
+/* ms that a client stays with a node that lost its primaryship, for the fate of what cannot be asked
+ * again elsewhere; the node answers at once or is cut off */
+#define VXC_CLIENT_LEAVE_MS 300u
+/* ms between two looks at the list of members */
+#define VXC_CLIENT_MEMBERS_MS 30000u
 
 /* ---- the log ---- */
 #define VXC_ENTRY_SIZE_TARGET  (1u * VXC_MIB) /* bytes; an entry is closed at this size … */

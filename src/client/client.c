@@ -67,19 +67,36 @@ static int create_core(struct vxc_client *client, const struct vxc_client_option
         .on_notice = on_notice,
         .leave = vxc_driver_leave,
         .enter = vxc_driver_enter};
+    const bool fixed = (options->flags & VXC_CLIENT_ENDPOINTS_ONLY) != 0;
+    int rc;
 
     client->clock->random(client->clock->data, &core.random_seed, sizeof core.random_seed);
-    client->random = core.random_seed;
-    return vxc_core_create(&core, &client->core);
+    core.on_members = fixed ? NULL : vxc_connection_on_members;
+    rc = vxc_router_init(&client->router, options->endpoints, fixed, core.random_seed,
+                         &client->error);
+    return rc != VXC_OK ? rc : vxc_core_create(&core, &client->core);
 }
 
-int vxc_client_create(const struct vxc_client_options *options, struct vxc_client **out)
+/* Programs that were built before a field was added know nothing of it: it reads as 0. */
+static bool take_options(const struct vxc_client_options *from, struct vxc_client_options *to)
 {
+    const size_t size_min = offsetof(struct vxc_client_options, flags);
+
+    if (from->struct_size < size_min || from->struct_size > sizeof *to) {
+        return false;
+    }
+    memset(to, 0, sizeof *to);
+    memcpy(to, from, from->struct_size);
+    return to->endpoints != NULL && to->namespace_name.size <= VXC_NAME_SIZE_MAX;
+}
+
+int vxc_client_create(const struct vxc_client_options *given, struct vxc_client **out)
+{
+    struct vxc_client_options options;
     struct vxc_client *client;
     int rc;
 
-    if (options->struct_size != sizeof *options || options->endpoints == NULL ||
-        options->namespace_name.size > VXC_NAME_SIZE_MAX) {
+    if (!take_options(given, &options)) {
         return VXC_EINVAL;
     }
     client = vxc_calloc(1, sizeof *client);
@@ -88,9 +105,9 @@ int vxc_client_create(const struct vxc_client_options *options, struct vxc_clien
     }
     client->fd = -1;
     client->clock = vxc_clock_system();
-    client->timeout_ms = options->timeout_ms;
-    client->data = options->data;
-    client->on_notice = options->on_notice;
+    client->timeout_ms = options.timeout_ms;
+    client->data = options.data;
+    client->on_notice = options.on_notice;
     rc = vxc_driver_init(client);
     if (rc != VXC_OK) {
         vxc_free(client);
@@ -99,11 +116,7 @@ int vxc_client_create(const struct vxc_client_options *options, struct vxc_clien
     client->read_buffer = vxc_malloc(VXC_CLIENT_READ_SIZE);
     rc = client->read_buffer == NULL ? VXC_ENOMEM : VXC_OK;
     if (rc == VXC_OK) {
-        rc = vxc_endpoints_parse(options->endpoints, client->endpoints, &client->endpoints_count,
-                                 &client->error);
-    }
-    if (rc == VXC_OK) {
-        rc = create_core(client, options);
+        rc = create_core(client, &options);
     }
     if (rc != VXC_OK) {
         vxc_client_free(client);
@@ -372,6 +385,11 @@ static void on_session_done(void *data, int code, const char *text)
 /* Nothing came by the deadline: VXC_ECLOSED when no server was ever reached, else VXC_ETIMEOUT. */
 static int no_answer(struct vxc_client *client)
 {
+    if (vxc_core_is_searching(client->core)) {
+        return vxc_error_set(&client->error, VXC_ENOTPRIMARY,
+                             "no node of the cluster is its primary now; asked last: %s",
+                             client->endpoint_text);
+    }
     if (client->reached) {
         return vxc_error_set(&client->error, VXC_ETIMEOUT, "%s: no answer in time",
                              client->endpoint_text);

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "client/core.h"
-#include "client/endpoint.h"
+#include "client/router.h"
 
 #include <pthread.h>
 #include <sys/queue.h>
@@ -32,8 +32,7 @@ TAILQ_HEAD(waiter_list, waiter);
 struct vxc_client {
     struct vxc_core *core;
     const struct vxc_clock *clock;
-    struct vxc_endpoint endpoints[VXC_ENDPOINTS_MAX];
-    size_t endpoints_count;
+    struct vxc_router router;
     uint64_t timeout_ms;
     void *data;
     void (*on_notice)(void *data, const struct vxc_notice *notice);
@@ -59,11 +58,7 @@ struct vxc_client {
     int fd; /* -1 = none */
     bool connecting;
     uint64_t connect_due_ms; /* connecting: give up then; no connection: try then */
-    unsigned failures;       /* connections failed in a row */
     bool reached;
-    uint32_t random;
-    size_t endpoint_at;
-    struct vxc_endpoint current; /* may be one that a server named */
     char endpoint_text[VXC_ENDPOINT_HOST_MAX + 10];
     uint8_t *read_buffer;
 
@@ -81,6 +76,8 @@ static inline uint64_t vxc_client_now_ms(const struct vxc_client *client)
 void vxc_connection_turn(struct vxc_client *client);
 /* By any thread. False when the driver has to look at it: not all could be written. */
 bool vxc_connection_write(struct vxc_client *client);
+/* For the core: where the members are. */
+void vxc_connection_on_members(void *client, const struct vxc_slice *addresses, size_t count);
 short vxc_connection_events(const struct vxc_client *client);
 /* When the driver has something to do even if nothing arrives; UINT64_MAX = never. */
 uint64_t vxc_connection_due_ms(const struct vxc_client *client);

@@ -8,86 +8,86 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define RECONNECT_MS_MIN 20u /* a node restarts in about this time */
-#define RECONNECT_MS_MAX 1000u
-#define CONNECT_MS_MAX   3000u /* then the next endpoint gets its turn */
-#define READS_PER_TURN   16    /* then deadlines and the caller get their turn */
-#define PARTS_PER_WRITE  16
+#define READS_PER_TURN  16 /* then deadlines and the caller get their turn */
+#define PARTS_PER_WRITE 16
 
 /* ---- where and when ---- */
 
-static void set_endpoint(struct vxc_client *client, const struct vxc_endpoint *endpoint)
+static void go_on(struct vxc_client *client)
 {
-    client->current = *endpoint;
+    const struct vxc_endpoint *place = vxc_router_place(&client->router);
+
     (void)snprintf(client->endpoint_text, sizeof client->endpoint_text,
-                   strchr(endpoint->host, ':') != NULL ? "[%s]:%s" : "%s:%s", endpoint->host,
-                   endpoint->port);
+                   strchr(place->host, ':') != NULL ? "[%s]:%s" : "%s:%s", place->host,
+                   place->port);
+    client->connect_due_ms = vxc_router_due_ms(&client->router);
+    vxc_core_set_others(client->core, vxc_router_has_others(&client->router));
 }
 
-/* Half of the delay is chance, so that clients of a restarted node do not come in step. */
-static uint64_t reconnect_delay(struct vxc_client *client)
-{
-    const unsigned rounds = client->failures / (unsigned)client->endpoints_count;
-    uint64_t delay_ms = RECONNECT_MS_MIN << (rounds < 6 ? rounds : 6);
-
-    if (client->failures % client->endpoints_count != 0) {
-        return 0; /* the other endpoints come first */
-    }
-    delay_ms = delay_ms < RECONNECT_MS_MAX ? delay_ms : RECONNECT_MS_MAX;
-    client->random = client->random * 1664525u + 1013904223u;
-    return delay_ms / 2 + (client->random >> 8) % (delay_ms / 2 + 1);
-}
-
-/* Drops the connection, or what was to become one, and arranges for the next try. The reason stays
- * in client->error. */
-static void disconnect(struct vxc_client *client)
+/* Drops the connection, or what was to become one; where the next one goes follows from why. The
+ * reason stays in client->error. */
+static void disconnect(struct vxc_client *client, int why)
 {
     struct vxc_error reason = client->error; /* callbacks may bring another one */
-    struct vxc_endpoint primary;
-    size_t count;
+    const uint64_t now_ms = vxc_client_now_ms(client);
 
     if (client->fd >= 0) {
         (void)close(client->fd); /* nothing more is expected from it */
         client->fd = -1;
     }
     client->connecting = false;
-    client->failures++;
-    client->endpoint_at = (client->endpoint_at + 1) % client->endpoints_count;
-    set_endpoint(client, &client->endpoints[client->endpoint_at]);
-    if (vxc_core_primary_address(client->core)[0] != '\0' && client->failures <= 1 &&
-        vxc_endpoints_parse(vxc_core_primary_address(client->core), &primary, &count, NULL) == 0) {
-        set_endpoint(client, &primary);
+    /* However it ended: it had said that it is not the primary. */
+    switch (vxc_core_is_leaving(client->core) ? VXC_ENOTPRIMARY : why) {
+    case VXC_ENOTPRIMARY:
+        vxc_router_refused(&client->router, now_ms, vxc_core_primary_address(client->core));
+        break;
+    case VXC_EBUSY:
+    case VXC_ENOQUORUM:
+    case VXC_EUNKNOWN:
+        vxc_router_postponed(&client->router, now_ms);
+        break;
+    default:
+        vxc_router_failed(&client->router, now_ms, why == VXC_ETIMEOUT);
+        break;
     }
-    client->connect_due_ms = vxc_client_now_ms(client) + reconnect_delay(client);
+    go_on(client);
     vxc_core_on_disconnected(client->core, reason.text);
 }
 
-static void disconnect_because(struct vxc_client *client, const char *why)
+static void disconnect_because(struct vxc_client *client, int why, const char *text)
 {
-    (void)vxc_error_set(&client->error, VXC_ECLOSED, "%s: %s", client->endpoint_text, why);
-    disconnect(client);
+    (void)vxc_error_set(&client->error, VXC_ECLOSED, "%s: %s", client->endpoint_text, text);
+    disconnect(client, why);
+}
+
+void vxc_connection_on_members(void *data, const struct vxc_slice *addresses, size_t count)
+{
+    struct vxc_client *client = data;
+
+    vxc_router_learn(&client->router, addresses, count);
+    vxc_core_set_others(client->core, vxc_router_has_others(&client->router));
 }
 
 /* Without the lock, for looking up a name may take long; only the driver comes here. */
 static void begin_connect(struct vxc_client *client)
 {
+    struct vxc_endpoint endpoint;
     struct vxc_error err = {0};
     int rc, fd = -1;
 
-    if (client->endpoint_text[0] == '\0') {
-        set_endpoint(client, &client->endpoints[0]);
-    }
+    go_on(client);
+    endpoint = *vxc_router_place(&client->router);
     (void)pthread_mutex_unlock(&client->lock);
-    rc = vxc_endpoint_connect(&client->current, &fd, &err);
+    rc = vxc_endpoint_connect(&endpoint, &fd, &err);
     (void)pthread_mutex_lock(&client->lock);
     if (rc != VXC_OK) {
         client->error = err;
-        disconnect(client);
+        disconnect(client, rc);
         return;
     }
     client->fd = fd;
     client->connecting = true;
-    client->connect_due_ms = vxc_client_now_ms(client) + CONNECT_MS_MAX;
+    client->connect_due_ms = vxc_client_now_ms(client) + vxc_router_connect_ms(&client->router);
 }
 
 static void finish_connect(struct vxc_client *client)
@@ -98,7 +98,7 @@ static void finish_connect(struct vxc_client *client)
 
     if (poll(&poller, 1, 0) == 0) {
         if (vxc_client_now_ms(client) >= client->connect_due_ms) {
-            disconnect_because(client, "no answer to the connection");
+            disconnect_because(client, VXC_ETIMEOUT, "no answer to the connection");
         }
         return;
     }
@@ -106,7 +106,7 @@ static void finish_connect(struct vxc_client *client)
         error = errno;
     }
     if (error != 0) {
-        disconnect_because(client, strerror(error));
+        disconnect_because(client, VXC_ECLOSED, strerror(error));
         return;
     }
     client->connecting = false;
@@ -125,7 +125,7 @@ static void read_socket(struct vxc_client *client)
             return;
         }
         if (got <= 0) {
-            disconnect_because(client,
+            disconnect_because(client, VXC_ECLOSED,
                                got == 0 ? "the server closed the connection" : strerror(errno));
             return;
         }
@@ -134,12 +134,12 @@ static void read_socket(struct vxc_client *client)
         if (rc != VXC_OK) {
             (void)vxc_error_prefix(&err, "%s", client->endpoint_text);
             client->error = err;
-            client->failures = rc == VXC_ENOTPRIMARY ? 0 : client->failures;
-            disconnect(client);
+            disconnect(client, rc);
             return;
         }
-        if (vxc_core_state(client->core) == VXC_CORE_READY) {
-            client->failures = 0;
+        if (vxc_core_state(client->core) == VXC_CORE_READY &&
+            !vxc_core_is_searching(client->core)) {
+            vxc_router_found(&client->router);
         }
         if ((size_t)got < VXC_CLIENT_READ_SIZE) {
             return;
@@ -213,10 +213,11 @@ void vxc_connection_turn(struct vxc_client *client)
     if (client->fd >= 0 && !client->connecting) {
         read_socket(client);
     }
-    if (vxc_core_tick(client->core, vxc_client_now_ms(client), &err) != VXC_OK) {
-        disconnect_because(client, err.text);
+    const int rc = vxc_core_tick(client->core, vxc_client_now_ms(client), &err);
+    if (rc != VXC_OK) {
+        disconnect_because(client, rc, err.text);
     }
     if (client->fd >= 0 && !client->connecting && write_socket(client) == VXC_ECLOSED) {
-        disconnect_because(client, strerror(errno));
+        disconnect_because(client, VXC_ECLOSED, strerror(errno));
     }
 }

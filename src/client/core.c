@@ -102,6 +102,15 @@ void vxc_core_enter(struct vxc_core *core)
 
 /* ---- requests ---- */
 
+void vxc_core_move(struct vxc_core *core, struct pending *p, enum pending_state state)
+{
+    core->waiting_count -= p->state == PENDING_WAITING;
+    core->sent_count -= p->state == PENDING_SENT;
+    p->state = state;
+    core->waiting_count += state == PENDING_WAITING;
+    core->sent_count += state == PENDING_SENT;
+}
+
 /* Takes the request off the list first: its callback may submit the next one. */
 void vxc_core_finish(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply)
 {
@@ -110,6 +119,7 @@ void vxc_core_finish(struct vxc_core *core, struct pending *p, const struct vxc_
     TAILQ_REMOVE(&core->pending, p, link);
     core->pending_count--;
     core->waiting_count -= p->state == PENDING_WAITING;
+    core->sent_count -= p->state == PENDING_SENT;
     final.sequence = p->sequence;
     vxc_core_output_release(core, p);
     vxc_core_note_lock(core, p, &final);
@@ -139,30 +149,40 @@ static uint64_t floor_now(const struct vxc_core *core)
     return core->session.next_sequence - 1;
 }
 
-static int write_frame(struct vxc_core *core, struct pending *p)
+static int write_frame(struct vxc_core *core, struct pending *p, uint64_t now_ms)
 {
     int rc;
 
+    if (core->sent_count == 0) {
+        core->asked_ms = now_ms;
+    }
     p->request_id = vxc_core_next_id(core);
     rc = vxc_core_output_add(core, p, floor_now(core));
     if (rc == VXC_OK) {
-        core->waiting_count -= p->state == PENDING_WAITING;
-        p->state = PENDING_SENT;
+        vxc_core_move(core, p, PENDING_SENT);
     }
     return rc;
 }
 
-/* Writes what waits and may go now, in order. */
-static void write_waiting(struct vxc_core *core, uint64_t now_ms)
+/* To a server that is being left nothing is written any more. */
+static bool may_write(const struct vxc_core *core)
+{
+    return core->state == VXC_CORE_READY && !core->leaving;
+}
+
+void vxc_core_write_waiting(struct vxc_core *core, uint64_t now_ms)
 {
     struct pending *p, *next;
 
+    if (!may_write(core)) {
+        return;
+    }
     for (p = TAILQ_FIRST(&core->pending); p != NULL && core->waiting_count > 0; p = next) {
         next = TAILQ_NEXT(p, link);
         if (p->state != PENDING_WAITING || p->retry_ms > now_ms) {
             continue;
         }
-        const int rc = write_frame(core, p);
+        const int rc = write_frame(core, p, now_ms);
         if (rc != VXC_OK) {
             vxc_core_fail(core, p, rc, vxc_strerror(rc));
         }
@@ -173,7 +193,15 @@ void vxc_core_become_ready(struct vxc_core *core, uint64_t now_ms)
 {
     core->state = VXC_CORE_READY;
     core->was_ready = true;
-    write_waiting(core, now_ms);
+    core->searching = core->searching && !core->server.primary;
+    if (core->server.node_id != core->silent_node) {
+        core->silent_count = 0;
+    }
+    if (core->session.id != 0) {
+        core->life_ms = now_ms;
+    }
+    vxc_core_write_waiting(core, now_ms);
+    vxc_core_ask_members(core, now_ms);
     vxc_core_notice(core, VXC_NOTICE_CONNECTED, core->session.id, 0, "");
 }
 
@@ -191,9 +219,9 @@ static void add_pending(struct vxc_core *core, struct pending *p, uint64_t now_m
     core->pending_count++;
     core->waiting_count++;
     vxc_core_note_due(core, p->deadline_ms);
-    if (core->state == VXC_CORE_READY) {
+    if (may_write(core)) {
         /* Out of memory for the frame: tick tries again. */
-        if (write_frame(core, p) != VXC_OK) {
+        if (write_frame(core, p, now_ms) != VXC_OK) {
             p->retry_ms = now_ms + BUSY_RETRY_MS_MAX;
             vxc_core_note_due(core, p->retry_ms);
         }
@@ -207,7 +235,10 @@ static struct pending *new_pending(uint16_t kind, struct vxc_slice payload)
     if (p == NULL) {
         return NULL;
     }
-    *p = (struct pending){.kind = kind, .state = PENDING_WAITING, .payload_size = payload.size};
+    *p = (struct pending){.kind = kind,
+                          .state = PENDING_WAITING,
+                          .flags = VXC_FRAME_REQUEST,
+                          .payload_size = payload.size};
     if (payload.size > 0) {
         memcpy(p->payload, payload.data, payload.size);
     }
@@ -222,7 +253,9 @@ int vxc_core_submit(struct vxc_core *core, const struct vxc_request *request, ui
                     uint64_t deadline_ms, void *data, vxc_reply_cb on_reply, struct vxc_error *err)
 {
     const bool read = vxc_operation_is_read(request->operation);
-    const bool sequenced = !read && core->session.id != 0 && !core->session.lost;
+    const bool sequenced = !read && !vxc_operation_is_of_members(request->operation) &&
+                           core->session.id != 0 && !core->session.lost;
+    const bool stale = read && (request->flags & VXC_REQUEST_STALE) != 0;
     struct vxc_buffer payload = {0};
     struct pending *p = NULL;
     struct vxc_slice lent;
@@ -248,6 +281,8 @@ int vxc_core_submit(struct vxc_core *core, const struct vxc_request *request, ui
         return rc;
     }
     p->read = read;
+    p->any_node = stale || request->operation == VXC_CALL_STATUS;
+    p->flags = stale ? VXC_FRAME_REQUEST | VXC_FRAME_STALE : VXC_FRAME_REQUEST;
     p->sequence = sequenced ? core->session.next_sequence++ : 0;
     p->deadline_ms = deadline_ms;
     p->data = data;
@@ -289,7 +324,8 @@ void vxc_core_on_connected(struct vxc_core *core, uint64_t now_ms)
     vxc_check(core->state == VXC_CORE_DOWN);
     core->in.size = 0;
     vxc_core_output_clear(core);
-    core->ping_open = false;
+    core->ping_open = core->leaving = false;
+    core->members_due_ms = UINT64_MAX;
     core->sent_ms = now_ms;
     core->primary_address[0] = '\0';
     core->state = VXC_CORE_HELLO;
@@ -307,6 +343,7 @@ void vxc_core_on_disconnected(struct vxc_core *core, const char *reason)
     const uint64_t sent_end = core->sent_bytes;
     struct pending *p, *next;
     char text[VXC_ERROR_TEXT_MAX];
+    const bool was_ready = core->state == VXC_CORE_READY;
 
     if (core->state == VXC_CORE_DOWN) {
         return;
@@ -325,14 +362,56 @@ void vxc_core_on_disconnected(struct vxc_core *core, const char *reason)
         /* A frame whose last byte never left cannot have been carried out. */
         p->ever_sent = p->ever_sent || p->end_offset <= sent_end;
         if (p->read || p->sequence != 0 || !p->ever_sent) {
-            p->state = PENDING_WAITING;
+            vxc_core_move(core, p, PENDING_WAITING);
             p->retry_ms = 0;
-            core->waiting_count++;
         } else {
             vxc_core_fail(core, p, VXC_EUNKNOWN, text);
         }
     }
-    vxc_core_notice(core, VXC_NOTICE_DISCONNECTED, 0, 0, reason);
+    if (was_ready || !core->searching) { /* a step of the search is no news */
+        vxc_core_notice(core, VXC_NOTICE_DISCONNECTED, 0, 0, reason);
+    }
+}
+
+void vxc_core_set_others(struct vxc_core *core, bool others)
+{
+    core->others = others;
+}
+
+bool vxc_core_needs_primary(const struct vxc_core *core)
+{
+    const struct pending *p;
+
+    TAILQ_FOREACH(p, &core->pending, link)
+    {
+        if (!p->any_node) {
+            return true;
+        }
+    }
+    return core->session.wanted;
+}
+
+/* All but a write without sequence is asked again anyway. */
+bool vxc_core_may_leave(const struct vxc_core *core)
+{
+    const struct pending *p;
+
+    TAILQ_FOREACH(p, &core->pending, link)
+    {
+        if (p->state == PENDING_SENT && !p->read && p->sequence == 0 &&
+            p->end_offset <= core->sent_bytes) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int vxc_core_not_primary(const struct vxc_core *core, struct vxc_error *err)
+{
+    return vxc_error_set(err, VXC_ENOTPRIMARY, "node %llu is not the primary%s%s",
+                         (unsigned long long)core->server.node_id,
+                         core->primary_address[0] == '\0' ? "" : "; it names ",
+                         core->primary_address);
 }
 
 int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_ms,
@@ -342,7 +421,10 @@ int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_m
     int rc = vxc_buffer_append(&core->in, bytes.data, bytes.size);
 
     core->heard_ms = now_ms;
-    core->session.doubtful = false;
+    if (core->state == VXC_CORE_READY && core->session.id != 0 && !core->leaving) {
+        core->life_ms = now_ms;
+        core->session.doubtful = false;
+    }
     while (rc == VXC_OK && core->state != VXC_CORE_DOWN) {
         struct vxc_frame frame;
         uint32_t need;
@@ -366,114 +448,6 @@ int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_m
     return rc;
 }
 
-/* ---- time ---- */
-
-/* A session needs life signs well within its lease. */
-static uint64_t ping_interval(const struct vxc_core *core)
-{
-    uint64_t interval = core->options.ping_interval_ms;
-    if (core->session.id != 0 && core->session.timeout_ms / 3 < interval) {
-        interval = core->session.timeout_ms / 3;
-    }
-    return interval == 0 ? 1 : interval;
-}
-
-static uint64_t silence_max(const struct vxc_core *core)
-{
-    const uint64_t three = 3 * ping_interval(core);
-    return three < SILENCE_MS_MAX ? three : SILENCE_MS_MAX;
-}
-
-static void send_ping(struct vxc_core *core, uint64_t now_ms)
-{
-    const struct vxc_message ping = {.kind = VXC_KIND_PING};
-    if (vxc_message_frame(&ping, VXC_FRAME_REQUEST | VXC_FRAME_PING, vxc_core_next_id(core),
-                          &core->out) == VXC_OK) {
-        core->ping_open = true;
-        core->sent_ms = now_ms;
-    }
-}
-
-static void fail_overdue(struct vxc_core *core, struct pending *p)
-{
-    if (p->state == PENDING_WAITING && p->busy_count > 0) {
-        vxc_core_fail(core, p, VXC_EBUSY, "the server is busy: try again later");
-    } else if (p->read || (p->state == PENDING_WAITING && !p->ever_sent)) {
-        vxc_core_fail(core, p, VXC_ETIMEOUT, "no answer in time");
-    } else {
-        vxc_core_fail(core, p, VXC_ETIMEOUT, "no answer in time; it may still take effect");
-    }
-}
-
-/* Ends the overdue, writes what waited long enough, and finds the next moment of either. */
-static void serve_requests(struct vxc_core *core, uint64_t now_ms)
-{
-    struct pending *p, *next;
-
-    for (p = TAILQ_FIRST(&core->pending); p != NULL; p = next) {
-        next = TAILQ_NEXT(p, link);
-        if (p->deadline_ms <= now_ms) {
-            fail_overdue(core, p);
-        }
-    }
-    if (core->state == VXC_CORE_READY) {
-        write_waiting(core, now_ms);
-    }
-    core->next_due_ms = UINT64_MAX;
-    TAILQ_FOREACH(p, &core->pending, link)
-    {
-        vxc_core_note_due(core, p->deadline_ms);
-        if (p->state == PENDING_WAITING && p->retry_ms > now_ms) {
-            vxc_core_note_due(core, p->retry_ms);
-        }
-    }
-}
-
-int vxc_core_tick(struct vxc_core *core, uint64_t now_ms, struct vxc_error *err)
-{
-    if (core->next_due_ms <= now_ms) {
-        serve_requests(core, now_ms);
-    }
-    vxc_core_doubt_session(core, now_ms);
-    if (core->state == VXC_CORE_DOWN) {
-        return VXC_OK;
-    }
-    if (core->out_torn) {
-        return vxc_error_set(err, VXC_ENOMEM, "no memory to send the rest of a value");
-    }
-    if (core->state != VXC_CORE_READY || core->ping_open) {
-        if (now_ms - core->heard_ms >= silence_max(core) &&
-            now_ms - core->sent_ms >= silence_max(core)) {
-            return vxc_error_set(err, VXC_ETIMEOUT, "the server is silent for %llu ms",
-                                 (unsigned long long)(now_ms - core->heard_ms));
-        }
-        return VXC_OK;
-    }
-    if (now_ms - core->sent_ms >= ping_interval(core)) {
-        send_ping(core, now_ms);
-    }
-    return VXC_OK;
-}
-
-uint64_t vxc_core_due_ms(const struct vxc_core *core)
-{
-    uint64_t due = core->next_due_ms;
-    uint64_t other = UINT64_MAX;
-
-    if (core->state == VXC_CORE_READY && !core->ping_open) {
-        other = core->sent_ms + ping_interval(core);
-    } else if (core->state != VXC_CORE_DOWN) {
-        other =
-            (core->heard_ms > core->sent_ms ? core->heard_ms : core->sent_ms) + silence_max(core);
-    }
-    if (core->out_torn) {
-        return 0;
-    }
-    due = due < other ? due : other;
-    other = vxc_core_doubt_ms(core);
-    return due < other ? due : other;
-}
-
 /* ---- inspection ---- */
 
 enum vxc_core_state vxc_core_state(const struct vxc_core *core)
@@ -493,7 +467,17 @@ uint64_t vxc_core_told(const struct vxc_core *core)
 
 uint64_t vxc_core_heard_ms(const struct vxc_core *core)
 {
-    return core->heard_ms;
+    return core->session.id != 0 ? core->life_ms : core->heard_ms;
+}
+
+bool vxc_core_is_leaving(const struct vxc_core *core)
+{
+    return core->state == VXC_CORE_READY && core->leaving;
+}
+
+bool vxc_core_is_searching(const struct vxc_core *core)
+{
+    return core->searching;
 }
 
 const struct vxc_server *vxc_core_server(const struct vxc_core *core)

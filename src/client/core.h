@@ -11,6 +11,11 @@
  * sequences. In READY they are written to the output as they come; after a break those that may be
  * asked again go back to waiting and are written again, in order, when READY is reached once more.
  * The floor sent with each sequenced request is one less than the oldest sequence without answer.
+ * A server that is not the primary is left, for the one that it names if it does: at its hello_reply
+ * when there is something only a primary can do (all but status, the list of members and reads that
+ * may be stale), else at its first refusal. Refused requests were not carried out and are asked again
+ * elsewhere, sequenced or not; so are sequenced ones whose fate the server does not know.
+ *
  * An acquire that was told `queued` keeps its place (and holds the floor down) until its outcome
  * comes: after a break it is sent again and so re-attaches.
  */
@@ -40,6 +45,9 @@ struct vxc_core_options {
      * between. Other threads may submit then, nothing else. */
     void (*leave)(void *data);
     void (*enter)(void *data);
+    /* The addresses of all members, as the server knows them; asked for by each connection and then
+     * now and then. Borrowed; must not call the core. NULL = not asked for. */
+    void (*on_members)(void *data, const struct vxc_slice *addresses, size_t count);
 };
 
 enum vxc_core_state { VXC_CORE_DOWN, VXC_CORE_HELLO, VXC_CORE_SESSION, VXC_CORE_READY };
@@ -54,7 +62,12 @@ void vxc_core_on_connected(struct vxc_core *core, uint64_t now_ms);
 /* Ends what cannot be asked again (VXC_EUNKNOWN), keeps the rest. */
 void vxc_core_on_disconnected(struct vxc_core *core, const char *reason);
 
-/* Bytes that arrived. Anything but 0: this connection is of no use any more (err says why). */
+/* Are there other servers to go to? Then silence ends a connection much sooner. */
+void vxc_core_set_others(struct vxc_core *core, bool others);
+
+/* Bytes that arrived. Anything but 0: this connection is of no use any more (err says why).
+ * VXC_ENOTPRIMARY: go to vxc_core_primary_address(), or look for the primary elsewhere. VXC_EBUSY,
+ * VXC_ENOQUORUM, VXC_EUNKNOWN: it gives no session yet; connect again soon. */
 int vxc_core_input(struct vxc_core *core, struct vxc_slice bytes, uint64_t now_ms,
                    struct vxc_error *err);
 /* Bytes to be sent, in parts one after the other, and how many of them have been. A part is the
@@ -63,7 +76,8 @@ size_t vxc_core_output(const struct vxc_core *core, struct vxc_slice *parts, siz
 bool vxc_core_has_output(const struct vxc_core *core);
 void vxc_core_sent(struct vxc_core *core, size_t size, uint64_t now_ms);
 
-/* Deadlines, retries, pings. Not 0: the server is silent; drop the connection. */
+/* Deadlines, retries, pings. Not 0: drop the connection. VXC_ETIMEOUT: the server is silent;
+ * VXC_ENOTPRIMARY as above. */
 int vxc_core_tick(struct vxc_core *core, uint64_t now_ms, struct vxc_error *err);
 /* When tick is wanted next; UINT64_MAX when not. */
 uint64_t vxc_core_due_ms(const struct vxc_core *core);
@@ -93,8 +107,13 @@ uint64_t vxc_core_sequence(const struct vxc_core *core); /* of the next sequence
 
 enum vxc_core_state vxc_core_state(const struct vxc_core *core);
 bool vxc_core_was_ready(const struct vxc_core *core);
-uint64_t vxc_core_told(const struct vxc_core *core);     /* callbacks run so far */
-uint64_t vxc_core_heard_ms(const struct vxc_core *core); /* when the server last said anything */
+uint64_t vxc_core_told(const struct vxc_core *core); /* callbacks run so far */
+/* When the server last said anything; with a session: one that serves it. 0 = never. */
+uint64_t vxc_core_heard_ms(const struct vxc_core *core);
+/* Has this server said that it is not the primary, and is left? */
+bool vxc_core_is_leaving(const struct vxc_core *core);
+/* Is a primary being looked for, none of the servers asked last having been it? */
+bool vxc_core_is_searching(const struct vxc_core *core);
 const struct vxc_server *vxc_core_server(const struct vxc_core *core);
 /* Where the server says the primary is; "" when it is here or nobody knows. */
 const char *vxc_core_primary_address(const struct vxc_core *core);

@@ -5,12 +5,18 @@
 
 #include <stdio.h>
 
-/* Where ENOTPRIMARY says to go; checked when the driver parses it. */
-static void note_primary(struct vxc_core *core, struct vxc_slice address)
+/* Whether it is an address shows when the driver reads it. */
+void vxc_core_note_primary(struct vxc_core *core, struct vxc_slice text)
 {
-    if (address.size > 0 && address.size < sizeof core->primary_address) {
+    size_t at = text.size;
+
+    while (at > 0 && text.data[at - 1] != ' ') {
+        at--;
+    }
+    core->primary_address[0] = '\0';
+    if (text.size > at && text.size - at < sizeof core->primary_address) {
         (void)snprintf(core->primary_address, sizeof core->primary_address, "%.*s",
-                       (int)address.size, (const char *)address.data);
+                       (int)(text.size - at), (const char *)text.data + at);
     }
 }
 
@@ -35,7 +41,11 @@ static int on_hello_reply(struct vxc_core *core, const struct vxc_message *m, ui
         memcpy(core->server.cluster_id, h->cluster_id.data, h->cluster_id.size);
     }
     if (!h->primary) {
-        note_primary(core, h->primary_address);
+        vxc_core_note_primary(core, h->primary_address);
+        if (vxc_core_needs_primary(core)) {
+            core->searching = true;
+            return vxc_core_not_primary(core, err);
+        }
     }
     if (core->session.wanted) {
         return vxc_core_begin_session(core, now_ms);
@@ -65,10 +75,44 @@ static void ask_again_later(struct vxc_core *core, struct pending *p, uint64_t n
     delay_ms = delay_ms < BUSY_RETRY_MS_MAX ? delay_ms : BUSY_RETRY_MS_MAX;
     delay_ms = delay_ms / 2 + vxc_core_random(core) % (delay_ms / 2 + 1);
     p->busy_count = p->busy_count < UINT8_MAX ? p->busy_count + 1 : UINT8_MAX;
-    p->state = PENDING_WAITING;
+    vxc_core_move(core, p, PENDING_WAITING);
     p->retry_ms = now_ms + delay_ms;
-    core->waiting_count++;
     vxc_core_note_due(core, p->retry_ms);
+}
+
+/* Refused, hence not carried out: it is asked again at the primary. */
+static void ask_elsewhere(struct vxc_core *core, struct pending *p, struct vxc_slice named,
+                          uint64_t now_ms)
+{
+    vxc_core_move(core, p, PENDING_WAITING);
+    p->retry_ms = 0;
+    vxc_core_note_primary(core, named);
+    core->searching = true;
+    core->server.primary = false;
+    if (!core->leaving) {
+        core->leaving = true;
+        core->leave_ms = now_ms + VXC_CLIENT_LEAVE_MS;
+    }
+}
+
+static struct vxc_slice named_primary(const struct vxc_message *m)
+{
+    return m->kind == VXC_KIND_LEADER_REDIRECT ? m->leader_redirect.leader_address.bytes
+                                               : m->error_reply.message;
+}
+
+/* The server lost the request out of its sight when it ceased to be the primary; whoever is it now
+ * knows whether the sequence has been carried out. */
+static bool is_known_elsewhere(const struct vxc_core *core, const struct pending *p,
+                               const struct vxc_reply *reply)
+{
+    return reply->code == VXC_EUNKNOWN && p->sequence != 0 && core->session.id != 0;
+}
+
+/* What "busy" means to a change of the membership is for its caller to read. */
+static bool is_to_be_repeated(const struct pending *p, const struct vxc_reply *reply)
+{
+    return reply->code == VXC_EBUSY && !vxc_operation_is_of_members(p->kind);
 }
 
 /* An acquire that stands in the queue: its outcome is an event. */
@@ -91,15 +135,15 @@ static void note_seen(struct core_session *s, const struct pending *p, uint64_t 
     }
 }
 
-static int on_reply(struct vxc_core *core, const struct vxc_frame *frame,
-                    const struct vxc_message *m, uint64_t now_ms, struct vxc_error *err)
+static void on_reply(struct vxc_core *core, const struct vxc_frame *frame,
+                     const struct vxc_message *m, uint64_t now_ms)
 {
     struct pending *p = find_request(core, frame->request_id);
     struct vxc_error text = {0};
     struct vxc_reply reply;
 
     if (p == NULL) {
-        return VXC_OK; /* its caller gave up waiting */
+        return; /* its caller gave up waiting */
     }
     vxc_payload_reply_of(m, &reply, &text);
     if (reply.code == VXC_ETIMEOUT && p->kind == VXC_KIND_LOCK_ACQUIRE) {
@@ -109,27 +153,24 @@ static int on_reply(struct vxc_core *core, const struct vxc_frame *frame,
     if (reply.code == VXC_OK) {
         note_seen(&core->session, p, reply.index);
     }
-    if (reply.code == VXC_EBUSY) {
+    if (is_to_be_repeated(p, &reply)) {
+        ask_again_later(core, p, now_ms);
+    } else if (is_known_elsewhere(core, p, &reply)) {
+        p->ever_sent = true;
         ask_again_later(core, p, now_ms);
     } else if (reply.code == VXC_ENOTPRIMARY) {
-        if (m->kind == VXC_KIND_LEADER_REDIRECT) {
-            note_primary(core, m->leader_redirect.leader_address.bytes);
-        }
-        ask_again_later(core, p, now_ms);
-        return vxc_error_set(err, VXC_ENOTPRIMARY, "%s is not the primary",
-                             core->server.primary ? "the node, no longer," : "the node");
+        ask_elsewhere(core, p, named_primary(m), now_ms);
     } else if (reply.code == VXC_ESESSION && p->sequence != 0 && core->session.id != 0) {
         vxc_core_fail(core, p, reply.code, reply.message);
         vxc_core_lose_session(core, reply.message);
     } else if (is_queued(p, frame, m)) {
         if (p->state == PENDING_SENT) {
-            p->state = PENDING_QUEUED;
+            vxc_core_move(core, p, PENDING_QUEUED);
             vxc_core_notice(core, VXC_NOTICE_LOCK_QUEUED, p->sequence, reply.number, "");
         }
     } else {
         vxc_core_finish(core, p, &reply);
     }
-    return VXC_OK;
 }
 
 /* ---- events ---- */
@@ -228,6 +269,28 @@ static int on_event(struct vxc_core *core, const struct vxc_message *m)
     return VXC_OK;
 }
 
+/* ---- members ---- */
+
+static void on_members(struct vxc_core *core, const struct vxc_message *m)
+{
+    struct vxc_slice addresses[VXC_CLIENT_LEARNED_MAX];
+    struct vxc_list rows = m->page_reply.rows;
+    struct vxc_slice id, record;
+    size_t count = 0;
+
+    core->members_id = 0;
+    if (m->kind != VXC_KIND_PAGE_REPLY) {
+        return; /* an older server has no list */
+    }
+    while (count < VXC_CLIENT_LEARNED_MAX && vxc_list_next_pair(&rows, &id, &record)) {
+        struct vxc_message member;
+        if (vxc_message_decode(VXC_KIND_MEMBER_INFO, record, &member) == VXC_OK) {
+            addresses[count++] = member.member_info.address;
+        }
+    }
+    core->options.on_members(core->options.data, addresses, count);
+}
+
 /* ---- all of it ---- */
 
 int vxc_core_take_frame(struct vxc_core *core, const struct vxc_frame *frame, uint64_t now_ms,
@@ -256,5 +319,11 @@ int vxc_core_take_frame(struct vxc_core *core, const struct vxc_frame *frame, ui
     if (frame->request_id == core->handshake_id && core->state == VXC_CORE_SESSION) {
         return vxc_core_on_session_reply(core, &m, now_ms, err);
     }
-    return on_reply(core, frame, &m, now_ms, err);
+    if (frame->request_id == core->members_id && core->members_id != 0) {
+        on_members(core, &m);
+        return VXC_OK;
+    }
+    on_reply(core, frame, &m, now_ms);
+    /* One refusal is enough, but what cannot be asked again gets its own answer first. */
+    return core->leaving && vxc_core_may_leave(core) ? vxc_core_not_primary(core, err) : VXC_OK;
 }

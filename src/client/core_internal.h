@@ -13,10 +13,8 @@
 
 #define BUSY_RETRY_MS_MIN 5u
 #define BUSY_RETRY_MS_MAX 250u
-/* A server that sends nothing for this long after a ping is taken for dead. */
-#define SILENCE_MS_MAX   20000u
-#define SECRET_SIZE_MAX  64u
-#define ADDRESS_SIZE_MAX 300u
+#define SECRET_SIZE_MAX   64u
+#define ADDRESS_SIZE_MAX  300u
 
 enum pending_state {
     PENDING_WAITING, /* to be written when READY and not before retry_ms */
@@ -29,7 +27,9 @@ struct pending {
     uint16_t kind;
     enum pending_state state;
     bool read;
+    bool any_node;        /* a backup can answer it too */
     bool ever_sent;       /* on any connection: then it may have taken effect */
+    uint8_t flags;        /* of its frame */
     uint8_t busy_count;   /* answers "busy" so far */
     uint32_t request_id;  /* on this connection, while SENT or QUEUED */
     uint64_t sequence;    /* 0 = not sequenced */
@@ -103,7 +103,8 @@ struct vxc_core {
 
     struct pending_list pending;
     size_t pending_count;
-    size_t waiting_count;
+    size_t waiting_count; /* of them, those in PENDING_WAITING … */
+    size_t sent_count;    /* … and in PENDING_SENT */
     struct vxc_buffer in;
     struct vxc_buffer out;  /* own bytes to be sent */
     size_t out_sent;        /* of them, those that were */
@@ -115,9 +116,23 @@ struct vxc_core {
     uint64_t next_due_ms;   /* no deadline or retry of a request is earlier */
     uint64_t sent_ms;       /* when something was last sent, and received */
     uint64_t heard_ms;
-    bool ping_open; /* a ping is unanswered */
+    uint64_t life_ms;  /* when a server that serves the session last said anything */
+    uint64_t asked_ms; /* since when there have been requests without answer */
+    bool ping_open;    /* a ping is unanswered … */
+    uint64_t ping_end; /* … its end within all that this connection sends … */
+    uint64_t ping_ms;  /* … and when that was sent; 0 = not yet */
     uint32_t next_request_id;
     uint32_t handshake_id; /* request id of the hello or session request under way */
+    uint32_t members_id;   /* of the last question for members */
+    uint64_t members_due_ms;
+
+    /* other servers */
+    bool others;          /* there are some to go to */
+    bool searching;       /* the last one was not the primary */
+    bool leaving;         /* this one is not: nothing more is asked, what was is answered … */
+    uint64_t leave_ms;    /* … until then at the latest */
+    uint64_t silent_node; /* was left for its silence, and how often in a row */
+    unsigned silent_count;
     uint32_t random;
     uint64_t told; /* callbacks run */
 };
@@ -127,7 +142,16 @@ uint32_t vxc_core_random(struct vxc_core *core);
 uint32_t vxc_core_next_id(struct vxc_core *core);
 void vxc_core_finish(struct vxc_core *core, struct pending *p, const struct vxc_reply *reply);
 void vxc_core_fail(struct vxc_core *core, struct pending *p, int code, const char *text);
+/* Writes what waits and may go now, in order. */
+void vxc_core_write_waiting(struct vxc_core *core, uint64_t now_ms);
 void vxc_core_become_ready(struct vxc_core *core, uint64_t now_ms);
+/* The only way into another state. */
+void vxc_core_move(struct vxc_core *core, struct pending *p, enum pending_state state);
+/* Is there anything that only a primary can do? */
+bool vxc_core_needs_primary(const struct vxc_core *core);
+/* The server is not the primary: may it be left now? False: wait for what it still has to say. */
+bool vxc_core_may_leave(const struct vxc_core *core);
+int vxc_core_not_primary(const struct vxc_core *core, struct vxc_error *err);
 /* A request wants attention at this time. */
 void vxc_core_note_due(struct vxc_core *core, uint64_t due_ms);
 void vxc_core_tell(struct vxc_core *core, const struct vxc_notice *notice);
@@ -144,6 +168,9 @@ int vxc_core_output_add(struct vxc_core *core, struct pending *p, uint64_t floor
 /* The request ends, so its caller takes the lent bytes back: what was not sent is copied. */
 void vxc_core_output_release(struct vxc_core *core, struct pending *p);
 
+/* core_time.c */
+void vxc_core_ask_members(struct vxc_core *core, uint64_t now_ms);
+
 /* core_session.c: what follows the hello */
 int vxc_core_begin_session(struct vxc_core *core, uint64_t now_ms);
 int vxc_core_on_session_reply(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
@@ -158,6 +185,8 @@ void vxc_core_note_lock(struct vxc_core *core, struct pending *p, const struct v
 void vxc_core_forget_locks(struct vxc_core *core);
 
 /* core_input.c */
+/* Where a server says that the primary is: the last word of its text. */
+void vxc_core_note_primary(struct vxc_core *core, struct vxc_slice text);
 int vxc_core_take_frame(struct vxc_core *core, const struct vxc_frame *frame, uint64_t now_ms,
                         struct vxc_error *err);
 

@@ -75,10 +75,10 @@ int vxc_core_output_add(struct vxc_core *core, struct pending *p, uint64_t floor
     /* An answer "busy" to what has not left whole, from an odd server: the first frame goes on. */
     vxc_core_output_release(core, p);
     if (p->sequence != 0) {
-        offset = vxc_frame_begin_sequenced(&core->out, VXC_FRAME_REQUEST, p->kind, p->request_id,
+        offset = vxc_frame_begin_sequenced(&core->out, p->flags, p->kind, p->request_id,
                                            p->sequence, floor);
     } else {
-        offset = vxc_frame_begin(&core->out, VXC_FRAME_REQUEST, p->kind, p->request_id);
+        offset = vxc_frame_begin(&core->out, p->flags, p->kind, p->request_id);
     }
     rc = add_payload(core, p, offset);
     if (rc == VXC_OK) {
@@ -173,6 +173,9 @@ void vxc_core_sent(struct vxc_core *core, size_t size, uint64_t now_ms)
 {
     take_sent(core, size);
     core->sent_bytes += size;
+    if (core->ping_open && core->ping_ms == 0 && core->ping_end <= core->sent_bytes) {
+        core->ping_ms = now_ms;
+    }
     core->sent_ms = now_ms;
     if (core->out_sent == core->out.size) {
         core->out_offset += core->out.size;

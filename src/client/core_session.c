@@ -209,9 +209,9 @@ uint64_t vxc_core_doubt_ms(const struct vxc_core *core)
 {
     const struct core_session *s = &core->session;
 
-    return s->id == 0 || s->doubtful || core->heard_ms == 0
+    return s->id == 0 || s->doubtful || core->life_ms == 0
                ? UINT64_MAX
-               : core->heard_ms + s->timeout_ms - s->timeout_ms / 10;
+               : core->life_ms + s->timeout_ms - s->timeout_ms / 10;
 }
 
 void vxc_core_doubt_session(struct vxc_core *core, uint64_t now_ms)
@@ -233,8 +233,14 @@ static int on_session_refused(struct vxc_core *core, const struct vxc_message *m
     if (reply.code == VXC_OK) {
         return vxc_error_set(err, VXC_EPROTO, "a session request was answered by kind %u", m->kind);
     }
-    if (reply.code == VXC_EBUSY || reply.code == VXC_ENOTPRIMARY || reply.code == VXC_ENOQUORUM ||
-        reply.code == VXC_EUNKNOWN) {
+    if (reply.code == VXC_ENOTPRIMARY) {
+        vxc_core_note_primary(core, m->kind == VXC_KIND_ERROR_REPLY
+                                        ? m->error_reply.message
+                                        : m->leader_redirect.leader_address.bytes);
+        core->searching = true;
+        return vxc_core_not_primary(core, err);
+    }
+    if (reply.code == VXC_EBUSY || reply.code == VXC_ENOQUORUM || reply.code == VXC_EUNKNOWN) {
         return vxc_error_set(err, reply.code, "no session yet: %s", reply.message);
     }
     if (core->session.id != 0 && core->session.on_done == NULL) {
@@ -268,6 +274,7 @@ int vxc_core_on_session_reply(struct vxc_core *core, const struct vxc_message *m
     }
     s->id = r->session;
     s->doubtful = false;
+    core->server.primary = true; /* nobody else gives sessions */
     s->timeout_ms = r->timeout_ms;
     if (r->secret.size > 0) {
         memcpy(s->secret, r->secret.data, r->secret.size);

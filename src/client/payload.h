@@ -21,6 +21,9 @@ int vxc_payload_write_around(const struct vxc_request *request, struct vxc_buffe
 
 /* True when the operation changes nothing, so that it may be asked twice. */
 bool vxc_operation_is_read(int operation);
+/* True for changes of the membership: they stand in no session's sequence, and "busy" is an answer to
+ * them that says what to do. */
+bool vxc_operation_is_of_members(int operation);
 
 /* Reads a reply of any request; a message that cannot be one is a reply with code VXC_EPROTO. */
 void vxc_payload_read_reply(uint16_t kind, struct vxc_slice payload, struct vxc_reply *reply,

@@ -260,6 +260,23 @@ int vxc_snapshot_record_read(struct vxc_bytes bytes, struct vxc_snapshot_record 
     return VXC_OK;
 }
 
+int vxc_member_record_read(struct vxc_bytes bytes, struct vxc_member_record *record)
+{
+    struct vxc_message m;
+    if (read_record(VXC_KIND_MEMBER_INFO, bytes, &m) != VXC_OK ||
+        m.member_info.role > VXC_RANK_PRIMARY) {
+        return VXC_EPROTO;
+    }
+    const struct vxc_msg_member_info *member = &m.member_info;
+    *record = (struct vxc_member_record){
+        .id = member->id,
+        .rank = member->role,
+        .address = vxc_bytes_of(member->address),
+        .match_index = member->match_index,
+        .silent_ms = member->silent_ms.present ? (int64_t)member->silent_ms.number : -1};
+    return VXC_OK;
+}
+
 int vxc_lock_record_read(struct vxc_bytes bytes, struct vxc_lock_record *record)
 {
     struct vxc_message m;

@@ -43,6 +43,12 @@ SAME(SNAPSHOT_BEGIN)
 SAME(SNAPSHOT_GET)
 SAME(SNAPSHOT_READ)
 SAME(SNAPSHOT_END)
+SAME(MEMBER_LIST)
+SAME(MEMBER_ADD)
+SAME(MEMBER_PROMOTE)
+SAME(MEMBER_REMOVE)
+SAME(MEMBER_TRANSFER)
+SAME(CHECKPOINT)
 #undef SAME
 
 bool vxc_operation_is_read(int operation)
@@ -83,10 +89,18 @@ bool vxc_operation_is_read(int operation)
     case VXC_CALL_SNAPSHOT_GET:
     case VXC_CALL_SNAPSHOT_READ:
     case VXC_CALL_SNAPSHOT_END:
+    case VXC_CALL_MEMBER_LIST:
+    /* nor does one checkpoint more change what the state says */
+    case VXC_CALL_CHECKPOINT:
         return true;
     default:
         return false;
     }
+}
+
+bool vxc_operation_is_of_members(int operation)
+{
+    return operation >= VXC_CALL_MEMBER_ADD && operation <= VXC_CALL_MEMBER_TRANSFER;
 }
 
 static struct vxc_opt_bytes optional(struct vxc_bytes bytes)
@@ -405,6 +419,21 @@ static bool fill_other(const struct vxc_request *r, struct vxc_message *m)
         return true;
     case VXC_CALL_SNAPSHOT_END:
         m->snapshot_end = (struct vxc_msg_snapshot_end){.id = r->id};
+        return true;
+    case VXC_CALL_MEMBER_LIST:
+    case VXC_CALL_CHECKPOINT:
+        return true;
+    case VXC_CALL_MEMBER_ADD:
+        m->member_add = (struct vxc_msg_member_add){.id = r->id, .address = vxc_slice_of(r->name)};
+        return true;
+    case VXC_CALL_MEMBER_PROMOTE:
+        m->member_promote = (struct vxc_msg_member_promote){.id = r->id};
+        return true;
+    case VXC_CALL_MEMBER_REMOVE:
+        m->member_remove = (struct vxc_msg_member_remove){.id = r->id};
+        return true;
+    case VXC_CALL_MEMBER_TRANSFER:
+        m->member_transfer = (struct vxc_msg_member_transfer){.id = r->id};
         return true;
     default:
         return false;

@@ -58,6 +58,15 @@ def less_than(figure, value, bound, unit=""):
     return _target(figure, value, "< ", bound, unit, value < bound)
 
 
+def void(target, reason):
+    """The same target, which cannot be judged: the measurement is not worth it."""
+    return {**target, "void": reason}
+
+
+def verdict(target):
+    return "void" if "void" in target else "yes" if target["reached"] else "no"
+
+
 def _target(figure, value, sign, bound, unit, reached):
     def show(number):
         text = count(number) if abs(number) >= 1000 else digits(number, 2)
@@ -65,11 +74,16 @@ def _target(figure, value, sign, bound, unit, reached):
     return {"figure": figure, "value": show(value), "target": sign + show(bound), "reached": bool(reached)}
 
 
+def _told(target):
+    words = verdict(target)
+    return "void: " + target["void"] if words == "void" else "**no**" if words == "no" else words
+
+
 def targets(rows):
     """The table of all targets; each is a target with the title of its section."""
     return table(["figure", "measured", "target", "reached", "section"],
-                 [[t["figure"], t["value"], t["target"], "yes" if t["reached"] else "**no**",
-                   "[%s](#%s)" % (title, anchor(title))] for t, title in rows])
+                 [[t["figure"], t["value"], t["target"], _told(t), "[%s](#%s)" % (title, anchor(title))]
+                  for t, title in rows])
 
 
 def anchor(title):

@@ -62,10 +62,20 @@ def until(condition, seconds, what):
         time.sleep(0.005)
 
 
+def free_ports(count):
+    """Of loopback, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+    finally:
+        for s in sockets:
+            s.close()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def anonymous_bytes(pid):
@@ -83,25 +93,41 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def bench_arguments(op, options):
+    """Of vxc, for a load whose figures are read by a program."""
+    arguments = ["bench", "-q", "-o", "json", "--timeout", "60s", "--op", op]
+    for name, value in options.items():
+        arguments += ["--" + name.replace("_", "-"), str(value)]
+    return arguments
+
+
 class Vxcd:
     """One node. Ready when it has said so; ready_s is from the start of the process to that line."""
 
-    def __init__(self, ctx, name, cores=None, options=()):
-        self.ctx, self.data, self.cores, self.options = ctx, os.path.join(ctx.work, name), cores, list(options)
-        self.start()
+    def __init__(self, ctx, name, cores=None, options=("--port", "0"), environment=None, wait=True):
+        self.ctx, self.name, self.data = ctx, name, os.path.join(ctx.work, name)
+        self.cores, self.options = cores, list(options)
+        self.environment = {**os.environ, **(environment or {})}
+        self.start(wait)
 
-    def start(self):
-        command = [self.ctx.program("vxcd"), "--data", self.data, "--port", "0", *self.options]
-        started = time.perf_counter()
+    def start(self, wait=True):
+        """A node of a cluster may wait for others before it is ready: all are started first then."""
+        command = [self.ctx.program("vxcd"), "--data", self.data, *self.options]
+        self.started = time.perf_counter()
         with open(self.data + ".log", "a", encoding="utf-8") as log:
-            self.process = spawn(pinned(command, self.cores), stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = spawn(pinned(command, self.cores), stdout=subprocess.PIPE, stderr=log, text=True,
+                                 env=self.environment)
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
         for line in self.process.stdout:
             if "ready in" in line:
                 break
         else:
             raise BenchError("vxcd on %s ended with status %d, see %s.log"
                              % (self.data, self.process.wait(), self.data))
-        self.ready_s = time.perf_counter() - started
+        self.ready_s = time.perf_counter() - self.started
         with open(os.path.join(self.data, "endpoint"), encoding="utf-8") as endpoint:
             self.endpoint = endpoint.read().strip()
 
@@ -120,10 +146,7 @@ class Vxcd:
         return json.loads(output_of(self.bench_command(op, cores, **options)))
 
     def bench_command(self, op, cores=None, **options):
-        arguments = ["bench", "-q", "-o", "json", "--timeout", "60s", "--op", op]
-        for name, value in options.items():
-            arguments += ["--" + name.replace("_", "-"), str(value)]
-        return self.command(*arguments, cores=cores)
+        return self.command(*bench_arguments(op, options), cores=cores)
 
     def fill(self, keys, value_size=64):
         """Every key of map bench once, and all of it in LMDB."""

@@ -47,7 +47,7 @@ def _made(results, quick):
 
 
 def write(path, sections, results, quick):
-    """Returns how many targets were reached and how many were not."""
+    """Returns how many targets were reached ("yes"), were not ("no"), and cannot be judged ("void")."""
     measured = [section for section in sections if section.NAME in results]
     targets = [(target, section.TITLE) for section in measured
                for target in section.targets(results[section.NAME]["raw"])]
@@ -61,5 +61,5 @@ def write(path, sections, results, quick):
     with open(path + ".part", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(path + ".part", path)
-    reached = sum(target["reached"] for target, _ in targets)
-    return reached, len(targets) - reached
+    verdicts = [figures.verdict(target) for target, _ in targets]
+    return {verdict: verdicts.count(verdict) for verdict in ("yes", "no", "void")}

@@ -93,3 +93,16 @@ counter_sum() { # of the counters bench/…
     grep -q '| map-put, 50 x 16 | [1-9][0-9,]* |' report.md
     grep -q 'a quick run' report.md
 }
+
+@test "tests/bench/run refuses a peer, a section and a number of nodes that it does not know" {
+    local repository
+    repository=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    run "$repository/tests/bench/run" --peers redis,etdc
+    [ "$status" -eq 2 ]
+    [[ $output == *'--peers etdc: expected one of redis, etcd, zookeeper'* ]]
+    run "$repository/tests/bench/run" --only lattency
+    [ "$status" -eq 2 ]
+    [[ $output == *'--only lattency: expected one of machine, '* ]]
+    run "$repository/tests/bench/run" --nodes 2
+    [ "$status" -eq 2 ]
+}

@@ -13,7 +13,7 @@ packages_build='gcc libc6-dev cmake ninja-build pkgconf
 # What tools/test runs with, on top of the above.
 packages_test='libcmocka-dev bats jq python3 e2fsprogs mount util-linux iproute2 strace procps
     netcat-openbsd xxd clang libclang-rt-dev
-    g++ binutils abigail-tools'
+    g++ binutils abigail-tools golang-go'
 
 # What .ci/run checks with, on top of both.
 packages_ci='clang-format clang-tidy shellcheck git'
@@ -26,7 +26,8 @@ packages_coverage='gcovr'
 raft_version=0.22.1
 
 # What tests/bench/run measures beside this program, and with; it installs nothing by itself.
-packages_bench='redis-server redis-tools etcd-server etcd-client linux-perf util-linux python3'
+packages_bench='redis-server redis-tools etcd-server etcd-client zookeeper default-jre-headless
+    libzookeeper-mt-dev libnghttp2-dev linux-perf util-linux python3'
 
 # install_packages GROUP…: makes sure that all packages of the groups are there.
 install_packages() {

@@ -86,7 +86,14 @@ static int look_at_key(struct vxc_cli *cli, const struct vxc_load_options *optio
     return rc;
 }
 
-/* A map that an earlier run filled for the same keys and values need not be filled again. */
+static bool uses_map(const struct vxc_load_options *options)
+{
+    return options->op == VXC_LOAD_MAP_PUT || options->op == VXC_LOAD_MAP_GET ||
+           options->op == VXC_LOAD_MIXED;
+}
+
+/* A map that an earlier run filled for the same keys and values need not be filled again. Its size is
+ * asked for any load: only the primary answers, so that the client is connected to it then. */
 static int decide_fill(struct vxc_cli *cli, struct vxc_load_options *options)
 {
     const uint64_t keys = options->keys;
@@ -96,14 +103,12 @@ static int decide_fill(struct vxc_cli *cli, struct vxc_load_options *options)
     bool right;
     int rc;
 
-    if (vxc_cli_has(cli, VXC_OPTION_NO_FILL) ||
-        (options->op != VXC_LOAD_MAP_PUT && options->op != VXC_LOAD_MAP_GET &&
-         options->op != VXC_LOAD_MIXED)) {
-        return 0;
-    }
     request.name = vxc_text("bench");
     rc = vxc_cli_call(cli, &request, &reply);
-    right = rc == 0 && reply.number >= 0 && (uint64_t)reply.number == keys;
+    if (rc != 0 || vxc_cli_has(cli, VXC_OPTION_NO_FILL) || !uses_map(options)) {
+        return rc;
+    }
+    right = reply.number >= 0 && (uint64_t)reply.number == keys;
     for (size_t i = 0; rc == 0 && right && i < sizeof samples / sizeof samples[0]; i++) {
         rc = look_at_key(cli, options, samples[i], &right);
     }

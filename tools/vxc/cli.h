@@ -60,8 +60,8 @@ enum vxc_exit {
     X(DATA, "data", 0, "DIR", false,                                                               \
       "read this data directory, without a server; restore: make it")                              \
     X(LOG, "log", 0, NULL, false, "show the log's commands instead of the state")                  \
-    X(WAIT, "wait", 0, "TIME", false, "wait at most so long for the lock; default: for ever")      \
-    X(NO_WAIT, "no-wait", 0, NULL, false, "do not wait for the lock: exit 4 when it is held")      \
+    X(WAIT, "wait", 0, "TIME", false, "wait at most so long; default: for ever")                   \
+    X(NO_WAIT, "no-wait", 0, NULL, false, "do not wait; a lock that is held: exit 4")              \
     X(LEASE, "lease", 0, "TIME", false, "life of the session without a sign of life; default 20s") \
     X(TOKEN, "token", 0, "N", false, "fencing token to release")                                   \
     X(INFO, "info", 0, "TEXT", false, "info that other nodes see")                                 \
@@ -74,6 +74,10 @@ enum vxc_exit {
     X(COMPRESSION, "compression", 0, "NAME", false, "lz4, zlib or none; default lz4")              \
     X(NODE_ID, "node-id", 0, "ID", false,                                                          \
       "of the restored node; default VERTX_CLUSTER_NODE_ID, else 1")                               \
+    X(ID, "id", 0, "N", false, "id of the new node; default: the next free one")                   \
+    X(STANDBY, "standby", 0, NULL, false, "it stays a standby: it has the log, but never votes")   \
+    X(CHECKPOINT, "checkpoint", 0, NULL, false,                                                    \
+      "let all write their state first, and compare the digests: exit 6 when they differ")         \
     X(INITIAL_CLUSTER, "initial-cluster", 0, "LIST", false,                                        \
       "restore a cluster of several: ID=HOST:PORT,... the same on each of them")
 
@@ -219,6 +223,8 @@ int vxc_cli_read_file(struct vxc_cli *cli, const char *path, struct vxc_bytes *b
 /* ---- the commands of one request (simple.c) ---- */
 
 int vxc_cli_run_simple(struct vxc_cli *cli);
+/* What a write shows: nothing, or as JSON the index at which it took effect. */
+void vxc_cli_show_done(struct vxc_cli *cli, const struct vxc_reply *reply);
 /* Pages of rows: calls on_row for each until it returns false or --limit is reached. */
 int vxc_cli_pages(struct vxc_cli *cli, struct vxc_request *request,
                   void (*on_row)(struct vxc_cli *cli, struct vxc_bytes first,
@@ -244,6 +250,7 @@ extern const struct vxc_cli_command vxc_multimap_commands[];
 extern const struct vxc_cli_command vxc_counter_commands[];
 extern const struct vxc_cli_command vxc_lock_commands[];
 extern const struct vxc_cli_command vxc_node_commands[];
+extern const struct vxc_cli_command vxc_member_commands[];
 extern const struct vxc_cli_command vxc_session_commands[];
 extern const struct vxc_cli_command vxc_namespace_commands[];
 extern const struct vxc_cli_command vxc_registration_commands[];

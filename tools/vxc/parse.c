@@ -24,6 +24,7 @@ const struct vxc_family vxc_families[] = {
     {"counter", "64-bit counters", vxc_counter_commands},
     {"lock", "fair locks with fencing tokens", vxc_lock_commands},
     {"node", "nodes that joined", vxc_node_commands},
+    {"member", "nodes that make up the cluster", vxc_member_commands},
     {"session", "sessions of clients", vxc_session_commands},
     {"namespace", "namespaces", vxc_namespace_commands},
     {"registration", "event-bus registrations", vxc_registration_commands},

@@ -15,24 +15,49 @@ static uint64_t now_ns(void)
     return clock->monotonic_ns(clock->data);
 }
 
+void vxc_bar_init(struct vxc_bar *bar, const struct vxc_cli *cli)
+{
+    *bar = (struct vxc_bar){.shown = !cli->quiet && isatty(STDERR_FILENO) == 1};
+}
+
+void vxc_bar_draw(struct vxc_bar *bar, const char *step, double part, const char *text)
+{
+    char cells[WIDTH + 1];
+
+    if (!bar->shown) {
+        return;
+    }
+    part = part < 1 ? part : 1;
+    memset(cells, '.', WIDTH);
+    memset(cells, '#', (size_t)(part * WIDTH));
+    cells[WIDTH] = '\0';
+    (void)fprintf(stderr, "\r%-9s [%s] %3.0f %%%s\033[K", step, cells, part * 100, text);
+    bar->drawn = true;
+}
+
+void vxc_bar_clear(struct vxc_bar *bar)
+{
+    if (bar->drawn) {
+        (void)fputs("\r\033[K", stderr);
+        bar->drawn = false;
+    }
+}
+
 static void draw(struct vxc_progress_bar *bar, uint64_t done, uint64_t total)
 {
     static const char *const steps[] = {"beginning", "writing", "checking",
                                         "unpacking", "walking", "fetching"};
     const double seconds = (double)(now_ns() - bar->began_ns) / 1e9;
     const double part = total == 0 ? 1 : (double)done / (double)total;
-    char cells[WIDTH + 1];
     char left[32] = "";
+    char text[64];
 
-    memset(cells, '.', WIDTH);
-    memset(cells, '#', (size_t)(part * WIDTH));
-    cells[WIDTH] = '\0';
     if (part > 0 && part < 1) {
         (void)snprintf(left, sizeof left, "  %.0f s left", seconds / part - seconds);
     }
-    (void)fprintf(stderr, "\r%-9s [%s] %3.0f %%  %.0f MB/s%s\033[K", steps[bar->step], cells,
-                  part * 100, seconds > 0 ? (double)done / seconds / 1e6 : 0, left);
-    bar->drawn = true;
+    (void)snprintf(text, sizeof text, "  %.0f MB/s%s",
+                   seconds > 0 ? (double)done / seconds / 1e6 : 0, left);
+    vxc_bar_draw(&bar->bar, steps[bar->step], part, text);
 }
 
 static bool is_canceled(struct vxc_progress_bar *bar)
@@ -55,7 +80,7 @@ static bool on_progress(void *data, enum vxc_image_step step, uint64_t done, uin
         bar->began_ns = now;
         bar->drawn_ns = 0;
     }
-    if (bar->shown && (now - bar->drawn_ns >= REDRAW_MS * 1000000ull || done == total)) {
+    if (bar->bar.shown && (now - bar->drawn_ns >= REDRAW_MS * 1000000ull || done == total)) {
         bar->drawn_ns = now;
         draw(bar, done, total);
     }
@@ -64,16 +89,14 @@ static bool on_progress(void *data, enum vxc_image_step step, uint64_t done, uin
 
 int vxc_progress_begin(struct vxc_cli *cli, struct vxc_progress_bar *bar)
 {
-    *bar = (struct vxc_progress_bar){.shown = !cli->quiet && isatty(STDERR_FILENO) == 1};
+    *bar = (struct vxc_progress_bar){.signal_seen = 0};
+    vxc_bar_init(&bar->bar, cli);
     bar->hooks = (struct vxc_image_progress){bar, on_progress};
     return vxc_cli_signals(cli, 0, &bar->signal_fd);
 }
 
 void vxc_progress_end(struct vxc_progress_bar *bar)
 {
-    if (bar->drawn) {
-        (void)fputs("\r\033[K", stderr);
-        bar->drawn = false;
-    }
+    vxc_bar_clear(&bar->bar);
     (void)close(bar->signal_fd); /* the signals stay blocked: the run ends soon */
 }

@@ -6,12 +6,23 @@
 #include "storage/image.h"
 #include "tools/vxc/cli.h"
 
+/* A bar on stderr; does nothing where nobody sees it. */
+struct vxc_bar {
+    bool shown; /* is stderr a terminal that wants it? */
+    bool drawn; /* a bar stands on the line */
+};
+
+void vxc_bar_init(struct vxc_bar *bar, const struct vxc_cli *cli);
+/* part: 0 to 1; `text` stands behind it. */
+void vxc_bar_draw(struct vxc_bar *bar, const char *step, double part, const char *text);
+/* Takes it from the line; messages may follow. */
+void vxc_bar_clear(struct vxc_bar *bar);
+
 struct vxc_progress_bar {
     struct vxc_image_progress hooks; /* to be given to vxc_image_… */
     int signal_fd;
     int signal_seen; /* 0 = none */
-    bool shown;      /* is stderr a terminal that wants it? */
-    bool drawn;      /* a bar stands on the line */
+    struct vxc_bar bar;
     enum vxc_image_step step;
     uint64_t began_ns; /* of the step */
     uint64_t drawn_ns;

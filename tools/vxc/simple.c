@@ -158,7 +158,7 @@ static void show_truth(struct vxc_cli *cli, const char *name)
 }
 
 /* A write says nothing on a pipe; in JSON it says at which index it took effect. */
-static void show_done(struct vxc_cli *cli, const struct vxc_reply *reply)
+void vxc_cli_show_done(struct vxc_cli *cli, const struct vxc_reply *reply)
 {
     static const char *const columns[] = {"index", NULL};
 
@@ -190,7 +190,7 @@ static int show_old(struct vxc_cli *cli, const struct vxc_reply *reply)
     if (vxc_cli_has(cli, VXC_OPTION_OLD)) {
         return reply->found ? show_value(cli, reply) : VXC_EXIT_DONE; /* done, nothing was there */
     }
-    show_done(cli, reply);
+    vxc_cli_show_done(cli, reply);
     return VXC_EXIT_DONE;
 }
 
@@ -233,7 +233,7 @@ static int show_reply(struct vxc_cli *cli, const struct vxc_reply *reply)
     default:
         break;
     }
-    show_done(cli, reply);
+    vxc_cli_show_done(cli, reply);
     return VXC_EXIT_DONE;
 }
 

@@ -14,7 +14,7 @@ def measure(ctx):
     rows = []
     for pin, server, client in PINS if len(os.sched_getaffinity(0)) > 1 else PINS[1:]:
         node = Vxcd(ctx, "ours", cores=server)
-        redis = Redis(ctx, "redis", cores=server) if ctx.peers else None
+        redis = Redis(ctx, "redis", cores=server) if "redis" in ctx.peers else None
         node.fill(ctx.keys(KEYS), VALUE_SIZE)
         if redis:
             redis.fill(ctx.keys(KEYS), VALUE_SIZE)

@@ -55,7 +55,7 @@ def measure(ctx):
         "commit": ctx.commit,
         "flushes": {},
     }
-    if ctx.peers:
+    if "redis" in ctx.peers:
         raw["redis"] = output_of(["redis-server", "--version"]).split()[2].removeprefix("v=")
     for direct in (False, True):
         for size in (4096, 65536):

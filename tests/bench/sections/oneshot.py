@@ -28,7 +28,7 @@ def measure(ctx):
     commands = {"vxc map put": node.command("map", "put", "m", "k", "v"),
                 "vxc map get": node.command("map", "get", "m", "k")}
     peers = []
-    if ctx.peers:
+    if "redis" in ctx.peers:
         redis, etcd = Redis(ctx, "redis"), Etcd(ctx, "etcd")
         peers = [redis, etcd]
         ask = ["redis-cli", "-p", str(redis.port)]

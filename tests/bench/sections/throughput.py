@@ -43,7 +43,7 @@ def measure(ctx):
     for keys in (1_000_000, 1_000, 100_000):  # a pair of servers for each size of the state
         ctx.step("filling %s keys" % figures.count(ctx.keys(keys)))
         node = Vxcd(ctx, "ours")
-        redis = Redis(ctx, "redis") if ctx.peers else None
+        redis = Redis(ctx, "redis") if "redis" in ctx.peers else None
         node.fill(ctx.keys(keys), VALUE_SIZE)
         if redis:
             redis.fill(ctx.keys(keys), VALUE_SIZE)

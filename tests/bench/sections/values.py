@@ -12,7 +12,7 @@ def measure(ctx):
     for size, keys in SIZES:
         ctx.step("values of %d KiB" % (size >> 10))
         node = Vxcd(ctx, "ours")
-        redis = Redis(ctx, "redis") if ctx.peers else None
+        redis = Redis(ctx, "redis") if "redis" in ctx.peers else None
         count = ctx.count(6_000_000_000 // size)
         node.fill(keys, size)
         if redis:

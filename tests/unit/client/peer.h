@@ -50,16 +50,24 @@ static inline size_t peer_notices(const struct peer *p, int type)
     return count;
 }
 
-static inline void peer_init(struct peer *p)
+static inline void peer_init_with(struct peer *p,
+                                  void (*on_members)(void *data, const struct vxc_slice *addresses,
+                                                     size_t count))
 {
     const struct vxc_core_options options = {.client_name = "test",
                                              .ping_interval_ms = 20000,
                                              .random_seed = 7,
                                              .data = p,
-                                             .on_notice = peer_on_notice};
+                                             .on_notice = peer_on_notice,
+                                             .on_members = on_members};
     memset(p, 0, sizeof *p);
     p->now_ms = 1000;
     assert_int_equal(vxc_core_create(&options, &p->core), 0);
+}
+
+static inline void peer_init(struct peer *p)
+{
+    peer_init_with(p, NULL);
 }
 
 static inline void peer_deinit(struct peer *p)
@@ -127,12 +135,17 @@ static inline int peer_reply(struct peer *p, const struct vxc_message *m, uint32
     return peer_send(p, m, VXC_FRAME_RESPONSE, request_id);
 }
 
-static inline int peer_fail(struct peer *p, uint32_t request_id, int code)
+static inline int peer_fail_with(struct peer *p, uint32_t request_id, int code, const char *text)
 {
     struct vxc_message m = {.kind = VXC_KIND_ERROR_REPLY};
     m.error_reply.code = code;
-    m.error_reply.message = vxc_slice_of_string("because of the test");
+    m.error_reply.message = vxc_slice_of_string(text);
     return peer_reply(p, &m, request_id);
+}
+
+static inline int peer_fail(struct peer *p, uint32_t request_id, int code)
+{
+    return peer_fail_with(p, request_id, code, "because of the test");
 }
 
 static inline int peer_value(struct peer *p, uint32_t request_id, const char *value)
@@ -143,8 +156,9 @@ static inline int peer_value(struct peer *p, uint32_t request_id, const char *va
     return peer_reply(p, &m, request_id);
 }
 
-/* Connects and answers the hello. */
-static inline void peer_hello(struct peer *p)
+/* Connects and answers the hello as this node would; returns what the core made of it. */
+static inline int peer_hello_of(struct peer *p, uint64_t node_id, bool primary,
+                                const char *primary_address)
 {
     struct vxc_message m;
     struct vxc_frame frame;
@@ -155,10 +169,16 @@ static inline void peer_hello(struct peer *p)
     assert_int_equal(frame.kind, VXC_KIND_HELLO);
     m = (struct vxc_message){.kind = VXC_KIND_HELLO_REPLY};
     m.hello_reply.version = 1;
-    m.hello_reply.node_id = 5;
+    m.hello_reply.node_id = node_id;
     m.hello_reply.server_version = vxc_slice_of_string("0.0.1");
-    m.hello_reply.primary = true;
-    assert_int_equal(peer_reply(p, &m, frame.request_id), 0);
+    m.hello_reply.primary = primary;
+    m.hello_reply.primary_address = vxc_slice_of_string(primary_address);
+    return peer_reply(p, &m, frame.request_id);
+}
+
+static inline void peer_hello(struct peer *p)
+{
+    assert_int_equal(peer_hello_of(p, 5, true, ""), 0);
 }
 
 static inline void peer_grant_session(struct peer *p, uint32_t request_id, uint64_t session,
