@@ -8,13 +8,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     CLIENTS = 8,
     PARTS = 16,
-    RECONNECT_MS_MIN = 20, /* as src/client/connection.c */
-    RECONNECT_MS_MAX = 1000,
-    CONNECT_MS_MAX = 3000,
     PING_MS = 1000,
 };
 
@@ -43,40 +41,54 @@ static void begin_connect(struct world *world, void *subject, uint64_t number)
     if (number != client->attempt || client->conn != NULL) {
         return;
     }
+    /* endpoints are called node-<id> */
+    client->endpoint = strtoull(vxc_router_place(&client->router)->host + 5, NULL, 10);
     client->connecting = true;
     sim_after(world, client_latency_ns(world), on_answer, client, client->attempt);
 }
 
-static uint64_t reconnect_delay_ms(struct client *client)
-{
-    const unsigned nodes = client->world->options.nodes;
-    const unsigned rounds = client->failures / nodes;
-    uint64_t delay_ms = RECONNECT_MS_MIN << (rounds < 6 ? rounds : 6);
-
-    if (client->failures % nodes != 0) {
-        return client->failures <= 1 ? 0 : RECONNECT_MS_MIN; /* the others first, but in no hurry */
-    }
-    delay_ms = delay_ms < RECONNECT_MS_MAX ? delay_ms : RECONNECT_MS_MAX;
-    return delay_ms / 2 + sim_draw(&client->world->clients, delay_ms / 2 + 1);
-}
-
-/* To the primary if somebody has just said where it is, else to the next one of the list. */
 static void plan_connect(struct client *client)
 {
-    const char *hint = vxc_core_primary_address(client->core);
-    unsigned id = 0;
+    const uint64_t due_ns = vxc_router_due_ms(&client->router) * SIM_MS;
 
-    client->failures++;
-    client->next_endpoint = client->next_endpoint % client->world->options.nodes + 1;
-    client->endpoint = client->next_endpoint;
-    if (hint[0] != '\0' && client->failures <= 1 && sscanf(hint, "node-%u:", &id) == 1 && id >= 1 &&
-        id <= SIM_NODES_MAX) {
-        client->endpoint = id;
-    }
+    vxc_core_set_others(client->core, vxc_router_has_others(&client->router));
     client->connecting = false;
     client->attempt++;
-    sim_after(client->world, reconnect_delay_ms(client) * SIM_MS, begin_connect, client,
-              client->attempt);
+    sim_at(client->world, due_ns, begin_connect, client, client->attempt);
+}
+
+/* As src/client/connection.c: where the next attempt goes follows from why this one ended. */
+static void note_end(struct client *client, int why)
+{
+    const uint64_t now_ms = client_now_ms(client);
+
+    switch (vxc_core_is_leaving(client->core) ? VXC_ENOTPRIMARY : why) {
+    case VXC_ENOTPRIMARY:
+        vxc_router_refused(&client->router, now_ms, vxc_core_primary_address(client->core));
+        break;
+    case VXC_EBUSY:
+    case VXC_ENOQUORUM:
+    case VXC_EUNKNOWN:
+        vxc_router_postponed(&client->router, now_ms);
+        break;
+    default:
+        vxc_router_failed(&client->router, now_ms, why == VXC_ETIMEOUT);
+        break;
+    }
+}
+
+static void disconnect(struct client *client, int code, const char *why)
+{
+    struct vxc_conn *conn = client->conn;
+
+    client->conn = NULL;
+    if (conn != NULL) {
+        conn_leave(conn);
+    }
+    sim_trace(client->world, SIM_TRACE_DISCONNECT, client->number, (uint64_t)-code, 0, 0);
+    note_end(client, code);
+    vxc_core_on_disconnected(client->core, why);
+    plan_connect(client);
 }
 
 static void on_answer(struct world *world, void *subject, uint64_t number)
@@ -88,7 +100,8 @@ static void on_answer(struct world *world, void *subject, uint64_t number)
         return;
     }
     if (!node->up || node->gateway == NULL) {
-        plan_connect(client); /* refused */
+        disconnect(client, VXC_ECLOSED, "connection refused");
+        client_turn(client);
         return;
     }
     client->connecting = false;
@@ -98,26 +111,21 @@ static void on_answer(struct world *world, void *subject, uint64_t number)
     client_turn(client);
 }
 
-static void disconnect(struct client *client, const char *why)
-{
-    struct vxc_conn *conn = client->conn;
-
-    client->conn = NULL;
-    if (conn != NULL) {
-        conn_leave(conn);
-    }
-    sim_trace(client->world, SIM_TRACE_DISCONNECT, client->number, 0, 0, 0);
-    vxc_core_on_disconnected(client->core, why);
-    plan_connect(client);
-}
-
 void client_disconnected(struct client *client, struct vxc_conn *conn)
 {
     if (client->conn == conn) {
         client->conn = NULL;
-        disconnect(client, "the connection broke");
+        disconnect(client, VXC_ECLOSED, "the connection broke");
         client_turn(client);
     }
+}
+
+static void on_members(void *data, const struct vxc_slice *addresses, size_t count)
+{
+    struct client *client = data;
+
+    vxc_router_learn(&client->router, addresses, count);
+    vxc_core_set_others(client->core, vxc_router_has_others(&client->router));
 }
 
 /* ---- bytes and time ---- */
@@ -151,8 +159,9 @@ static void on_tick(struct world *world, void *subject, uint64_t number)
         plan_tick(client, client->stopped_until_ns);
         return;
     }
-    if (vxc_core_tick(client->core, client_now_ms(client), &err) != 0) {
-        disconnect(client, err.text);
+    const int rv = vxc_core_tick(client->core, client_now_ms(client), &err);
+    if (rv != 0) {
+        disconnect(client, rv, err.text);
     }
     client_turn(client);
 }
@@ -225,10 +234,10 @@ void client_receive(struct client *client, struct vxc_conn *conn, struct vxc_sli
             sim_violation(client->world, "client %u got what it cannot use: %s (%s)",
                           client->number, err.text, vxc_error_name(rv));
         }
-        client->failures = rv == VXC_ENOTPRIMARY ? 0 : client->failures;
-        disconnect(client, err.text);
-    } else if (vxc_core_state(client->core) == VXC_CORE_READY) {
-        client->failures = 0;
+        disconnect(client, rv, err.text);
+    } else if (vxc_core_state(client->core) == VXC_CORE_READY &&
+               !vxc_core_is_searching(client->core)) {
+        vxc_router_found(&client->router);
     }
     client_turn(client);
 }
@@ -256,12 +265,23 @@ static void begin(struct world *world, unsigned number)
         .random_seed = (uint32_t)sim_draw(&world->clients, UINT32_MAX) + 1,
         .data = client,
         .on_notice = on_notice,
+        .on_members = on_members,
     };
+    char endpoints[SIM_NODES_MAX * 10] = "";
+    struct vxc_error err = {0};
 
     client->world = world;
     client->number = number;
     client->tick_at_ns = UINT64_MAX;
-    client->next_endpoint = sim_draw(&world->clients, world->options.nodes) + 1;
+    for (unsigned i = 0; i < world->options.nodes; i++) { /* each begins with another one */
+        const size_t size = strlen(endpoints);
+
+        (void)snprintf(endpoints + size, sizeof endpoints - size, "%snode-%u:1", i == 0 ? "" : ",",
+                       (number + i) % world->options.nodes + 1);
+    }
+    if (vxc_router_init(&client->router, endpoints, false, options.random_seed, &err) != 0) {
+        sim_broken("the router: %s", err.text);
+    }
     if (vxc_core_create(&options, &client->core) != 0) {
         sim_broken("out of memory");
     }

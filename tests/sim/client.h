@@ -3,6 +3,7 @@
 #define VXC_TESTS_SIM_CLIENT_H
 
 #include "client/core.h"
+#include "client/router.h"
 #include "sim.h"
 
 struct vxc_conn;
@@ -14,18 +15,15 @@ struct client {
     struct vxc_core *core;
     struct load *load; /* what it asks */
 
-    struct vxc_conn *conn;  /* NULL: none */
-    bool connecting;        /* the answer to the latest attempt is on its way */
-    uint64_t attempt;       /* others are stale */
-    uint64_t endpoint;      /* node id of the current or next attempt */
-    uint64_t next_endpoint; /* in the list, when nobody knows better */
-    unsigned failures;
-    bool to_primary; /* the last node said where to go */
+    struct vxc_conn *conn; /* NULL: none */
+    bool connecting;       /* the answer to the latest attempt is on its way */
+    uint64_t attempt;      /* others are stale */
+    uint64_t endpoint;     /* node id of the current attempt or connection */
+    struct vxc_router router;
 
     uint64_t tick_at_ns;
     uint64_t tick_number;
     uint64_t stopped_until_ns; /* it stands still, as by SIGSTOP */
-    bool deaf;                 /* within its stop nothing is heard */
 };
 
 void clients_begin(struct world *world);
