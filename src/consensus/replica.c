@@ -49,6 +49,9 @@ static void append_entries(void *data, uint64_t index, const struct vxc_engine_e
     struct vxc_log *log = replica->options.log;
     struct vxc_error err = {0};
 
+    if (replica->restart_engine) {
+        return; /* the same message in several steps, of which one found no space */
+    }
     if (index <= vxc_log_last_index(log)) {
         int rv = vxc_log_truncate(log, index, &err);
 
