@@ -291,7 +291,7 @@ static uint64_t who_lags(const struct world *world, uint64_t index)
     for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
         const struct node *node = &world->nodes[id];
 
-        if (node->member && !node->removed &&
+        if (node->voted && !node->removed &&
             (!node->up || vxc_fsm_applied_index(node->fsm) < index)) {
             return id;
         }
@@ -378,7 +378,7 @@ void check_end(struct world *world)
         struct node *node = &world->nodes[id];
         struct digest digest = {0};
 
-        if (!node->member || node->removed || !node_run(node, take_digest, &digest)) {
+        if (!node->voted || node->removed || !node_run(node, take_digest, &digest)) {
             continue;
         }
         if (digest.index == applied && digest.value != expected) {

@@ -1,6 +1,7 @@
 #include "faults.h"
 
 #include "conn.h"
+#include "members.h"
 #include "world.h"
 
 enum {
@@ -15,6 +16,7 @@ enum {
 enum fault {
     FAULT_KILL,
     FAULT_POWER_CUT,
+    FAULT_CUT_ALL,
     FAULT_CRASH_POINT,
     FAULT_PAUSE,
     FAULT_SLOW_DISK,
@@ -27,6 +29,7 @@ enum fault {
     FAULT_FLAP,
     FAULT_SPLIT,
     FAULT_PAUSE_CLIENT,
+    FAULT_MEMBERS,
     FAULT_KINDS,
 };
 
@@ -81,6 +84,28 @@ static void on_quick_disk(struct world *world, void *subject, uint64_t number)
 {
     (void)world, (void)number;
     ((struct node *)subject)->flush_us = 200;
+}
+
+/* One of them, or all. */
+static void slow_disks(struct world *world, struct node *node)
+{
+    const uint64_t us = sim_between(&world->faults, 1000, 100000);
+    const uint64_t duration_ns = sim_between(&world->faults, 100, 3000) * SIM_MS;
+    const bool all = sim_chance(&world->faults, 400);
+
+    for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
+        if (all || id == node->id) {
+            world->nodes[id].flush_us = (unsigned)us;
+            sim_after(world, duration_ns, on_quick_disk, &world->nodes[id], 0);
+        }
+    }
+}
+
+static void cut_all_power(struct world *world)
+{
+    for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
+        node_crash(&world->nodes[id], NODE_CUT);
+    }
 }
 
 static void crash_point(struct world *world, struct node *node)
@@ -158,6 +183,9 @@ static void strike(struct world *world, enum fault fault, struct node *node)
     case FAULT_POWER_CUT:
         node_crash(node, NODE_CUT);
         break;
+    case FAULT_CUT_ALL:
+        cut_all_power(world);
+        break;
     case FAULT_CRASH_POINT:
         crash_point(world, node);
         break;
@@ -166,8 +194,7 @@ static void strike(struct world *world, enum fault fault, struct node *node)
         node_pause(node, sim_between(s, 10, PAUSE_MS_MAX) * SIM_MS);
         break;
     case FAULT_SLOW_DISK:
-        node->flush_us = (unsigned)sim_between(s, 1000, 100000);
-        sim_after(world, sim_between(s, 100, 3000) * SIM_MS, on_quick_disk, node, 0);
+        slow_disks(world, node);
         break;
     case FAULT_FULL_DISK:
         world->counts.full_disks++;
@@ -202,6 +229,11 @@ static void strike(struct world *world, enum fault fault, struct node *node)
         break;
     case FAULT_SPLIT:
         split(world, partition_ns(world));
+        break;
+    case FAULT_MEMBERS:
+        if (world->options.nodes > 1) {
+            members_change(world);
+        }
         break;
     default:
         client_pause(&world->clients_of[sim_draw(s, world->client_count)],

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "check.h"
 #include "conn.h"
+#include "members.h"
 #include "witness.h"
 #include "world.h"
 
@@ -112,6 +113,9 @@ static void on_result(void *data, struct vxc_proposal *proposal, const struct vx
 {
     struct node *node = data;
 
+    if (members_on_result(node, proposal, result)) {
+        return;
+    }
     vxc_gateway_on_result(node->gateway, proposal, result);
 }
 
@@ -324,6 +328,7 @@ static int start_replica(struct node *node, const struct vxc_vote *vote, struct 
     struct vxc_replica_options options = {
         .node_id = node->id,
         .initial = &initial,
+        .joins = node->joins,
         .log = node->log,
         .vote = node->vote,
         .initial_vote = *vote,
@@ -391,6 +396,7 @@ void node_boot(struct node *node)
         node->world->links[node->id][id].gone_told = true;
     }
     node->applied_index = 0;
+    memset(node->changes, 0, sizeof node->changes);
     node->device = NULL;
     node->log = NULL;
     node->replica = NULL;

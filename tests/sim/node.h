@@ -13,6 +13,16 @@
 
 enum node_wake { NODE_WAKE_LOG = 1, NODE_WAKE_STORE = 2, NODE_WAKE_FRAMES = 4, NODE_WAKE_TIME = 8 };
 
+/* A change of the members that was asked of this node. */
+struct node_change {
+    struct vxc_proposal proposal;
+    bool busy;
+    unsigned kind; /* enum change_kind of members.c */
+    uint64_t id;
+};
+
+enum { NODE_CHANGES_MAX = 4 };
+
 enum node_end {
     NODE_KILLED = 1, /* the process ended, the machine goes on */
     NODE_CUT = 2,    /* the power went */
@@ -25,9 +35,11 @@ struct node {
     char folder[256];
     struct stream chance; /* of its own: ids, jitter, latencies */
     struct disk disk;
-    bool born;   /* it had a life */
-    bool member; /* of the initial cluster, or added since */
-    bool removed;
+    bool born;    /* it had a life */
+    bool member;  /* somebody looks after it: of the initial cluster, or to be added */
+    bool joins;   /* it began empty, to be added */
+    bool voted;   /* it was in a committed configuration */
+    bool removed; /* and is in none any more: it stays down */
 
     /* the clock */
     struct vxc_clock clock;
@@ -57,6 +69,7 @@ struct node {
     struct vxc_conn *conns; /* of clients */
     bool bound;             /* its vote knows the cluster */
     bool was_primary;
+    struct node_change changes[NODE_CHANGES_MAX];
     bool replaced; /* an image is to be installed: nothing more is received in this life */
 
     /* how the current call into it ends early */

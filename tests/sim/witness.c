@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "check.h"
+#include "members.h"
 #include "unit/fsm/model.h"
 #include "versions.h"
 #include "world.h"
@@ -304,7 +305,13 @@ static void replay(struct witness *w, uint64_t index, const struct variant *entr
     w->terms[index] = entry->term;
     w->world->counts.entries++;
     if (entry->type != VXC_LOG_COMMAND) {
-        w->world->counts.changes += entry->type == VXC_LOG_CHANGE && index > 1;
+        if (entry->type == VXC_LOG_CHANGE) {
+            struct vxc_configuration configuration;
+
+            vxc_check(vxc_configuration_decode(bytes, &configuration) == 0);
+            members_committed(w->world, &configuration);
+            w->world->counts.changes += index > 1;
+        }
         vxc_fsm_pass(w->fsm, index, entry->term);
         return;
     }
