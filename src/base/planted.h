@@ -12,7 +12,8 @@
 
 /* 1 when the macro named in the argument is defined as 1, else 0. */
 #define VXC_PLANTED_IS(value)                VXC_PLANTED_LOOK(value)
-#define VXC_PLANTED_LOOK(value)              VXC_PLANTED_PICK(VXC_PLANTED_COMMA_##value 1, 0, 0)
+#define VXC_PLANTED_LOOK(value)              VXC_PLANTED_SPLIT(VXC_PLANTED_COMMA_##value)
+#define VXC_PLANTED_SPLIT(comma)             VXC_PLANTED_PICK(comma 1, 0, 0)
 #define VXC_PLANTED_PICK(ignored, pick, ...) pick
 #define VXC_PLANTED_COMMA_1                  0,
 
