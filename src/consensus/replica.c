@@ -212,9 +212,10 @@ static void trim(struct vxc_replica *replica, uint64_t time_ms)
     if (synced->index <= vxc_log_base(log)->index || time_ms < replica->base_retry_ms) {
         return;
     }
+    /* Not only the entries stay while they are held, but the base as well: the engine anchors its
+     * heartbeats at it, and who has installed an older image than that would be sent another one. */
     if (replica->held_index < synced->index) {
-        trailing +=
-            vxc_log_bytes_after(log, replica->held_index) - vxc_log_bytes_after(log, synced->index);
+        return;
     }
     rv = vxc_log_set_base(log, synced, trailing, &err);
     if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {

@@ -141,7 +141,8 @@ uint64_t vxc_replica_base_index(const struct vxc_replica *replica);
 /* An image is there for `peer`: it is announced, if we are still primary and it is still of use. */
 void vxc_replica_offer_image(struct vxc_replica *replica, uint64_t peer,
                              const struct vxc_log_base *image);
-/* The log keeps all entries behind `index` until it is held anew or released (UINT64_MAX). */
+/* The log keeps all entries behind `index`, and its base stays at or below it, until it is held anew or
+ * released (UINT64_MAX). */
 void vxc_replica_hold_log(struct vxc_replica *replica, uint64_t index);
 
 /* ---- members ---- */

@@ -279,26 +279,22 @@ def disk_full(t):
         t.pause(0.3, 0.5)
 
 
+def slow_mark(node):
+    """While this file is there the node's flushes take longer (tests/bench/slow_flush.c)."""
+    return os.path.join(node.cluster.work, "slow%d" % node.number)
+
+
 def with_slow_flush(cluster):
     for node in cluster.nodes.values():
         node.environment = {"LD_PRELOAD": os.path.join(cluster.programs, "test-programs", "slow_flush.so"),
-                            "SLOW_FLUSH_FILE": os.path.join(cluster.work, "slow%d" % node.number)}
-
-
-def set_slow(node, ms):
-    path = node.environment["SLOW_FLUSH_FILE"]
-    if ms == 0:
-        os.unlink(path)
-        return
-    with open(path + ".new", "w", encoding="ascii") as file:
-        file.write(str(ms))
-    os.rename(path + ".new", path)
+                            "SLOW_FLUSH_MS": "500", "SLOW_FLUSH_WHILE": slow_mark(node)}
 
 
 @scenario(10, "disk", prepare=with_slow_flush)
 def slow_flush(t):
     """One backup's flushes take 500 ms more: the others do not wait for it."""
-    compare_halves(t, lambda node: set_slow(node, 500), lambda node: set_slow(node, 0))
+    compare_halves(t, lambda node: open(slow_mark(node), "w", encoding="ascii").close(),
+                   lambda node: os.unlink(slow_mark(node)))
 
 
 def compare_halves(t, begin, end):
