@@ -36,7 +36,8 @@ static void disconnect(struct vxc_client *client, int why)
         client->fd = -1;
     }
     client->connecting = false;
-    switch (why) {
+    /* However it ended: it had said that it is not the primary. */
+    switch (vxc_core_is_leaving(client->core) ? VXC_ENOTPRIMARY : why) {
     case VXC_ENOTPRIMARY:
         vxc_router_refused(&client->router, now_ms, vxc_core_primary_address(client->core));
         break;

@@ -470,6 +470,11 @@ uint64_t vxc_core_heard_ms(const struct vxc_core *core)
     return core->session.id != 0 ? core->life_ms : core->heard_ms;
 }
 
+bool vxc_core_is_leaving(const struct vxc_core *core)
+{
+    return core->state == VXC_CORE_READY && core->leaving;
+}
+
 bool vxc_core_is_searching(const struct vxc_core *core)
 {
     return core->searching;

@@ -110,6 +110,8 @@ bool vxc_core_was_ready(const struct vxc_core *core);
 uint64_t vxc_core_told(const struct vxc_core *core); /* callbacks run so far */
 /* When the server last said anything; with a session: one that serves it. 0 = never. */
 uint64_t vxc_core_heard_ms(const struct vxc_core *core);
+/* Has this server said that it is not the primary, and is left? */
+bool vxc_core_is_leaving(const struct vxc_core *core);
 /* Is a primary being looked for, none of the servers asked last having been it? */
 bool vxc_core_is_searching(const struct vxc_core *core);
 const struct vxc_server *vxc_core_server(const struct vxc_core *core);

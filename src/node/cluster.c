@@ -406,7 +406,8 @@ void vxc_link_opened(struct link *link)
     peer->refusal.code = 0;
     vxc_log_event(c->logger, VXC_LOG_INFO, "peer connected",
                   "peer=%" PRIu64 " direction=%s address=%s life=%" PRIu64, peer->id,
-                  link->outgoing ? "out" : "in", vxc_conn_address(link->conn), link->other.life);
+                  link->outgoing ? "out" : "in", vxc_conn_address(link->conn),
+                  link->other.life >> 32);
     if (link->outgoing) {
         peer->delay_ms = 0;
         if (c->replica != NULL) {

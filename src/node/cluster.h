@@ -18,9 +18,9 @@
  *
  * Who may come in: a member of the configuration (or one of --initial-cluster, as long as there is
  * no log), of this cluster (or of none yet), under the incarnation that the replicated member table
- * has for it. A member with another incarnation has lost its disk, one with fewer lives or a shorter
- * log than it has acknowledged has an old copy of it: it is refused, told why and what to do, and
- * the log says so.
+ * has for it. A member with another incarnation has lost its disk. One with an earlier life, with
+ * another life of the same number, or with a shorter log than it has acknowledged has an old copy of
+ * it. It is refused, told why and what to do, and the log says so.
  *
  * Addresses come from the replicated member table, else from --initial-cluster or --join, else from
  * what a peer says in its hello.
@@ -71,7 +71,7 @@ const char *vxc_cluster_spec_address(const struct vxc_cluster_spec *spec, uint64
 struct vxc_cluster_options {
     uint64_t node_id;
     uint64_t incarnation;                /* of the data directory: never the same again */
-    uint64_t life;                       /* how often it was started */
+    uint64_t life; /* this start of it: which one in the upper half, a random number in the lower */
     const char *address;                 /* where this node can be reached; borrowed */
     const struct vxc_cluster_spec *spec; /* NULL = none; copied */
     struct vxc_slice secret;             /* size 0 = none; copied, wiped at the end */

@@ -12,6 +12,25 @@ enum { ANNOUNCE_AGAIN_MS = 1000, ANNOUNCE_LOOK_MS = 100 };
     "member "                                                                                      \
     "add, and remove this one with vxc member remove"
 
+static uint64_t life_number(uint64_t life)
+{
+    return life >> 32;
+}
+
+/* A copy that is started as often as the original was has the same number, but another life. */
+static int judge_life(const struct introduction *who, uint64_t seen, struct vxc_error *err)
+{
+    if (who->life == seen || life_number(who->life) > life_number(seen)) {
+        return 0;
+    }
+    return vxc_error_set(err, VXC_EFOREIGN,
+                         "node %" PRIu64 " runs on an older copy of its data directory (start "
+                         "%" PRIu64 ", but another start %" PRIu64
+                         " was seen); it may have forgotten what it promised, so it never takes "
+                         "part again: " COME_BACK,
+                         who->id, life_number(who->life), life_number(seen));
+}
+
 /* What the replicated member table says against it. */
 static int judge_by_table(struct vxc_cluster *c, const struct introduction *who,
                           struct vxc_error *err)
@@ -28,7 +47,10 @@ static int judge_by_table(struct vxc_cluster *c, const struct introduction *who,
             " was removed from the cluster, and its id never comes back: " COME_BACK,
             who->id);
     }
-    if (member.incarnation != 0 && member.incarnation != who->incarnation) {
+    if (member.incarnation == 0) { /* announced, and not seen yet */
+        return 0;
+    }
+    if (member.incarnation != who->incarnation) {
         return vxc_error_set(err, VXC_EFOREIGN,
                              "node %" PRIu64
                              " has another data directory than it had: its disk was wiped, or "
@@ -36,29 +58,26 @@ static int judge_by_table(struct vxc_cluster *c, const struct introduction *who,
                              "it never takes part again: " COME_BACK,
                              who->id);
     }
-    if (who->life < member.life) {
-        return vxc_error_set(
-            err, VXC_EFOREIGN,
-            "node %" PRIu64 " runs on an older copy of its data directory (start "
-            "%" PRIu64 ", but start %" PRIu64
-            " was seen); it may have forgotten what it promised, so it never takes "
-            "part again: " COME_BACK,
-            who->id, who->life, member.life);
-    }
-    return 0;
+    return judge_life(who, member.life, err);
 }
 
-/* What this node itself has seen of it. */
+/* What this node itself has seen of it, and the primary has heard of its log. */
 static int judge_by_memory(struct vxc_cluster *c, const struct introduction *who,
                            struct vxc_error *err)
 {
     const struct peer *peer = vxc_cluster_peer(c, who->id);
 
-    if (peer != NULL && peer->said.incarnation != 0 && peer->said.incarnation != who->incarnation) {
-        return vxc_error_set(err, VXC_EEXISTS,
-                             "two nodes say that they are node %" PRIu64
-                             ": give each node a --node-id of its own",
-                             who->id);
+    if (peer != NULL && peer->said.incarnation != 0) {
+        int rv = peer->said.incarnation == who->incarnation
+                     ? judge_life(who, peer->said.life, err)
+                     : vxc_error_set(err, VXC_EEXISTS,
+                                     "two nodes say that they are node %" PRIu64
+                                     ": give each node a --node-id of its own",
+                                     who->id);
+
+        if (rv != 0) {
+            return rv;
+        }
     }
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct vxc_replica_member *m = &c->members[i];

@@ -335,12 +335,21 @@ static bool is_sole_voter(const struct vxc_node *n)
     return votes && others == 0;
 }
 
+/* A copy of the directory that was started as often is told apart by the random half. */
+static uint64_t name_life(const struct vxc_node *n)
+{
+    uint32_t random;
+
+    n->clock->random(n->clock->data, &random, sizeof random);
+    return n->identity.life << 32 | random;
+}
+
 static int create_cluster(struct vxc_node *n, struct vxc_error *err)
 {
     struct vxc_cluster_options options = {
         .node_id = n->options.node_id,
         .incarnation = n->identity.incarnation,
-        .life = n->identity.life,
+        .life = name_life(n),
         .address = n->reached,
         .spec = &n->spec,
         .secret = vxc_buffer_slice(&n->secret),

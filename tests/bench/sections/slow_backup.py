@@ -45,11 +45,13 @@ def _stopped(ctx):
 def _slow_disk(ctx):
     def mark(name):
         return os.path.join(ctx.work, name + ".slow")
-    preload = {"LD_PRELOAD": ctx.program("test-programs/slow_flush.so"), "SLOW_FLUSH_MS": str(FLUSH_MS)}
-    cluster = VxcdCluster(ctx, lambda name: {**preload, "SLOW_FLUSH_WHILE": mark(name)})
+    def become_slow(node):
+        with open(mark(node.name), "w", encoding="ascii") as file:
+            file.write(str(FLUSH_MS))
+    preload = ctx.program("test-programs/slow_flush.so")
+    cluster = VxcdCluster(ctx, lambda name: {"LD_PRELOAD": preload, "SLOW_FLUSH_FILE": mark(name)})
     cluster.fill(ctx.keys(KEYS), VALUE_SIZE)
-    runs = _halves(ctx, cluster, lambda node: open(mark(node.name), "w", encoding="ascii").close(),
-                   lambda node: os.remove(mark(node.name)))
+    runs = _halves(ctx, cluster, become_slow, lambda node: os.remove(mark(node.name)))
     cluster.stop()
     return runs
 
