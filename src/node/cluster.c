@@ -435,22 +435,15 @@ static size_t room(const struct link *link)
 
 static int send_peer_message(struct link *link, const struct vxc_peer_message *message)
 {
-    struct vxc_cluster *c = link->cluster;
     struct vxc_buffer *out = vxc_conn_out(link->conn);
-    uint64_t image = 0;
-    uint64_t file_bytes = 0;
     size_t before;
     int rv;
 
     if (out == NULL) {
         return VXC_ECLOSED;
     }
-    if (message->type == VXC_PEER_ENGINE && message->engine.type == VXC_ENGINE_IMAGE &&
-        c->describe_image != NULL) {
-        c->describe_image(c->data, link->peer->id, &message->engine.image, &image, &file_bytes);
-    }
     before = out->size;
-    rv = vxc_peer_message_encode(message, image, file_bytes, out);
+    rv = vxc_peer_message_encode(message, out);
     if (rv == 0) {
         link->sent_bytes += out->size - before;
         vxc_conn_touch(link->conn); /* may send and clear what was appended */
@@ -775,7 +768,6 @@ int vxc_cluster_create(const struct vxc_cluster_options *options, struct vxc_clu
     c->logger = options->logger;
     c->data = options->data;
     c->on_image_message = options->on_image_message;
-    c->describe_image = options->describe_image;
     copy_address(c->address, vxc_slice_of_string(options->address));
     c->self.used = true;
     c->self.id = c->node_id;
