@@ -578,6 +578,9 @@ static void refresh_peers(struct vxc_cluster *c)
 
 static void refresh_addresses(struct vxc_cluster *c)
 {
+    char own[VXC_ADDRESS_TEXT_MAX];
+
+    (void)snprintf(c->self.address, sizeof c->self.address, "%s", address_of(c, &c->self, own));
     for (int i = 0; i < PEERS_MAX; i++) {
         struct peer *peer = &c->peers[i];
         char text[VXC_ADDRESS_TEXT_MAX];
@@ -679,8 +682,8 @@ int vxc_cluster_send(struct vxc_cluster *c, uint64_t id, const struct vxc_messag
 
 const char *vxc_cluster_address(const struct vxc_cluster *c, uint64_t id)
 {
-    if (id == c->node_id) {
-        return c->address;
+    if (id == c->node_id) { /* a node that listens everywhere knows it from the cluster alone */
+        return c->address[0] != '\0' ? c->address : c->self.address;
     }
     for (int i = 0; id != 0 && i < PEERS_MAX; i++) {
         if (c->peers[i].used && c->peers[i].id == id) {
