@@ -82,7 +82,7 @@ static int judge_by_memory(struct vxc_cluster *c, const struct introduction *who
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct vxc_replica_member *m = &c->members[i];
 
-        if (m->id == who->id && vxc_replica_is_primary(c->replica) &&
+        if (m->id == who->id && c->replica != NULL && vxc_replica_is_primary(c->replica) &&
             who->last_index < m->match_index) {
             return vxc_error_set(
                 err, VXC_EFOREIGN,
@@ -101,7 +101,7 @@ int vxc_cluster_admit(struct vxc_cluster *c, const struct introduction *who, boo
     struct introduction judged = *who;
     int rv;
 
-    if (c->replica == NULL) {
+    if (c->replica == NULL && !c->stands_in) {
         return vxc_error_set(err, VXC_EBUSY, "node %" PRIu64 " is putting an image in place",
                              c->node_id);
     }
@@ -110,8 +110,10 @@ int vxc_cluster_admit(struct vxc_cluster *c, const struct introduction *who, boo
     }
     rv = judge_by_table(c, &judged, err);
     rv = rv != 0 ? rv : judge_by_memory(c, &judged, err);
-    /* a node without a log yet takes whom it was told of, and whoever finds it */
-    if (rv == 0 && c->member_count > 0 && !vxc_cluster_has_member(c, who->id)) {
+    /* Who has the cluster's id was made a member once, and may be one by a configuration that this
+     * node has yet to hear of, from that very member perhaps. Who joins takes whoever finds it. */
+    if (rv == 0 && incoming && !who->of_cluster && vxc_cluster_knows_members(c) &&
+        !vxc_cluster_has_member(c, who->id)) {
         rv = vxc_error_set(err, VXC_ENOTFOUND,
                            "node %" PRIu64 " is not a member yet: add it with vxc member add %s",
                            who->id, who->address[0] != '\0' ? who->address : "ADDRESS");
@@ -204,14 +206,14 @@ bool vxc_cluster_announce(struct vxc_cluster *c, uint64_t now_ms)
     bool proposed;
 
     /* a node alone need not be found by others */
-    if (c->member_count < 2 || !vxc_replica_is_ready(c->replica)) {
+    if (c->member_count < 2 || c->replica == NULL || !vxc_replica_is_ready(c->replica)) {
         return false;
     }
     proposed = announce(c, &c->self, now_ms);
     for (int i = 0; i < PEERS_MAX; i++) {
         struct peer *peer = &c->peers[i];
 
-        if (peer->used && peer->said.id != 0) {
+        if (peer->used && peer->said.id != 0 && vxc_cluster_has_member(c, peer->id)) {
             proposed = announce(c, peer, now_ms) || proposed;
         }
     }
