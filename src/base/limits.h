@@ -70,9 +70,10 @@
 #define VXC_LOG_MARKER_IDLE_MS  100u            /* an idle log writes one marker unit after this */
 
 /* ---- between the nodes of a cluster ---- */
-#define VXC_OUTBOX_MESSAGES_MAX 256u /* to one peer; a range of the log is one; more is taken for lost */
-#define VXC_PEER_ENTRIES_MAX    256u /* entries in one message: twice what the engine has in flight */
-#define VXC_CHECKPOINT_MS       60000u /* between comparisons of the members' digests */
+#define VXC_OUTBOX_MESSAGES_MAX                                                                    \
+    256u /* to one peer; a range of the log is one; more is taken for lost */
+#define VXC_PEER_ENTRIES_MAX 256u /* entries in one message: twice what the engine has in flight */
+#define VXC_CHECKPOINT_MS    60000u /* between comparisons of the members' digests */
 
 /* ---- the state ---- */
 #define VXC_ROW_KEY_SIZE_MAX    511u /* bytes; LMDB's own limit */
@@ -136,11 +137,11 @@
 #define VXC_NODE_HELD_BYTES_MAX (512ull * VXC_MIB)
 #define VXC_CONN_CONNECT_MS     2000u /* to look a name up and connect to it; the owner tries again */
 
-/* ---- between the nodes of a cluster ---- */
+/* ---- connections between nodes ---- */
 /* bytes of an entry beside a frame's head and the few fields of an append */
 #define VXC_PEER_FRAME_SIZE_MAX (VXC_ENTRY_SIZE_MAX + 1u * VXC_KIB)
-#define VXC_PEER_FRAME_SIZE_TARGET                                                                 \
-    (256u * VXC_KIB) /* entries per frame: the next one is heard soon */
+/* bytes of entries per frame: the other side works on the first while the next one travels */
+#define VXC_PEER_FRAME_SIZE_TARGET (256u * VXC_KIB)
 /* bytes in a connection that the other side has not taken: some 100 ms of a fast network */
 #define VXC_PEER_OUTBOUND_BYTES_MAX (2u * VXC_MIB)
 /* nothing of what was sent was taken for so long: a new connection learns sooner than TCP, which
@@ -159,6 +160,16 @@
 /* ---- snapshots ---- */
 #define VXC_SNAPSHOT_READ_SIZE_MAX (1u * VXC_MIB) /* bytes per request: a turn stays short */
 #define VXC_SNAPSHOT_IDLE_MS       60000u /* nobody asked for it so long: its room is given back */
+
+/* ---- images for peers ---- */
+#define VXC_PEER_IMAGE_READ_SIZE  (1u * VXC_MIB) /* bytes asked for at a time: a turn stays short */
+#define VXC_PEER_IMAGE_INFLIGHT   4u /* pieces asked for and not there yet: heartbeats flow between */
+#define VXC_PEER_IMAGE_TURN_BYTES (2u * VXC_MIB) /* bytes sent to all peers in one turn */
+#define VXC_PEER_IMAGE_RETRY_MS   1000u  /* what was asked for did not come: it is asked for again */
+#define VXC_PEER_IMAGE_SILENCE_MS 30000u /* a peer that says nothing so long is given up */
+#define VXC_PEER_IMAGE_REFUSALS_MAX 4u   /* damaged pieces in one place before the image is given up */
+/* bytes of log kept behind an image while it travels; then the transfer begins anew */
+#define VXC_LOG_HELD_BYTES_MAX (4ull << 30)
 
 /* ---- options of the daemon ---- */
 #define VXC_TIMEOUT_MS_DEFAULT          20000u /* VERTX_CLUSTER_TIMEOUT */

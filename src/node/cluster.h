@@ -16,11 +16,12 @@
  * proof is accepted nothing of a connection reaches the replica, and its bytes are bounded as those
  * of any client are. What a peer says is checked again behind it (vxc_engine_receive).
  *
- * Who may come in: a member of the configuration (or one of --initial-cluster, as long as there is
- * no log), of this cluster (or of none yet), under the incarnation that the replicated member table
- * has for it. A member with another incarnation has lost its disk, one with fewer lives or a shorter
- * log than it has acknowledged has an old copy of it: it is refused, told why and what to do, and
- * the log says so.
+ * Who may come in: a member of the configuration, or whoever knows the cluster's id (it may be a
+ * member by a configuration that this node has yet to get), of this cluster or of none yet, under the
+ * incarnation that the replicated member table has for it; into a node that joins, whoever knows the
+ * secret. A member with another incarnation has lost its disk. One with an earlier life, with
+ * another life of the same number, or with a shorter log than it has acknowledged has an old copy of
+ * it. It is refused, told why and what to do, and the log says so.
  *
  * Addresses come from the replicated member table, else from --initial-cluster or --join, else from
  * what a peer says in its hello.
@@ -70,8 +71,8 @@ const char *vxc_cluster_spec_address(const struct vxc_cluster_spec *spec, uint64
 
 struct vxc_cluster_options {
     uint64_t node_id;
-    uint64_t incarnation;                /* of the data directory: never the same again */
-    uint64_t life;                       /* how often it was started */
+    uint64_t incarnation; /* of the data directory: never the same again */
+    uint64_t life; /* this start of it: which one in the upper half, a random number in the lower */
     const char *address;                 /* where this node can be reached; borrowed */
     const struct vxc_cluster_spec *spec; /* NULL = none; copied */
     struct vxc_slice secret;             /* size 0 = none; copied, wiped at the end */
@@ -97,6 +98,18 @@ void vxc_cluster_free(struct vxc_cluster *cluster);
 /* The replica and the state change when an image was installed: NULL in between. */
 void vxc_cluster_set_replica(struct vxc_cluster *cluster, struct vxc_replica *replica,
                              struct vxc_fsm *fsm);
+
+/* What a node says of itself while its state is repaired and there is no replica: it is connected, so
+ * that it can ask for an image, and that is all. */
+struct vxc_cluster_stand_in {
+    uint64_t last_index; /* of the log */
+    bool has_cluster_id;
+    uint8_t cluster_id[16];
+    struct vxc_configuration configuration; /* the newest in the log */
+};
+/* Until the next vxc_cluster_set_replica(). Copied. */
+void vxc_cluster_set_stand_in(struct vxc_cluster *cluster,
+                              const struct vxc_cluster_stand_in *stand_in);
 
 /* The first frame of a connection was a peer_hello: the connection is the cluster's from now on. Also
  * answers it. */

@@ -12,6 +12,25 @@ enum { ANNOUNCE_AGAIN_MS = 1000, ANNOUNCE_LOOK_MS = 100 };
     "member "                                                                                      \
     "add, and remove this one with vxc member remove"
 
+static uint64_t life_number(uint64_t life)
+{
+    return life >> 32;
+}
+
+/* A copy that is started as often as the original was has the same number, but another life. */
+static int judge_life(const struct introduction *who, uint64_t seen, struct vxc_error *err)
+{
+    if (who->life == seen || life_number(who->life) > life_number(seen)) {
+        return 0;
+    }
+    return vxc_error_set(err, VXC_EFOREIGN,
+                         "node %" PRIu64 " runs on an older copy of its data directory (start "
+                         "%" PRIu64 ", but another start %" PRIu64
+                         " was seen); it may have forgotten what it promised, so it never takes "
+                         "part again: " COME_BACK,
+                         who->id, life_number(who->life), life_number(seen));
+}
+
 /* What the replicated member table says against it. */
 static int judge_by_table(struct vxc_cluster *c, const struct introduction *who,
                           struct vxc_error *err)
@@ -28,7 +47,10 @@ static int judge_by_table(struct vxc_cluster *c, const struct introduction *who,
             " was removed from the cluster, and its id never comes back: " COME_BACK,
             who->id);
     }
-    if (member.incarnation != 0 && member.incarnation != who->incarnation) {
+    if (member.incarnation == 0) { /* announced, and not seen yet */
+        return 0;
+    }
+    if (member.incarnation != who->incarnation) {
         return vxc_error_set(err, VXC_EFOREIGN,
                              "node %" PRIu64
                              " has another data directory than it had: its disk was wiped, or "
@@ -36,34 +58,31 @@ static int judge_by_table(struct vxc_cluster *c, const struct introduction *who,
                              "it never takes part again: " COME_BACK,
                              who->id);
     }
-    if (who->life < member.life) {
-        return vxc_error_set(
-            err, VXC_EFOREIGN,
-            "node %" PRIu64 " runs on an older copy of its data directory (start "
-            "%" PRIu64 ", but start %" PRIu64
-            " was seen); it may have forgotten what it promised, so it never takes "
-            "part again: " COME_BACK,
-            who->id, who->life, member.life);
-    }
-    return 0;
+    return judge_life(who, member.life, err);
 }
 
-/* What this node itself has seen of it. */
+/* What this node itself has seen of it, and the primary has heard of its log. */
 static int judge_by_memory(struct vxc_cluster *c, const struct introduction *who,
                            struct vxc_error *err)
 {
     const struct peer *peer = vxc_cluster_peer(c, who->id);
 
-    if (peer != NULL && peer->said.incarnation != 0 && peer->said.incarnation != who->incarnation) {
-        return vxc_error_set(err, VXC_EEXISTS,
-                             "two nodes say that they are node %" PRIu64
-                             ": give each node a --node-id of its own",
-                             who->id);
+    if (peer != NULL && peer->said.incarnation != 0) {
+        int rv = peer->said.incarnation == who->incarnation
+                     ? judge_life(who, peer->said.life, err)
+                     : vxc_error_set(err, VXC_EEXISTS,
+                                     "two nodes say that they are node %" PRIu64
+                                     ": give each node a --node-id of its own",
+                                     who->id);
+
+        if (rv != 0) {
+            return rv;
+        }
     }
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct vxc_replica_member *m = &c->members[i];
 
-        if (m->id == who->id && vxc_replica_is_primary(c->replica) &&
+        if (m->id == who->id && c->replica != NULL && vxc_replica_is_primary(c->replica) &&
             who->last_index < m->match_index) {
             return vxc_error_set(
                 err, VXC_EFOREIGN,
@@ -82,7 +101,7 @@ int vxc_cluster_admit(struct vxc_cluster *c, const struct introduction *who, boo
     struct introduction judged = *who;
     int rv;
 
-    if (c->replica == NULL) {
+    if (c->replica == NULL && !c->stands_in) {
         return vxc_error_set(err, VXC_EBUSY, "node %" PRIu64 " is putting an image in place",
                              c->node_id);
     }
@@ -91,8 +110,10 @@ int vxc_cluster_admit(struct vxc_cluster *c, const struct introduction *who, boo
     }
     rv = judge_by_table(c, &judged, err);
     rv = rv != 0 ? rv : judge_by_memory(c, &judged, err);
-    /* a node without a log yet takes whom it was told of, and whoever finds it */
-    if (rv == 0 && c->member_count > 0 && !vxc_cluster_has_member(c, who->id)) {
+    /* Who has the cluster's id was made a member once, and may be one by a configuration that this
+     * node has yet to hear of, from that very member perhaps. Who joins takes whoever finds it. */
+    if (rv == 0 && incoming && !who->of_cluster && vxc_cluster_knows_members(c) &&
+        !vxc_cluster_has_member(c, who->id)) {
         rv = vxc_error_set(err, VXC_ENOTFOUND,
                            "node %" PRIu64 " is not a member yet: add it with vxc member add %s",
                            who->id, who->address[0] != '\0' ? who->address : "ADDRESS");
@@ -185,14 +206,14 @@ bool vxc_cluster_announce(struct vxc_cluster *c, uint64_t now_ms)
     bool proposed;
 
     /* a node alone need not be found by others */
-    if (c->member_count < 2 || !vxc_replica_is_ready(c->replica)) {
+    if (c->member_count < 2 || c->replica == NULL || !vxc_replica_is_ready(c->replica)) {
         return false;
     }
     proposed = announce(c, &c->self, now_ms);
     for (int i = 0; i < PEERS_MAX; i++) {
         struct peer *peer = &c->peers[i];
 
-        if (peer->used && peer->said.id != 0) {
+        if (peer->used && peer->said.id != 0 && vxc_cluster_has_member(c, peer->id)) {
             proposed = announce(c, peer, now_ms) || proposed;
         }
     }

@@ -128,14 +128,16 @@ void vxc_link_greet(struct link *link)
 {
     struct vxc_cluster *c = link->cluster;
     struct vxc_message m = {.kind = VXC_KIND_PEER_HELLO};
-    struct vxc_replica_status status;
+    struct vxc_replica_status status = {.last_index = c->stand_in.last_index};
     uint8_t nonce[NONCE_SIZE];
 
-    if (c->replica == NULL) { /* the end of the log is not known at present */
+    if (c->replica == NULL && !c->stands_in) { /* the end of the log is not known at present */
         vxc_link_end(link, VXC_EBUSY, "an image is being put in place", false);
         return;
     }
-    vxc_replica_status(c->replica, &status);
+    if (c->replica != NULL) {
+        vxc_replica_status(c->replica, &status);
+    }
     c->clock->random(c->clock->data, nonce, sizeof nonce);
     m.peer_hello.version_min = PEER_PROTOCOL_VERSION;
     m.peer_hello.version_max = PEER_PROTOCOL_VERSION;
@@ -182,6 +184,7 @@ static int take_hello(struct link *link, const struct vxc_msg_peer_hello *m, str
     who->incarnation = m->incarnation;
     who->life = m->life;
     who->last_index = m->last_index;
+    who->of_cluster = m->cluster_id.size != 0 && same_cluster(c, m->cluster_id);
     take_address(m->address, who->address);
     if (m->version_min > PEER_PROTOCOL_VERSION || m->version_max < PEER_PROTOCOL_VERSION) {
         return vxc_error_set(err, VXC_EVERSION,

@@ -1,37 +1,37 @@
-/* Preloaded into a node: flushes take longer, as on a bad disk. The file that SLOW_FLUSH_FILE names holds
- * how many ms are added to each; without the file nothing is, so that a test can begin and end it. */
+/* Preloaded into a node, makes each flush take longer while a file exists: a disk that has become slow.
+ *
+ *   SLOW_FLUSH_WHILE  the file
+ *   SLOW_FLUSH_MS     added to each flush, in milliseconds
+ */
 #include "integration/no_ring.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-static void linger(void)
-{
-    const char *name = getenv("SLOW_FLUSH_FILE");
-    const int fd = name == NULL ? -1 : open(name, O_RDONLY | O_CLOEXEC);
-    char text[16] = "";
+int fsync(int fd);
+int fdatasync(int fd);
 
-    if (fd >= 0) {
-        if (read(fd, text, sizeof text - 1) > 0) {
-            const long ms = strtol(text, NULL, 10);
-            const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-            (void)nanosleep(&time, NULL); /* cut short is fine */
-        }
-        (void)close(fd);
+static void wait_if_slow(void)
+{
+    const char *path = getenv("SLOW_FLUSH_WHILE"), *text = getenv("SLOW_FLUSH_MS");
+    const long ms = text == NULL ? 0 : strtol(text, NULL, 10);
+    const struct timespec delay = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    if (path != NULL && access(path, F_OK) == 0) {
+        (void)nanosleep(&delay, NULL); /* a signal only shortens it */
     }
 }
 
 int fsync(int fd)
 {
-    linger();
+    wait_if_slow();
     return (int)syscall(SYS_fsync, fd);
 }
 
 int fdatasync(int fd)
 {
-    linger();
+    wait_if_slow();
     return (int)syscall(SYS_fdatasync, fd);
 }

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#define VXC_CENSUS_MAX (VXC_MEMBER_ROWS_MAX + VXC_ENDPOINTS_MAX)
+#define VXC_CENSUS_MAX (VXC_SHOWN_MEMBERS_MAX + VXC_ENDPOINTS_MAX)
 #define VXC_CENSUS_MS  2000u /* who has not answered by then is called unreachable */
 
 struct vxc_census_row {

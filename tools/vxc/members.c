@@ -31,7 +31,7 @@ static int ask(struct vxc_cli *cli, bool any_node, uint64_t timeout_ms, struct v
     request.timeout_ms = (int64_t)timeout_ms;
     rc = vxc_client_call(cli->client, &request, &reply);
     members->count = 0;
-    while (rc == VXC_OK && members->count < VXC_MEMBER_ROWS_MAX &&
+    while (rc == VXC_OK && members->count < VXC_SHOWN_MEMBERS_MAX &&
            vxc_rows_next(&reply.rows, &id, &record)) {
         members->count += take_member(record, &members->list[members->count]);
     }

@@ -4,7 +4,7 @@
 
 #include "tools/vxc/cli.h"
 
-#define VXC_MEMBER_ROWS_MAX     64u  /* more are not shown */
+#define VXC_SHOWN_MEMBERS_MAX   64u  /* more are not shown */
 #define VXC_MEMBER_ADDRESS_SIZE 300u /* bytes with NUL: a host name, a colon, a port */
 
 struct vxc_member {
@@ -16,7 +16,7 @@ struct vxc_member {
 };
 
 struct vxc_members {
-    struct vxc_member list[VXC_MEMBER_ROWS_MAX]; /* by id */
+    struct vxc_member list[VXC_SHOWN_MEMBERS_MAX]; /* by id */
     size_t count;
 };
 
