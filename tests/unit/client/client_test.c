@@ -122,23 +122,6 @@ static void endpoints_that_cannot_be_read_are_refused(void **state)
     vxc_client_free(NULL);
 }
 
-static void options_of_a_program_that_was_built_before_a_field_was_added_are_taken(void **state)
-{
-    struct vxc_client_options options = vxc_client_options();
-    struct vxc_client *client = NULL;
-
-    (void)state;
-    options.endpoints = "127.0.0.1:7400";
-    options.struct_size = offsetof(struct vxc_client_options, flags);
-    options.flags = 0xffffffff; /* what lies behind them there */
-    assert_int_equal(vxc_client_create(&options, &client), 0);
-    vxc_client_free(client);
-    options.struct_size--;
-    assert_int_equal(vxc_client_create(&options, &client), VXC_EINVAL);
-    options.struct_size = sizeof options + 1; /* of a later version: it may count on what we lack */
-    assert_int_equal(vxc_client_create(&options, &client), VXC_EINVAL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,7 +129,6 @@ int main(void)
         cmocka_unit_test(a_server_that_never_answers_costs_no_more_than_the_timeout),
         cmocka_unit_test(freeing_ends_what_is_under_way),
         cmocka_unit_test(endpoints_that_cannot_be_read_are_refused),
-        cmocka_unit_test(options_of_a_program_that_was_built_before_a_field_was_added_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
