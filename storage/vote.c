@@ -187,6 +187,13 @@ int vxc_vote_bind(struct vxc_vote_file *file, uint64_t cluster_id_lo, uint64_t c
     return 0;
 }
 
+void vxc_vote_cluster_id(const struct vxc_vote_file *file, uint64_t *cluster_id_lo,
+                         uint64_t *cluster_id_hi)
+{
+    *cluster_id_lo = file->record.cluster_id_lo;
+    *cluster_id_hi = file->record.cluster_id_hi;
+}
+
 void vxc_vote_store(struct vxc_vote_file *file, const struct vxc_vote *vote)
 {
     /* The engine's term never goes back, and within a term a vote once given stays. */

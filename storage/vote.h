@@ -35,6 +35,10 @@ void vxc_vote_store(struct vxc_vote_file *file, const struct vxc_vote *vote);
 int vxc_vote_bind(struct vxc_vote_file *file, uint64_t cluster_id_lo, uint64_t cluster_id_hi,
                   struct vxc_error *err);
 
+/* To which cluster it is tied: as bind() takes it; 0, 0 = to none yet. */
+void vxc_vote_cluster_id(const struct vxc_vote_file *file, uint64_t *cluster_id_lo,
+                         uint64_t *cluster_id_hi);
+
 void vxc_vote_close(struct vxc_vote_file *file); /* NULL is fine */
 
 /* Decodes one file's bytes; for fuzzing and offline tools. */

@@ -77,7 +77,7 @@ struct vxc_node_options {
     /* A cluster of several nodes; NULL or "" = none: alone, or as the data directory says. */
     const char *initial_cluster; /* of a new one, all the same on each: "1=host:port,2=host:port" */
     const char *join;            /* nodes of a running one: "host:port,host:port" */
-    const char *secret_file;     /* what all its nodes know; 16 to 4096 bytes, nobody else's to read */
+    const char *secret_file; /* what all its nodes know; 16 to 4096 bytes, nobody else's to read */
 };
 
 /* The defaults: node 1 in "./vxc-data", 127.0.0.1, any free port. */
@@ -195,7 +195,7 @@ enum vxc_node_beginning {
 struct vxc_node_stats {
     uint64_t node_id;
     uint8_t cluster_id[16];
-    const char *role;    /* "primary", "backup", "standby", "candidate"; static */
+    const char *role;    /* "primary", "backup", "standby", "candidate", "repairing"; static */
     uint64_t primary_id; /* 0 = unknown */
     uint64_t term;
     /* of the log: the newest entry, what is on disk, decided, in the state, in LMDB, synced there */

@@ -220,6 +220,26 @@ int vxc_loop_watch(struct vxc_loop *loop, int descriptor, void (*cb)(void *data)
     return rv != 0 ? rv : uv_poll_start(&s->uv.poll, UV_READABLE, on_readable) == 0 ? 0 : VXC_EIO;
 }
 
+static void free_source(uv_handle_t *handle)
+{
+    vxc_free(handle->data);
+}
+
+void vxc_loop_unwatch(struct vxc_loop *loop, int descriptor)
+{
+    for (struct source **at = &loop->sources; *at != NULL; at = &(*at)->next) {
+        struct source *s = *at;
+        uv_os_fd_t watched;
+
+        if (s->uv.handle.type == UV_POLL && uv_fileno(&s->uv.handle, &watched) == 0 &&
+            watched == descriptor) {
+            *at = s->next;
+            uv_close(&s->uv.handle, free_source); /* the kernel forgets the descriptor at once */
+            return;
+        }
+    }
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct source *s = signal->data;

@@ -24,6 +24,8 @@ void vxc_loop_on_turn(struct vxc_loop *loop, vxc_loop_turn_cb cb, void *data);
 
 /* Calls back whenever the descriptor is readable. The descriptor stays the caller's. */
 int vxc_loop_watch(struct vxc_loop *loop, int descriptor, void (*cb)(void *data), void *data);
+/* Ends that; the descriptor may be closed at once. One that is not watched is fine. */
+void vxc_loop_unwatch(struct vxc_loop *loop, int descriptor);
 /* Calls back on the signal instead of its default action. */
 int vxc_loop_signal(struct vxc_loop *loop, int signal_number, void (*cb)(void *data), void *data);
 /* Calls back every interval_ms. */

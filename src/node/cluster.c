@@ -26,6 +26,9 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 struct vxc_slice vxc_cluster_id(const struct vxc_cluster *c)
 {
+    if (c->stands_in && c->stand_in.has_cluster_id) {
+        return vxc_slice(c->stand_in.cluster_id, CLUSTER_ID_SIZE);
+    }
     if (c->fsm == NULL || !vxc_fsm_bootstrapped(c->fsm)) {
         return vxc_slice(NULL, 0);
     }
@@ -276,10 +279,14 @@ static bool take_image_message(struct link *link, const struct vxc_frame *frame)
     if (frame->kind < VXC_KIND_PEER_IMAGE || frame->kind > VXC_KIND_PEER_IMAGE_BYTES) {
         return false;
     }
-    if (c->on_image_message != NULL && vxc_message_decode(frame->kind, frame->payload, &m) == 0) {
+    if (vxc_message_decode(frame->kind, frame->payload, &m) != 0) {
+        return false; /* and is told so as any other that does not parse */
+    }
+    if (c->on_image_message != NULL) {
         c->on_image_message(c->data, link->peer->id, &m);
     }
-    return frame->kind != VXC_KIND_PEER_IMAGE;
+    /* in no term is what was asked for by peer_image_want */
+    return frame->kind != VXC_KIND_PEER_IMAGE || m.peer_image.term == 0;
 }
 
 static void on_peer_message(struct link *link, const struct vxc_frame *frame)
@@ -540,14 +547,27 @@ static bool is_gone(struct vxc_cluster *c, uint64_t id)
 {
     struct vxc_member_view member;
 
-    return vxc_fsm_member(c->fsm, id, &member) == 0 && member.gone;
+    return c->fsm != NULL && vxc_fsm_member(c->fsm, id, &member) == 0 && member.gone;
+}
+
+static uint32_t stand_in_members(struct vxc_cluster *c)
+{
+    const struct vxc_configuration *configuration = &c->stand_in.configuration;
+
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        c->members[i] = (struct vxc_replica_member){.id = configuration->members[i].id,
+                                                    .role = configuration->members[i].role,
+                                                    .heard_ms = UINT64_MAX};
+    }
+    return configuration->count;
 }
 
 /* The members of the newest configuration, and whoever has come in without being one of them: the
  * configuration here may be older than the one by which the other side is a member. */
 static void refresh_peers(struct vxc_cluster *c)
 {
-    c->member_count = vxc_replica_members(c->replica, c->members);
+    c->member_count =
+        c->replica != NULL ? vxc_replica_members(c->replica, c->members) : stand_in_members(c);
     for (int i = 0; vxc_cluster_knows_members(c) && i < PEERS_MAX; i++) {
         struct peer *peer = &c->peers[i];
 
@@ -586,7 +606,7 @@ static void look_at_self(struct vxc_cluster *c)
 {
     struct vxc_member_view member;
 
-    if (vxc_fsm_member(c->fsm, c->node_id, &member) == 0 && member.gone) {
+    if (c->fsm != NULL && vxc_fsm_member(c->fsm, c->node_id, &member) == 0 && member.gone) {
         vxc_cluster_take_refusal(c, "the cluster",
                                  "this node was removed, and its id never comes back: to take part "
                                  "again it needs an empty --data and a new --node-id with --join");
@@ -614,7 +634,7 @@ static uint64_t turn_of_peer(struct vxc_cluster *c, struct peer *peer, uint64_t 
                : peer->dial_ms <= now_ms ? 1
                                          : peer->dial_ms - now_ms;
     }
-    if (peer->out->state == LINK_OPEN) {
+    if (peer->out->state == LINK_OPEN && c->replica != NULL) {
         pump(peer->out);
     }
     if (peer->out != NULL && peer->out->state == LINK_OPEN) {
@@ -629,7 +649,7 @@ uint64_t vxc_cluster_turn(struct vxc_cluster *c)
     uint64_t wait_ms = UINT64_MAX;
 
     end_late_handshakes(c, now_ms);
-    if (c->replica == NULL) {
+    if (c->replica == NULL && !c->stands_in) {
         return LOOK_MS;
     }
     refresh_peers(c);
@@ -691,7 +711,9 @@ void vxc_cluster_count(const struct vxc_cluster *c, uint64_t *members, uint64_t 
 {
     struct vxc_replica_member now[VXC_CONFIGURATION_MEMBERS_MAX];
 
-    *members = c->replica == NULL ? c->member_count : vxc_replica_members(c->replica, now);
+    *members = c->replica != NULL ? vxc_replica_members(c->replica, now)
+               : c->stands_in     ? c->stand_in.configuration.count
+                                  : c->member_count;
     *connected = 0;
     for (int i = 0; i < PEERS_MAX; i++) {
         const struct link *out = c->peers[i].used ? c->peers[i].out : NULL;
@@ -777,11 +799,20 @@ void vxc_cluster_free(struct vxc_cluster *c)
     vxc_free(c);
 }
 
+void vxc_cluster_set_stand_in(struct vxc_cluster *c, const struct vxc_cluster_stand_in *stand_in)
+{
+    vxc_check(c->replica == NULL);
+    c->stand_in = *stand_in;
+    c->stands_in = true;
+    c->look_ms = 0;
+}
+
 void vxc_cluster_set_replica(struct vxc_cluster *c, struct vxc_replica *replica,
                              struct vxc_fsm *fsm)
 {
     c->replica = replica;
     c->fsm = fsm;
+    c->stands_in = false;
     c->look_ms = 0;
     for (int i = 0; replica != NULL && i < PEERS_MAX; i++) {
         /* it knows nothing of what the one before has sent */

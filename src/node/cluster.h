@@ -99,6 +99,18 @@ void vxc_cluster_free(struct vxc_cluster *cluster);
 void vxc_cluster_set_replica(struct vxc_cluster *cluster, struct vxc_replica *replica,
                              struct vxc_fsm *fsm);
 
+/* What a node says of itself while its state is repaired and there is no replica: it is connected, so
+ * that it can ask for an image, and that is all. */
+struct vxc_cluster_stand_in {
+    uint64_t last_index; /* of the log */
+    bool has_cluster_id;
+    uint8_t cluster_id[16];
+    struct vxc_configuration configuration; /* the newest in the log */
+};
+/* Until the next vxc_cluster_set_replica(). Copied. */
+void vxc_cluster_set_stand_in(struct vxc_cluster *cluster,
+                              const struct vxc_cluster_stand_in *stand_in);
+
 /* The first frame of a connection was a peer_hello: the connection is the cluster's from now on. Also
  * answers it. */
 void vxc_cluster_accept(struct vxc_cluster *cluster, struct vxc_conn *conn,

@@ -82,7 +82,7 @@ static int judge_by_memory(struct vxc_cluster *c, const struct introduction *who
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct vxc_replica_member *m = &c->members[i];
 
-        if (m->id == who->id && vxc_replica_is_primary(c->replica) &&
+        if (m->id == who->id && c->replica != NULL && vxc_replica_is_primary(c->replica) &&
             who->last_index < m->match_index) {
             return vxc_error_set(
                 err, VXC_EFOREIGN,
@@ -101,7 +101,7 @@ int vxc_cluster_admit(struct vxc_cluster *c, const struct introduction *who, boo
     struct introduction judged = *who;
     int rv;
 
-    if (c->replica == NULL) {
+    if (c->replica == NULL && !c->stands_in) {
         return vxc_error_set(err, VXC_EBUSY, "node %" PRIu64 " is putting an image in place",
                              c->node_id);
     }
@@ -206,7 +206,7 @@ bool vxc_cluster_announce(struct vxc_cluster *c, uint64_t now_ms)
     bool proposed;
 
     /* a node alone need not be found by others */
-    if (c->member_count < 2 || !vxc_replica_is_ready(c->replica)) {
+    if (c->member_count < 2 || c->replica == NULL || !vxc_replica_is_ready(c->replica)) {
         return false;
     }
     proposed = announce(c, &c->self, now_ms);

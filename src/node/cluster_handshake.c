@@ -128,14 +128,16 @@ void vxc_link_greet(struct link *link)
 {
     struct vxc_cluster *c = link->cluster;
     struct vxc_message m = {.kind = VXC_KIND_PEER_HELLO};
-    struct vxc_replica_status status;
+    struct vxc_replica_status status = {.last_index = c->stand_in.last_index};
     uint8_t nonce[NONCE_SIZE];
 
-    if (c->replica == NULL) { /* the end of the log is not known at present */
+    if (c->replica == NULL && !c->stands_in) { /* the end of the log is not known at present */
         vxc_link_end(link, VXC_EBUSY, "an image is being put in place", false);
         return;
     }
-    vxc_replica_status(c->replica, &status);
+    if (c->replica != NULL) {
+        vxc_replica_status(c->replica, &status);
+    }
     c->clock->random(c->clock->data, nonce, sizeof nonce);
     m.peer_hello.version_min = PEER_PROTOCOL_VERSION;
     m.peer_hello.version_max = PEER_PROTOCOL_VERSION;

@@ -85,6 +85,8 @@ struct vxc_cluster {
 
     struct vxc_replica *replica; /* NULL: there is none at present */
     struct vxc_fsm *fsm;
+    bool stands_in; /* there is no replica, but this: */
+    struct vxc_cluster_stand_in stand_in;
     struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX]; /* as of the last turn */
     uint32_t member_count;
     uint64_t look_ms; /* when the member table is looked at again */

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "base/thread.h"
 #include "node/node_internal.h"
+#include "node/reopen.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -20,8 +21,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 static void begin_to_stop(struct vxc_node *n)
 {
     n->stopping = true;
-    n->hands_over =
-        vxc_replica_is_primary(n->replica) && vxc_replica_transfer(n->replica, 0, NULL) == 0;
+    n->hands_over = n->replica != NULL && vxc_replica_is_primary(n->replica) &&
+                    vxc_replica_transfer(n->replica, 0, NULL) == 0;
     n->stop_deadline_ms = vxc_clock_ms(n->clock) + STOP_WAIT_MS;
     vxc_listener_stop(n->listener);
     vxc_log_event(&n->logger, VXC_LOG_INFO, "stopping", "connections=%u",
@@ -41,7 +42,7 @@ static bool is_to_end(struct vxc_node *n)
     n->stops_seen = asked;
     vxc_gateway_stats(n->gateway, &stats);
     if (n->hands_over &&
-        (!vxc_replica_is_primary(n->replica) ||
+        (n->replica == NULL || !vxc_replica_is_primary(n->replica) ||
          vxc_clock_ms(n->clock) + STOP_WAIT_MS - HAND_OVER_WAIT_MS >= n->stop_deadline_ms)) {
         n->hands_over = false;
     }
@@ -66,7 +67,7 @@ static bool must_end(struct vxc_node *n)
 
     if (refused != NULL) {
         end_because(n, VXC_EFOREIGN, refused);
-    } else if (!n->vote_bound && vxc_fsm_bootstrapped(n->fsm)) {
+    } else if (!n->vote_bound && n->fsm != NULL && vxc_fsm_bootstrapped(n->fsm)) {
         int rv = vxc_node_bind_vote(n, &err);
 
         if (rv != 0) {
@@ -74,6 +75,14 @@ static bool must_end(struct vxc_node *n)
         }
     }
     return n->ended.code != 0;
+}
+
+/* A node whose state is being repaired has no replica, and nothing for clients. */
+static uint64_t turn_replica(struct vxc_node *n)
+{
+    return n->replica == NULL
+               ? UINT64_MAX
+               : least(vxc_snapshots_turn(n->snapshots, n->replica), vxc_replica_turn(n->replica));
 }
 
 /* Everything that was read in this turn is submitted, applied and answered here. */
@@ -84,11 +93,12 @@ uint64_t vxc_node_on_turn(void *data)
 
     vxc_mailbox_open(n->mailbox);
     wait_ms = vxc_gateway_turn(n->gateway);
-    wait_ms = least(wait_ms, vxc_snapshots_turn(n->snapshots, n->replica));
-    wait_ms = least(wait_ms, vxc_replica_turn(n->replica));
+    wait_ms = least(wait_ms, turn_replica(n));
+    wait_ms = least(wait_ms, vxc_node_turn_images(n));
     wait_ms = least(wait_ms, vxc_cluster_turn(n->cluster));
-    vxc_listener_admit(n->listener, n->stopping || vxc_gateway_full(n->gateway)
-                                        ? 0
+    vxc_listener_admit(n->listener, n->stopping || vxc_gateway_full(n->gateway) ? 0
+                                    : n->replica == NULL
+                                        ? 100
                                         : vxc_replica_admission_percent(n->replica));
     vxc_listener_flush(n->listener);
     if (must_end(n) || is_to_end(n)) {

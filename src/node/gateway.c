@@ -64,6 +64,11 @@ int vxc_gateway_serves(const struct vxc_gateway *g)
     return vxc_replica_is_primary(g->options.replica) ? 0 : VXC_ENOTPRIMARY;
 }
 
+uint64_t vxc_gateway_applied_index(const struct vxc_gateway *g)
+{
+    return g->options.fsm != NULL ? vxc_fsm_applied_index(g->options.fsm) : 0;
+}
+
 /* ---- who asks ---- */
 
 uint64_t vxc_caller_namespace(struct vxc_caller *caller)
@@ -236,8 +241,8 @@ static int may_write(struct vxc_caller *caller, uint16_t kind)
 {
     int rv = vxc_gateway_serves(caller->gateway);
 
-    if (kind == VXC_KIND_HELLO || kind == VXC_KIND_USE_NAMESPACE) {
-        return rv == VXC_ENOTPRIMARY ? 0 : rv; /* it looks for itself what it can say */
+    if (kind == VXC_KIND_HELLO || (kind == VXC_KIND_USE_NAMESPACE && rv == VXC_ENOTPRIMARY)) {
+        return 0; /* it looks for itself what it can say */
     }
     /* hello was said to a backup that did not have the namespace: it is to be said again */
     return rv == 0 && vxc_caller_namespace(caller) == VXC_NAMESPACE_NONE ? VXC_ENOTPRIMARY : rv;

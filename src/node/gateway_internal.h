@@ -153,6 +153,8 @@ void vxc_caller_close(struct vxc_caller *caller);
 uint64_t vxc_gateway_now_ms(const struct vxc_gateway *gateway);
 /* 0, or why this node takes no requests that change anything now: VXC_EBUSY, VXC_ENOTPRIMARY. */
 int vxc_gateway_serves(const struct vxc_gateway *gateway);
+/* Of the state; 0 while there is none. */
+uint64_t vxc_gateway_applied_index(const struct vxc_gateway *gateway);
 /* The id that names of this caller's requests are looked up under. */
 uint64_t vxc_caller_namespace(struct vxc_caller *caller);
 /* The session that extensions of this connection act for; the implicit one of a node that joined by

@@ -5,8 +5,9 @@
 #include "node/config.h"
 #include "node/connection.h"
 #include "node/node_internal.h"
+#include "node/reopen.h"
 #include "node/secret.h"
-#include "storage/verify.h"
+#include "storage/install.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -14,18 +15,6 @@
 #include <string.h>
 
 enum { START_FULL_MS = 1000 }; /* a full disk is believed to be full after so long */
-
-static void on_log(void *data)
-{
-    struct vxc_node *n = data;
-    vxc_replica_on_log(n->replica);
-}
-
-static void on_store(void *data)
-{
-    struct vxc_node *n = data;
-    vxc_replica_on_store(n->replica);
-}
 
 static const char *address_of(void *data, uint64_t node_id)
 {
@@ -126,88 +115,6 @@ int vxc_node_create(const struct vxc_node_options *options, struct vxc_node **ou
     }
     *out = n;
     return 0;
-}
-
-/* The state is walked before it is believed: LMDB does not notice damage. */
-static int verify_state(struct vxc_node *n, const char *path, struct vxc_error *err)
-{
-    struct vxc_verify_report report;
-    int rv;
-
-    if (n->identity.fresh) {
-        return 0;
-    }
-    rv = vxc_verify_state(path, &report, err);
-    if (rv == VXC_ENOTFOUND) {
-        return 0; /* killed before the first commit: the log has it all */
-    }
-    if (rv == 0) {
-        n->verified_rows = report.rows;
-    }
-    return rv;
-}
-
-static int open_snapshots(struct vxc_node *n, struct vxc_error *err)
-{
-    struct vxc_snapshots_options options = {
-        .store = n->store, .clock = n->clock, .logger = &n->logger, .node_id = n->options.node_id};
-    char path[1200];
-
-    vxc_identity_path(&n->identity, "snapshots", path);
-    options.folder = path;
-    return vxc_snapshots_create(&options, &n->snapshots, err);
-}
-
-/* A long replay asks for most rows of a state in no order; one that fits memory is read as a whole. */
-static void preload(struct vxc_node *n)
-{
-    const uint64_t applied_index = vxc_store_meta(n->store)->applied_index;
-    struct vxc_store_stats stats;
-
-    vxc_store_stats(n->store, &stats);
-    if (vxc_log_bytes_after(n->log, applied_index) >= VXC_PRELOAD_LOG_BYTES &&
-        stats.file_bytes / 2 <= n->options.clean_cache_mib << 20) { /* half is rows, about */
-        vxc_table_preload(n->table, n->verified_rows);
-    }
-}
-
-static int open_storage(struct vxc_node *n, struct vxc_vote *vote, struct vxc_error *err)
-{
-    struct vxc_log_options log_options = {.node_id = n->options.node_id};
-    struct vxc_store_options store_options = {.synchronous = n->options.apply_each};
-    char path[1200];
-    int rv;
-
-    vxc_identity_path(&n->identity, "state", path);
-    rv = verify_state(n, path, err);
-    if (rv == 0) {
-        rv = vxc_store_open(path, &store_options, &n->store, err);
-    }
-    if (rv == 0) {
-        vxc_identity_path(&n->identity, "log", path);
-        rv = vxc_log_open(path, &log_options, &n->log, err);
-    }
-    if (rv == 0) {
-        /* a vote that is gone beside a log is a forgotten vote */
-        vxc_identity_path(&n->identity, "vote", path);
-        rv = vxc_vote_open(path, vxc_log_last_index(n->log) == 0, n->options.node_id, &n->vote,
-                           vote, err);
-        if (rv == VXC_ENOTFOUND) {
-            rv = vxc_error_set(err, VXC_ECORRUPT,
-                               "%s: the vote is missing beside a log: this node may have forgotten "
-                               "whom it voted for; restore it from a copy or start with an empty "
-                               "--data under a new --node-id",
-                               path);
-        }
-    }
-    if (rv == 0 && vxc_table_create(n->store, n->options.clean_cache_mib << 20, &n->table) != 0) {
-        rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
-    }
-    if (rv == 0) {
-        preload(n);
-        rv = vxc_fsm_create(n->table, &n->fsm, err);
-    }
-    return rv != 0 ? rv : open_snapshots(n, err);
 }
 
 /* Replays the log and writes the entries that begin a life, which a full disk may have no room for. */
@@ -357,13 +264,11 @@ static int create_cluster(struct vxc_node *n, struct vxc_error *err)
         .clock = n->clock,
         .logger = &n->logger,
         .data = n,
+        .on_image_message = vxc_node_on_image_message,
     };
     int rv = vxc_cluster_create(&options, &n->cluster, err);
 
     vxc_secret_free(&n->secret); /* the cluster has a copy */
-    if (rv == 0) {
-        vxc_cluster_set_replica(n->cluster, n->replica, n->fsm);
-    }
     return rv;
 }
 
@@ -378,10 +283,29 @@ int vxc_node_bind_vote(struct vxc_node *n, struct vxc_error *err)
 
 /* ---- start ---- */
 
-static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct vxc_error *err)
+static void on_result(void *data, struct vxc_proposal *proposal, const struct vxc_result *result)
 {
-    struct vxc_configuration initial;
-    struct vxc_gateway_options gateway_options = {
+    vxc_gateway_on_result(((struct vxc_node *)data)->gateway, proposal, result);
+}
+
+static void on_event(void *data, const struct vxc_event *event)
+{
+    vxc_gateway_on_event(((struct vxc_node *)data)->gateway, event);
+}
+
+static void on_role(void *data)
+{
+    vxc_gateway_on_role(((struct vxc_node *)data)->gateway);
+}
+
+static void on_reads(void *data, uint64_t round, int code)
+{
+    vxc_gateway_on_reads(((struct vxc_node *)data)->gateway, round, code);
+}
+
+static int create_gateway(struct vxc_node *n, struct vxc_error *err)
+{
+    const struct vxc_gateway_options options = {
         .fsm = n->fsm,
         .clock = n->clock,
         .logger = &n->logger,
@@ -396,7 +320,16 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .address_of = address_of,
         .on_peer = on_peer,
     };
-    struct vxc_replica_options options = {
+
+    return vxc_gateway_create(&options, &n->gateway) == 0
+               ? 0
+               : vxc_error_set(err, VXC_ENOMEM, "out of memory");
+}
+
+int vxc_node_start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct vxc_error *err)
+{
+    struct vxc_configuration initial;
+    const struct vxc_replica_options options = {
         .node_id = n->options.node_id,
         .log = n->log,
         .vote = n->vote,
@@ -409,21 +342,20 @@ static int start_replica(struct vxc_node *n, const struct vxc_vote *vote, struct
         .election_timeout_ms = (uint32_t)n->options.election_timeout_ms,
         .heartbeat_ms = (uint32_t)n->options.heartbeat_ms,
         .apply_each = n->options.apply_each,
-        .on_result = vxc_gateway_on_result,
-        .on_event = vxc_gateway_on_event,
-        .on_role = vxc_gateway_on_role,
-        .on_reads = vxc_gateway_on_reads,
+        .data = n,
+        .on_result = on_result,
+        .on_event = on_event,
+        .on_role = on_role,
+        .on_reads = on_reads,
+        .on_image_wanted = vxc_node_on_image_wanted,
+        .on_install = vxc_node_on_install,
+        .on_damaged = vxc_node_on_damaged,
         .initial = is_initial(n) ? &initial : NULL,
         .joins = n->spec.count > 0 && !is_initial(n),
     };
     int rv;
 
     make_initial(n, &initial);
-
-    if (vxc_gateway_create(&gateway_options, &n->gateway) != 0) {
-        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
-    }
-    options.data = n->gateway;
     rv = vxc_replica_start(&options, &n->replica, err);
     if (rv != 0) {
         return rv;
@@ -486,19 +418,50 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
     if (rv != 0) {
         return rv;
     }
-    rv = vxc_loop_watch(n->loop, vxc_log_fd(n->log), on_log, n);
-    if (rv == 0) {
-        rv = vxc_loop_watch(n->loop, vxc_store_fd(n->store), on_store, n);
-    }
-    if (rv != 0) {
-        return vxc_error_set(err, rv, "cannot watch the log's and the store's descriptors: %s",
-                             vxc_strerror(rv));
-    }
     if (host == NULL) {
         return 0;
     }
     find_address(n);
     return vxc_identity_write_endpoint(&n->identity, n->address, err);
+}
+
+/* An install that a crash has interrupted is finished before anything is opened. */
+static int finish_install(struct vxc_node *n, struct vxc_error *err)
+{
+    bool installed = false;
+    int rv = vxc_install_finish(n->options.data, n->options.node_id, NULL, &installed, err);
+
+    if (installed) {
+        vxc_log_event(&n->logger, VXC_LOG_INFO, "image_installed", "after=\"an unclean stop\"");
+    }
+    return rv;
+}
+
+/* What lies on the disk; a damaged state may be one for the peers to give back (n->repair.active). */
+static int open_disk(struct vxc_node *n, struct vxc_vote *vote, struct vxc_error *err)
+{
+    int rv = vxc_identity_open(n->options.data, n->options.node_id, &n->identity, err);
+
+    rv = rv != 0 ? rv : finish_install(n, err);
+    rv = rv != 0 ? rv : vxc_node_open_storage(n, true, vote, err);
+    if (rv != 0 && n->repair.damaged) {
+        rv = vxc_node_begin_repair(n, err);
+    }
+    rv = rv != 0 ? rv : vxc_node_open_snapshots(n, err);
+    return rv != 0 ? rv : vxc_node_open_images(n, err);
+}
+
+static int open_net(struct vxc_node *n, struct vxc_error *err)
+{
+    int rv = listen_for_clients(n, err);
+
+    rv = rv != 0 ? rv : create_cluster(n, err);
+    if (rv == 0 && n->repair.active) {
+        vxc_node_stand_in(n);
+    } else if (rv == 0) {
+        rv = vxc_node_attach(n, err);
+    }
+    return rv;
 }
 
 int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
@@ -514,22 +477,15 @@ int vxc_node_start(struct vxc_node *n, struct vxc_error *err)
     rv = n->options.secret_file == NULL || n->options.secret_file[0] == '\0'
              ? 0
              : vxc_secret_read(n->options.secret_file, &n->secret, err);
-    if (rv != 0) {
-        return rv;
+    rv = rv != 0 ? rv : open_disk(n, &vote, err);
+    rv = rv != 0 ? rv : create_gateway(n, err);
+    if (rv == 0 && !n->repair.active) {
+        rv = vxc_node_start_replica(n, &vote, err);
     }
-    rv = vxc_identity_open(n->options.data, n->options.node_id, &n->identity, err);
-    if (rv == 0) {
-        rv = open_storage(n, &vote, err);
+    if (rv == VXC_ECORRUPT) {
+        vxc_node_explain_loss(n, err);
     }
-    if (rv == 0) {
-        rv = start_replica(n, &vote, err);
-    }
-    if (rv == 0) {
-        rv = listen_for_clients(n, err);
-    }
-    if (rv == 0) {
-        rv = create_cluster(n, err);
-    }
+    rv = rv != 0 ? rv : open_net(n, err);
     if (rv != 0) {
         return rv;
     }
@@ -578,11 +534,13 @@ void vxc_node_free(struct vxc_node *n)
     vxc_pipe_guard_begin(&guard);
     vxc_mailbox_close(n->mailbox); /* what was posted until now is still done */
     vxc_snapshots_cancel(n->snapshots);
+    vxc_node_close_images(n); /* a supply holds the log of the replica */
     if (n->replica != NULL) {
         vxc_replica_stop(n->replica); /* unknown outcomes are told to whom is still there */
     }
     /* a full disk may have kept the last rows out of LMDB: the log has them, but it is not clean */
-    clean = n->started && vxc_store_meta(n->store)->applied_index == vxc_fsm_applied_index(n->fsm);
+    clean = n->started && n->store != NULL &&
+            vxc_store_meta(n->store)->applied_index == vxc_fsm_applied_index(n->fsm);
     if (n->listener != NULL) {
         if (n->started) {
             vxc_listener_flush(n->listener);

@@ -32,7 +32,7 @@ static void read_now(struct vxc_caller *caller, uint32_t request_id, const struc
         vxc_reply_message(caller, request_id, VXC_FRAME_PONG, &pong);
         return;
     }
-    if (g->options.fsm == NULL) {
+    if (g->options.fsm == NULL && m->kind != VXC_KIND_STATUS) {
         vxc_reply_error(caller, m->kind, request_id, VXC_EBUSY, NULL);
         return;
     }

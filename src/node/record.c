@@ -284,7 +284,7 @@ static void answer_status(struct vxc_caller *caller, uint32_t request_id)
     struct vxc_buffer json = {0};
 
     g->options.status(g->options.data, &json);
-    reply.value_reply.index = vxc_fsm_applied_index(g->options.fsm);
+    reply.value_reply.index = vxc_gateway_applied_index(g);
     reply.value_reply.value.present = true;
     reply.value_reply.value.bytes = vxc_buffer_slice(&json);
     vxc_reply_message(caller, request_id, 0, &reply);
@@ -316,7 +316,7 @@ static void answer_value(struct vxc_caller *caller, uint32_t request_id, struct 
 {
     struct vxc_message reply = vxc_message_of(VXC_KIND_VALUE_REPLY);
 
-    reply.value_reply.index = vxc_fsm_applied_index(caller->gateway->options.fsm);
+    reply.value_reply.index = vxc_gateway_applied_index(caller->gateway);
     reply.value_reply.value.present = true;
     reply.value_reply.value.bytes = value;
     vxc_reply_message(caller, request_id, 0, &reply);

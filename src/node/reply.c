@@ -84,13 +84,13 @@ void vxc_reply_error(struct vxc_caller *caller, uint16_t kind, uint32_t request_
         text = refusal;
     } else if (text == NULL) {
         text = code == VXC_EBUSY && g->options.replica == NULL
-                   ? "an image is being installed; try again"
+                   ? "this node is getting its state from a peer; try again"
                    : vxc_strerror(code);
     }
     if (kind >= VXC_KIND_ERROR_REPLY) {
         m.kind = VXC_KIND_ERROR_REPLY;
         m.error_reply.code = code;
-        m.error_reply.index = g->options.fsm != NULL ? vxc_fsm_applied_index(g->options.fsm) : 0;
+        m.error_reply.index = vxc_gateway_applied_index(g);
         m.error_reply.message = vxc_slice_of_string(text);
     } else if (code != VXC_ENOTPRIMARY) {
         m.kind = VXC_KIND_LEGACY_ERROR;

@@ -25,6 +25,10 @@ static void begin(void *data)
         o->code = vxc_error_set(o->err, VXC_ECLOSED, "the node has been stopped");
         return;
     }
+    if (n->replica == NULL) {
+        o->code = vxc_error_set(o->err, VXC_EBUSY, "the state of this node is being repaired");
+        return;
+    }
     o->code = vxc_snapshots_save(n->snapshots, o->path, o->compression, vxc_fsm_cluster_id(n->fsm),
                                  o->data, o->on_done, o->err);
     if (o->code == 0) {

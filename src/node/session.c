@@ -9,19 +9,24 @@
 
 enum { SECRET_SIZE = 16 };
 
+/* Also of a node whose state is being repaired, which knows no more than who it is. */
 static void answer_hello(struct vxc_caller *caller, uint32_t request_id)
 {
+    static const uint8_t no_cluster[16];
     struct vxc_gateway *g = caller->gateway;
     struct vxc_message m = vxc_message_of(VXC_KIND_HELLO_REPLY);
-    struct vxc_replica_status status;
+    struct vxc_replica_status status = {0};
 
-    vxc_replica_status(g->options.replica, &status);
+    if (g->options.replica != NULL) {
+        vxc_replica_status(g->options.replica, &status);
+    }
     m.hello_reply.version = VXC_PROTOCOL_VERSION;
     m.hello_reply.node_id = g->options.node_id;
-    m.hello_reply.cluster_id = vxc_slice(vxc_fsm_cluster_id(g->options.fsm), 16);
+    m.hello_reply.cluster_id =
+        vxc_slice(g->options.fsm != NULL ? vxc_fsm_cluster_id(g->options.fsm) : no_cluster, 16);
     m.hello_reply.connection_id = caller->id;
     m.hello_reply.server_version = vxc_slice_of_string(VXC_VERSION);
-    m.hello_reply.primary = vxc_replica_is_primary(g->options.replica);
+    m.hello_reply.primary = vxc_gateway_serves(g) == 0;
     m.hello_reply.primary_address = vxc_membership_address(g, status.primary_id);
     m.hello_reply.frame_size_max = VXC_FRAME_SIZE_MAX;
     vxc_reply_message(caller, request_id, 0, &m);
@@ -83,7 +88,7 @@ static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
     bool found = vxc_session_find_namespace(caller, name);
     int rv = 0;
 
-    if (!found && vxc_replica_is_primary(g->options.replica)) {
+    if (!found && vxc_gateway_serves(g) == 0) {
         vxc_request_propose(r, &ensure);
         return;
     }
@@ -94,7 +99,7 @@ static void enter_namespace(struct vxc_request *r, struct vxc_slice name)
         vxc_request_refuse(r, rv, NULL);
     } else {
         r->state = VXC_REQUEST_ANSWERED;
-        answer_namespace(caller, r, vxc_fsm_applied_index(g->options.fsm));
+        answer_namespace(caller, r, vxc_gateway_applied_index(g));
     }
 }
 
@@ -214,8 +219,8 @@ void vxc_session_begin(struct vxc_request *r, const struct vxc_message *m)
                                       m->hello.version_max < VXC_PROTOCOL_VERSION)) {
         /* in its turn; then the connection is cut */
         vxc_request_refuse(r, VXC_EVERSION, "this node speaks protocol version 1 only");
-    } else if (rv == VXC_EBUSY ||
-               (rv != 0 && m->kind != VXC_KIND_HELLO && m->kind != VXC_KIND_USE_NAMESPACE)) {
+    } else if (rv != 0 && m->kind != VXC_KIND_HELLO &&
+               (rv == VXC_EBUSY || m->kind != VXC_KIND_USE_NAMESPACE)) {
         vxc_request_refuse(r, rv, NULL);
     } else if (m->kind == VXC_KIND_HELLO) {
         enter_namespace(r, m->hello.namespace_name);

@@ -313,17 +313,24 @@ static void drop(struct vxc_snapshots *s)
     s->state = NONE;
 }
 
-void vxc_snapshots_free(struct vxc_snapshots *s)
+void vxc_snapshots_set_store(struct vxc_snapshots *s, struct vxc_store *store)
 {
-    if (s == NULL) {
-        return;
-    }
     vxc_snapshots_cancel(s);
     drop(s);
     if (s->state == WRITING) {
         (void)pthread_join(s->thread, NULL); /* it was told */
         (void)unlink(s->path);
+        s->state = NONE;
     }
+    s->options.store = store;
+}
+
+void vxc_snapshots_free(struct vxc_snapshots *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    vxc_snapshots_set_store(s, NULL);
     join_closer(s);
     if (s->folder != NULL) {
         (void)rmdir(s->folder); /* absent, or not empty: the next start empties it */
@@ -355,6 +362,9 @@ static int begin(struct vxc_snapshots *s, const void *owner, uint8_t compression
 {
     if (compression >= VXC_IMAGE_COMPRESSIONS) {
         return vxc_error_set(err, VXC_EINVAL, "no compression has the number %u", compression);
+    }
+    if (s->options.store == NULL) {
+        return vxc_error_set(err, VXC_EBUSY, "this node has no state at present; try again");
     }
     collect(s);
     if (s->state != NONE) {

@@ -44,7 +44,11 @@ int vxc_snapshots_create(const struct vxc_snapshots_options *options, struct vxc
 /* Ends a thread that still writes and waits for it; before the store is closed. */
 void vxc_snapshots_free(struct vxc_snapshots *snapshots);
 
-/* VXC_EBUSY: there is one; VXC_EINVAL: no such compression. `owner` is only compared. */
+/* The state is replaced by another one: what there is ends, and its thread is waited for. NULL: there
+ * is no state at present, and no snapshot can be begun. */
+void vxc_snapshots_set_store(struct vxc_snapshots *snapshots, struct vxc_store *store);
+
+/* VXC_EBUSY: there is one, or no state; VXC_EINVAL: no such compression. `owner` is only compared. */
 int vxc_snapshots_begin(struct vxc_snapshots *snapshots, const void *owner, uint8_t compression,
                         const uint8_t *cluster_id, uint64_t *id, struct vxc_error *err);
 /* A save. On success on_done comes exactly once: from a turn, cancel or free. VXC_EBUSY,

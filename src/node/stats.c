@@ -28,6 +28,15 @@ static void of_replica(struct vxc_node *n, struct vxc_node_stats *s)
     s->admission_percent = (uint64_t)vxc_replica_admission_percent(n->replica);
 }
 
+/* Its state is being repaired: what is known is the log. */
+static void of_log(struct vxc_node *n, struct vxc_node_stats *s)
+{
+    s->role = "repairing";
+    s->last_index = vxc_log_last_index(n->log);
+    s->durable_index = vxc_log_durable_index(n->log);
+    s->log_first_index = vxc_log_first_index(n->log);
+}
+
 static void of_state(struct vxc_node *n, struct vxc_node_stats *s)
 {
     struct vxc_fsm_stats f;
@@ -69,15 +78,11 @@ static void of_connections(struct vxc_node *n, struct vxc_node_stats *s)
     vxc_cluster_count(n->cluster, &s->members, &s->peers_connected);
 }
 
-static void of_storage(struct vxc_node *n, struct vxc_node_stats *s)
+static void of_log_files(struct vxc_node *n, struct vxc_node_stats *s)
 {
     struct vxc_log_stats log;
-    struct vxc_store_stats store;
-    struct vxc_table_stats table;
 
     vxc_log_stats(n->log, &log);
-    vxc_store_stats(n->store, &store);
-    vxc_table_stats(n->table, &table);
     s->log_io = log.io;
     s->log_segments = log.segments;
     s->log_bytes = log.bytes_on_disk;
@@ -85,6 +90,15 @@ static void of_storage(struct vxc_node *n, struct vxc_node_stats *s)
     s->log_units_total = log.units_total;
     s->flush_us_last = log.flush_us_last;
     s->flush_us_max = log.flush_us_max;
+}
+
+static void of_state_files(struct vxc_node *n, struct vxc_node_stats *s)
+{
+    struct vxc_store_stats store;
+    struct vxc_table_stats table;
+
+    vxc_store_stats(n->store, &store);
+    vxc_table_stats(n->table, &table);
     s->lmdb_commits_total = store.commits_total;
     s->lmdb_rows_total = store.rows_total;
     s->lmdb_commit_us_last = store.commit_us_last;
@@ -115,10 +129,15 @@ void vxc_node_gather(struct vxc_node *n, struct vxc_node_stats *s)
         .ready_ms = n->ready_ms,
         .uptime_ms = (n->clock->monotonic_ns(n->clock->data) - n->started_ns) / 1000000,
     };
+    of_connections(n, s);
+    of_log_files(n, s);
+    if (n->replica == NULL) {
+        of_log(n, s);
+        return;
+    }
     of_replica(n, s);
     of_state(n, s);
-    of_connections(n, s);
-    of_storage(n, s);
+    of_state_files(n, s);
 }
 
 /* ---- for any thread ---- */

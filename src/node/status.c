@@ -134,6 +134,9 @@ static const char *role_of(const struct vxc_node *n, const struct vxc_replica_me
 {
     bool other = m->id != n->options.node_id;
 
+    if (!other && n->replica == NULL) {
+        return "repairing";
+    }
     if (other && (!vxc_cluster_is_connected(n->cluster, m->id) ||
                   (we_are_primary && m->heard_ms > n->options.election_timeout_ms))) {
         return "unreachable";
@@ -144,11 +147,27 @@ static const char *role_of(const struct vxc_node *n, const struct vxc_replica_me
     return m->role == VXC_MEMBER_VOTER ? "backup" : "standby";
 }
 
+/* While the state is repaired they are known from the log. */
+static uint32_t gather_members(const struct vxc_node *n,
+                               struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX])
+{
+    const struct vxc_configuration *c = &n->repair.configuration;
+
+    if (n->replica != NULL) {
+        return vxc_replica_members(n->replica, members);
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
+        members[i] = (struct vxc_replica_member){
+            .id = c->members[i].id, .role = c->members[i].role, .heard_ms = UINT64_MAX};
+    }
+    return c->count;
+}
+
 static void put_members(struct writer *w, const struct vxc_node *n, const struct vxc_node_stats *s)
 {
     struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX];
-    uint32_t count = vxc_replica_members(n->replica, members);
-    bool primary = vxc_replica_is_primary(n->replica);
+    uint32_t count = gather_members(n, members);
+    bool primary = n->replica != NULL && vxc_replica_is_primary(n->replica);
 
     key(w, "members");
     put(w, "[");
@@ -175,12 +194,29 @@ static void put_members(struct writer *w, const struct vxc_node *n, const struct
 
 static void put_checkpoint(struct writer *w, struct vxc_node *n)
 {
-    struct vxc_replica_status status;
+    struct vxc_replica_status status = {0};
 
-    vxc_replica_status(n->replica, &status);
+    if (n->replica != NULL) {
+        vxc_replica_status(n->replica, &status);
+    }
     number(w, "checkpoint_index", status.checkpoint_index);
     key(w, "checkpoint_digest");
     put(w, "\"%016" PRIx64 "\"", status.checkpoint_digest);
+}
+
+/* Images between nodes: where the one ends that this node has for peers, how much of one has come. */
+static void put_image(struct writer *w, const struct vxc_node *n)
+{
+    uint64_t done;
+    uint64_t total;
+
+    vxc_fetch_progress(n->fetch, &done, &total);
+    open_object(w, "image");
+    number(w, "supplied_index", vxc_supply_index(n->supply));
+    number(w, "fetched_bytes", done);
+    number(w, "fetched_of_bytes", total);
+    number(w, "fetched_from", vxc_fetch_peer(n->fetch));
+    close_object(w);
 }
 
 static void put_clients(struct writer *w, const struct vxc_node_stats *s)
@@ -274,6 +310,7 @@ void vxc_node_status(struct vxc_node *n, struct vxc_buffer *out)
     text(&w, "primary_address", vxc_cluster_address(n->cluster, stats.primary_id));
     put_checkpoint(&w, n);
     put_members(&w, n, &stats);
+    put_image(&w, n);
     put_clients(&w, &stats);
     put_state(&w, &stats);
     put_storage(&w, &stats);

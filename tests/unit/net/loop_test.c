@@ -72,6 +72,41 @@ static void a_readable_descriptor_is_followed_by_a_turn(void **state)
     close(s.descriptor);
 }
 
+/* A turn ends the watch of its descriptor and watches another one of the same number. */
+static uint64_t exchange_descriptor(void *data)
+{
+    struct seen *s = data;
+    int before = s->descriptor;
+
+    if (s->turns++ == 0) {
+        vxc_loop_unwatch(s->loop, s->descriptor);
+        vxc_loop_unwatch(s->loop, s->descriptor); /* which is fine */
+        assert_int_equal(close(s->descriptor), 0);
+        s->descriptor = eventfd(1, EFD_CLOEXEC);
+        assert_int_equal(s->descriptor, before);
+        assert_int_equal(vxc_loop_watch(s->loop, s->descriptor, on_readable, s), 0);
+        return UINT64_MAX;
+    }
+    if (s->readable > 0) {
+        vxc_loop_stop(s->loop);
+    }
+    return UINT64_MAX;
+}
+
+static void a_descriptor_is_exchanged_for_another_one(void **state)
+{
+    struct seen s = {.descriptor = eventfd(0, EFD_CLOEXEC)};
+    (void)state;
+    assert_int_equal(vxc_loop_create(&s.loop, NULL), 0);
+    assert_int_equal(vxc_loop_watch(s.loop, s.descriptor, on_readable, &s), 0);
+    vxc_loop_on_turn(s.loop, exchange_descriptor, &s);
+    vxc_loop_run(s.loop);
+    assert_int_equal(s.readable, 1);
+    assert_true(s.turns >= 2);
+    vxc_loop_free(s.loop);
+    close(s.descriptor);
+}
+
 static void on_signal(void *data)
 {
     struct seen *s = data;
@@ -144,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_turn_that_asks_for_no_wait_comes_again_at_once),
         cmocka_unit_test(a_readable_descriptor_is_followed_by_a_turn),
+        cmocka_unit_test(a_descriptor_is_exchanged_for_another_one),
         cmocka_unit_test(a_signal_calls_back_instead_of_killing),
         cmocka_unit_test(an_interval_repeats),
         cmocka_unit_test(a_loop_of_somebody_elses_knows_when_to_dispatch),

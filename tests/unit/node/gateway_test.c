@@ -606,9 +606,9 @@ static void while_an_image_is_installed_everything_is_busy(void **state)
     vxc_gateway_set_replica(w->gateway, NULL, NULL);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         m = message_of(kinds[i]);
-        client_expect_error(&c, client_send(&c, &m), VXC_EBUSY, "an image is being installed");
+        client_expect_error(&c, client_send(&c, &m), VXC_EBUSY, "getting its state from a peer");
         client_expect_error(&c, client_send_flags(&c, VXC_FRAME_REQUEST | VXC_FRAME_STALE, &m),
-                            VXC_EBUSY, "an image is being installed");
+                            VXC_EBUSY, "getting its state from a peer");
     }
     m = message_of(VXC_KIND_LEGACY_MAP_GET);
     client_expect(&c, client_send(&c, &m), VXC_KIND_LEGACY_ERROR, &m);

@@ -1,0 +1,172 @@
+#!/bin/bash
+# Images between nodes: a backup that is too far behind gets one while writes go on, also when it is
+# killed in the middle; a damaged or missing state is repaired from a peer, a damaged log or vote is
+# not, and says how to come back. Afterwards all members have the same digest.
+#
+# CATCHUP_MB of log behind which the backup is left (default 200; the log keeps 64 for slow ones)
+# timeout: 600
+# shellcheck source=../lib/node.sh
+. "$(dirname "$0")/../lib/node.sh"
+# shellcheck source=../lib/cluster.sh
+. "$(dirname "$0")/../lib/cluster.sh"
+
+megabytes=${CATCHUP_MB:-200}
+writer=''
+
+# A client that writes all the time, one operation after the other.
+writer_begin() {
+    vxc bench --op counter-add --connections 1 --pipeline 1 --keys 100 --seconds 600 --no-fill \
+        >"$work/writer.log" 2>&1 &
+    writer=$!
+}
+
+# shellcheck disable=SC2317 # called at the end of the test too
+writer_end() {
+    [ -z "$writer" ] || { kill "$writer" && wait "$writer"; } 2>/dev/null
+    writer=''
+}
+at_exit writer_end
+
+leave_behind() {
+    vxc bench --op map-put --pipeline 8 --keys 50 --value-size 1000000 --count "$megabytes" \
+        --no-fill >"$work/bench.log" 2>&1
+}
+
+# Do all members that are up have the same state in LMDB, at the same entry?
+digests_agree() {
+    local id all=''
+    for id in "${!member_pids[@]}"; do
+        member_is_up "$id" || continue
+        all+=$(member_value "$id" digest_index):$(member_value "$id" state_digest)$'\n'
+    done
+    [ "$(sort -u <<<"$all" | grep -c .)" -eq 1 ] && ! grep -q '^:' <<<"$all"
+}
+
+same_everywhere() {
+    check "$1: all members have applied the same" wait_until 60 members_agree
+    check "$1: all members have the same digest" wait_until 30 digests_agree
+}
+
+is_empty() {
+    [ -z "$(ls -A "$1" 2>/dev/null)" ]
+}
+
+is_gone() {
+    [ ! -e "$1" ]
+}
+
+damage_state() {
+    local seed
+    for seed in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        damage_file "$work/$1/state/data.mdb" garbage "$seed" >/dev/null
+    done
+}
+
+members_begin 3
+backup=$(member_beside "$primary")
+vxc map put m k v || give_up "a write"
+
+# ---- too far behind ----
+
+member_kill "$backup"
+leave_behind || give_up "writes without one backup" "$(tail -n 3 "$work/bench.log")"
+writer_begin
+member_start "$backup"
+check 'a backup that is far behind is sent an image' \
+    wait_until 30 member_said image_fetch_begun "$backup"
+member_kill "$backup"
+member_start "$backup"
+check 'killed in the middle, it begins anew' wait_until 30 member_said image_fetch_begun "$backup"
+check 'and installs the image' wait_until 90 member_said image_installed "$backup"
+check 'the writer was served all the time' kill -0 "$writer"
+writer_end
+same_everywhere 'after the image'
+check 'nothing of the image is left with the backup' wait_until 10 is_gone "$work/$backup/incoming"
+check 'nor with the primary' wait_until 10 is_empty "$work/$primary/outgoing"
+member_kill "$backup"
+member_start "$backup"
+check 'started again it needs no image' wait_until 60 members_agree
+if member_said image_ "$backup"; then not_ok 'and asks for none'; else ok 'and asks for none'; fi
+
+# ---- a damaged state ----
+
+repaired() {
+    local what=$1 number=$2
+    check "$what: it says so" member_said state_damaged "$backup"
+    check "$what: it gets another one" wait_until 60 member_said state_repaired "$backup"
+    check "$what: the damaged one is kept" test -d "$work/$backup/state.damaged-$number"
+    same_everywhere "$what"
+}
+
+member_stop "$backup"
+damage_state "$backup"
+member_start "$backup"
+repaired 'a damaged state' 1
+member_stop "$backup"
+damage_state "$backup"
+vxc map put m k2 v2
+member_start "$backup"
+repaired 'damaged again' 2
+check 'the older one is gone' is_gone "$work/$backup/state.damaged-1"
+member_kill "$backup"
+damage_state "$backup"
+writer_begin
+member_start "$backup"
+check 'damaged while writes go on: it gets another one' \
+    wait_until 60 member_said state_repaired "$backup"
+writer_end
+same_everywhere 'damaged while writes go on'
+
+member_kill "$backup"
+rm -rf "$work/$backup/state"
+member_start "$backup"
+check 'a missing state: it gets another one' wait_until 60 member_said state_repaired "$backup"
+same_everywhere 'a missing state'
+
+# Without anybody who could help it waits, and neither votes nor serves.
+other=$(member_beside "$primary" "$backup")
+member_kill "$backup"
+member_kill "$other"
+member_kill "$primary"
+damage_state "$backup"
+member_start "$backup"
+equal 'alone with a damaged state a member waits' repairing "$(member_value "$backup" role)"
+member_start "$other"
+if wait_until 3 members_find_primary; then
+    not_ok 'it does not vote meanwhile' "member $primary is primary"
+else
+    ok 'it does not vote meanwhile'
+fi
+was_primary=$primary
+member_start "$was_primary"
+check 'the others go on' members_elect
+check 'and help it' wait_until 60 member_said state_repaired "$backup"
+same_everywhere 'after all were down'
+equal 'what was written is there' v "$(vxc map get m k)"
+
+# ---- what peers cannot give back ----
+
+# refused_with FILE…: damages files of the stopped backup, which then ends with 6 and says what to do.
+refused_with() {
+    local what=$1 file seed
+    shift
+    member_stop "$backup"
+    cp -a "$work/$backup" "$work/kept"
+    for file in "$@"; do
+        for seed in 1 2 3 4; do
+            damage_file "$work/$backup/$file" garbage "$seed" >/dev/null
+        done
+    done
+    member_start "$backup"
+    member_wait "$backup"
+    equal "$what: it does not start" 6 "$member_status"
+    check "$what: it says how to come back" member_said "vxc member remove $backup" "$backup"
+    rm -rf "${work:?}/$backup"
+    mv "$work/kept" "$work/$backup"
+    member_start "$backup"
+}
+
+backup=$(member_beside "$primary")
+refused_with 'a damaged vote' vote/vote-a vote/vote-b
+refused_with 'a damaged log' log/base-a log/base-b
+finish
