@@ -119,7 +119,8 @@ def render(raw):
                               figures.count(_median(row, name, "p50_us")),
                               figures.count(_median(row, name, "p99_us")),
                               figures.digits(_median(row, name, "cpu_us"), 1)])
-        parts.append("%s, values of %d bytes, %s keys:\n\n" % (title.capitalize(), VALUE_SIZE, figures.count(raw["keys"]))
+        parts.append("%s, values of %d bytes, %s keys:\n\n"
+                     % (title.capitalize(), VALUE_SIZE, figures.count(raw["keys"]))
                      + figures.table(["under way (connections x each)", "cluster", "per second", "p50 µs", "p99 µs",
                                       "CPU µs of all three, each"],
                                      cells))
