@@ -585,12 +585,11 @@ static void a_legacy_node_rejoins_at_the_new_primary(void **state)
 
 /* ---- no state for a while ---- */
 
-static void while_an_image_is_installed_everything_is_busy(void **state)
+static void while_there_is_no_state_everything_is_busy(void **state)
 {
     static const uint16_t kinds[] = {
-        VXC_KIND_MAP_GET,      VXC_KIND_MAP_PUT,       VXC_KIND_HELLO,      VXC_KIND_SESSION_OPEN,
-        VXC_KIND_STATUS,       VXC_KIND_MEMBER_LIST,   VXC_KIND_MEMBER_ADD, VXC_KIND_CHECKPOINT,
-        VXC_KIND_LOCK_ACQUIRE, VXC_KIND_SNAPSHOT_BEGIN};
+        VXC_KIND_MAP_GET,    VXC_KIND_MAP_PUT,    VXC_KIND_SESSION_OPEN, VXC_KIND_MEMBER_LIST,
+        VXC_KIND_MEMBER_ADD, VXC_KIND_CHECKPOINT, VXC_KIND_LOCK_ACQUIRE, VXC_KIND_SNAPSHOT_BEGIN};
     struct world *w = *state;
     struct client waiting;
     struct client c;
@@ -610,6 +609,12 @@ static void while_an_image_is_installed_everything_is_busy(void **state)
         client_expect_error(&c, client_send_flags(&c, VXC_FRAME_REQUEST | VXC_FRAME_STALE, &m),
                             VXC_EBUSY, "getting its state from a peer");
     }
+    m = message_of(VXC_KIND_HELLO); /* who it is, and how it is, can be asked */
+    m.hello.version_min = m.hello.version_max = 1;
+    client_expect(&c, client_send(&c, &m), VXC_KIND_HELLO_REPLY, &m);
+    assert_false(m.hello_reply.primary);
+    m = message_of(VXC_KIND_STATUS);
+    client_expect(&c, client_send(&c, &m), VXC_KIND_VALUE_REPLY, &m);
     m = message_of(VXC_KIND_LEGACY_MAP_GET);
     client_expect(&c, client_send(&c, &m), VXC_KIND_LEGACY_ERROR, &m);
     m = message_of(VXC_KIND_JOIN);
@@ -1206,7 +1211,7 @@ int main(void)
         TEST(a_new_primary_gives_every_session_its_whole_timeout),
         TEST(events_are_resumed_without_gap_or_repetition),
         TEST(a_legacy_node_rejoins_at_the_new_primary),
-        TEST(while_an_image_is_installed_everything_is_busy),
+        TEST(while_there_is_no_state_everything_is_busy),
         TEST(a_first_frame_of_a_node_hands_the_connection_over),
         TEST(a_client_that_speaks_as_a_node_is_cut),
         TEST(members_are_listed_with_role_and_address),
