@@ -28,11 +28,17 @@ static void keep_base(struct vxc_freeze *freeze, int place, struct vxc_log_base 
 }
 
 int vxc_freeze_init(struct vxc_freeze *freeze, struct vxc_table *table, struct vxc_store *store,
-                    struct vxc_fsm *fsm)
+                    struct vxc_fsm *fsm, uint64_t idle_ms, uint64_t sync_log_bytes)
 {
     const struct vxc_store_meta *meta = vxc_store_meta(store);
 
-    *freeze = (struct vxc_freeze){.table = table, .store = store, .fsm = fsm};
+    *freeze = (struct vxc_freeze){
+        .table = table,
+        .store = store,
+        .fsm = fsm,
+        .idle_ms = idle_ms != 0 ? idle_ms : VXC_FREEZE_IDLE_MS,
+        .sync_log_bytes = sync_log_bytes != 0 ? sync_log_bytes : VXC_SYNC_LOG_BYTES,
+    };
     for (size_t i = 0; i < sizeof freeze->configurations / sizeof freeze->configurations[0]; i++) {
         if (vxc_buffer_reserve(&freeze->configurations[i], meta->configuration.size + 1) != 0) {
             return VXC_ENOMEM;
@@ -52,7 +58,7 @@ int vxc_freeze_init(struct vxc_freeze *freeze, struct vxc_table *table, struct v
                   .configuration = meta->configuration,
               });
     /* How much log a former life wrote since its last sync is not known: the first one is due. */
-    freeze->unsynced_log_bytes = VXC_SYNC_LOG_BYTES;
+    freeze->unsynced_log_bytes = freeze->sync_log_bytes;
     return 0;
 }
 
@@ -187,7 +193,7 @@ static void start_sync(struct vxc_freeze *freeze)
 /* Starts a sync when enough log lies behind the last one and a commit has moved since. */
 static void maybe_sync(struct vxc_freeze *freeze)
 {
-    if (freeze->syncing.index == 0 && freeze->unsynced_log_bytes >= VXC_SYNC_LOG_BYTES &&
+    if (freeze->syncing.index == 0 && freeze->unsynced_log_bytes >= freeze->sync_log_bytes &&
         freeze->committed.index > freeze->synced.index && !vxc_table_freezing(freeze->table)) {
         start_sync(freeze);
     }
@@ -197,10 +203,10 @@ static void maybe_sync(struct vxc_freeze *freeze)
 static uint64_t due_ms(const struct vxc_freeze *freeze, const struct vxc_table_stats *stats)
 {
     const uint64_t loaded_ms = freeze->applied_ms + VXC_FREEZE_LOADED_MS;
-    const uint64_t quiet_ms = freeze->newest_ms + VXC_FREEZE_IDLE_MS;
+    const uint64_t quiet_ms = freeze->newest_ms + freeze->idle_ms;
 
     if (stats->dirty_rows < VXC_FREEZE_SMALL_ROWS) {
-        return freeze->applied_ms + VXC_FREEZE_IDLE_MS;
+        return freeze->applied_ms + freeze->idle_ms;
     }
     return quiet_ms < loaded_ms ? quiet_ms : loaded_ms;
 }

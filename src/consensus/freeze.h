@@ -40,6 +40,8 @@ struct vxc_freeze {
     struct vxc_table *table; /* borrowed, as all of these */
     struct vxc_store *store;
     struct vxc_fsm *fsm;
+    uint64_t idle_ms;        /* VXC_FREEZE_IDLE_MS, if nobody wanted another */
+    uint64_t sync_log_bytes; /* VXC_SYNC_LOG_BYTES, likewise */
 
     /* what is applied, beside what the state machine knows itself */
     struct vxc_buffer configuration; /* newest committed one that is applied */
@@ -65,9 +67,9 @@ struct vxc_freeze {
     uint64_t checkpoint_digest;
 };
 
-/* Reads where the store stands. VXC_ENOMEM. */
+/* Reads where the store stands. idle_ms, sync_log_bytes: 0 = the usual. VXC_ENOMEM. */
 int vxc_freeze_init(struct vxc_freeze *freeze, struct vxc_table *table, struct vxc_store *store,
-                    struct vxc_fsm *fsm);
+                    struct vxc_fsm *fsm, uint64_t idle_ms, uint64_t sync_log_bytes);
 void vxc_freeze_deinit(struct vxc_freeze *freeze);
 
 /* ---- what happens to the state ---- */

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/planted.h"
 #include "consensus/recovery.h"
 
 #include <inttypes.h>
@@ -48,6 +49,9 @@ static void append_entries(void *data, uint64_t index, const struct vxc_engine_e
     struct vxc_log *log = replica->options.log;
     struct vxc_error err = {0};
 
+    if (replica->restart_engine) {
+        return; /* the same message in several steps, of which one found no space */
+    }
     if (index <= vxc_log_last_index(log)) {
         int rv = vxc_log_truncate(log, index, &err);
 
@@ -157,7 +161,9 @@ static bool progress(struct vxc_replica *replica)
 {
     bool more;
 
-    replica->durable_index = vxc_log_durable_index(replica->options.log);
+    replica->durable_index = VXC_PLANTED(reply_before_flush)
+                                 ? vxc_log_last_index(replica->options.log)
+                                 : vxc_log_durable_index(replica->options.log);
     vxc_engine_persisted(replica->engine, vxc_replica_now_ms(replica), replica->durable_index);
     more = vxc_replica_advance(replica);
     if (replica->restart_engine) {
@@ -199,6 +205,8 @@ static void trim(struct vxc_replica *replica, uint64_t time_ms)
     const struct vxc_log_base *synced = &replica->freeze.synced;
     struct vxc_log *log = replica->options.log;
     struct vxc_error err = {0};
+    uint64_t trailing = replica->options.trailing_bytes != 0 ? replica->options.trailing_bytes
+                                                             : VXC_LOG_TRAILING_SIZE;
     int rv;
 
     if (synced->index <= vxc_log_base(log)->index || time_ms < replica->base_retry_ms) {
@@ -209,7 +217,7 @@ static void trim(struct vxc_replica *replica, uint64_t time_ms)
     if (replica->held_index < synced->index) {
         return;
     }
-    rv = vxc_log_set_base(log, synced, VXC_LOG_TRAILING_SIZE, &err);
+    rv = vxc_log_set_base(log, synced, trailing, &err);
     if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
         replica->base_retry_ms = time_ms + BASE_RETRY_MS;
         return;
@@ -326,6 +334,11 @@ static int recover(struct vxc_replica *replica, struct vxc_error *err)
     if (rv == 0) {
         replica->applied_index = state->applied_index;
         replica->applied_within = state->applied_position;
+        if (VXC_PLANTED(committed_tail_cut) &&
+            vxc_log_last_index(options->log) > state->applied_index + 1) {
+            rv = vxc_log_truncate(options->log, vxc_log_last_index(options->log), err);
+        }
+        replica->recovered_index = vxc_log_last_index(options->log);
         if (state->configuration.size > 0 &&
             vxc_configuration_decode(state->configuration, &replica->committed) != 0) {
             return vxc_error_set(err, VXC_ECORRUPT,
@@ -352,7 +365,8 @@ int vxc_replica_start(const struct vxc_replica_options *options, struct vxc_repl
     vxc_read_index_init(&started->reads);
     rv = vxc_proposals_init(&started->proposals);
     if (rv == 0) {
-        rv = vxc_freeze_init(&started->freeze, options->table, options->store, options->fsm);
+        rv = vxc_freeze_init(&started->freeze, options->table, options->store, options->fsm,
+                             options->freeze_idle_ms, options->sync_log_bytes);
     }
     if (rv != 0) {
         (void)vxc_error_set(err, rv, "replica: %s", vxc_strerror(rv));

@@ -59,6 +59,12 @@ struct vxc_replica_options {
     /* An empty node writes no entry 1: it waits until a cluster that has added it sends its log. */
     bool joins;
 
+    /* How closely the state follows the log to LMDB and how much log is kept; 0: what limits.h and
+     * freeze.h say. For tests and the simulator, which want in seconds what else takes hours. */
+    uint32_t freeze_idle_ms;
+    uint64_t sync_log_bytes; /* log between two syncs of the state */
+    uint64_t trailing_bytes; /* log kept below its base */
+
     void *data; /* for the hooks below */
     /* Once for each accepted proposal. result->code VXC_EUNKNOWN when its fate cannot be known (the
      * primaryship was lost while it was in flight). Slices are borrowed during the call. */

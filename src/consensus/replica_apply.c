@@ -1,6 +1,7 @@
 #include "consensus/replica_internal.h"
 
 #include "base/check.h"
+#include "base/planted.h"
 
 #include <inttypes.h>
 
@@ -45,7 +46,9 @@ static void apply_command_entry(struct vxc_replica *replica, const struct vxc_lo
     replica->applying_ours = vxc_proposals_take(&replica->proposals, entry->index, entry->term);
     rv = vxc_fsm_apply(replica->options.fsm, entry->index, entry->term, entry->payload,
                        replica->applying_ours, replica->applied_within,
-                       replica->options.apply_each ? commit_each : NULL, replica, &err);
+                       replica->options.apply_each || VXC_PLANTED(freeze_inside_entry) ? commit_each
+                                                                                       : NULL,
+                       replica, &err);
     if (rv != 0) {
         vxc_replica_end_unread(&err, "applying");
     }
@@ -106,10 +109,15 @@ static bool is_held_by_checkpoint(struct vxc_replica *replica)
 static uint64_t apply_limit(const struct vxc_replica *replica)
 {
     uint64_t commit = vxc_engine_commit_index(replica->engine);
-    uint64_t durable = vxc_log_durable_index(replica->options.log);
+    uint64_t durable = VXC_PLANTED(reply_before_flush)
+                           ? vxc_log_last_index(replica->options.log)
+                           : vxc_log_durable_index(replica->options.log);
 
     if (vxc_engine_installing(replica->engine)) {
         return 0; /* the log on disk is not the one that the commit index speaks of */
+    }
+    if (VXC_PLANTED(reply_before_majority) && replica->role == VXC_ENGINE_LEADER) {
+        return durable;
     }
     return commit < durable ? commit : durable;
 }

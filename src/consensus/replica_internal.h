@@ -46,7 +46,9 @@ struct vxc_replica {
     bool ready;               /* no-op applied and the state bootstrapped */
 
     /* applying */
-    uint64_t applied_index;  /* whole entries */
+    uint64_t applied_index; /* whole entries */
+    uint64_t
+        recovered_index; /* end of the log when this life began: up to here it is on disk only */
     uint32_t applied_within; /* commands of the next one that a reference-mode commit has already */
     bool applying;
     bool applying_ours; /* the entry being applied is the oldest of our proposals */

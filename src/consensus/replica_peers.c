@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/planted.h"
 
 /* ---- who they are ---- */
 
@@ -150,8 +151,9 @@ static bool is_current(const struct vxc_replica *replica, const struct vxc_engin
            (prev == 0 || vxc_log_term(log, prev) == append->append.prev_term);
 }
 
-/* Reads entries behind prev_index until bytes_max; how many. What is not applied yet is in memory
- * and stays there; what is read back from disk lives only until the next read, so it is copied. */
+/* Reads entries behind prev_index until bytes_max; how many. What was appended in this life and is
+ * not applied yet is in memory and stays there; what is read back from disk lives only until the
+ * next read, so it is copied. */
 static uint32_t collect_entries(struct vxc_replica *replica,
                                 const struct vxc_engine_message *append, size_t bytes_max)
 {
@@ -174,7 +176,8 @@ static uint32_t collect_entries(struct vxc_replica *replica,
             break; /* the next message begins with it */
         }
         offsets[count] = SIZE_MAX;
-        if (index <= replica->applied_index) {
+        if (index <= replica->applied_index ||
+            (!VXC_PLANTED(sent_without_copy) && index <= replica->recovered_index)) {
             offsets[count] = replica->outgoing.size;
             vxc_need_memory(
                 vxc_buffer_append(&replica->outgoing, entry.payload.data, entry.payload.size) == 0,

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/planted.h"
 #include "consensus/admission.h"
 #include "consensus/membership.h"
 
@@ -117,7 +118,7 @@ int vxc_replica_read(struct vxc_replica *replica, uint64_t *round)
     if (!replica->ready) {
         return VXC_EBUSY;
     }
-    if (!vxc_engine_is_alone(replica->engine)) {
+    if (!VXC_PLANTED(read_without_probe) && !vxc_engine_is_alone(replica->engine)) {
         *round = vxc_read_index_want(&replica->reads);
     }
     return 0;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "base/planted.h"
 #include "fsm/deadline.h"
 #include "fsm/dump.h"
 #include "fsm/element.h"
@@ -434,6 +435,10 @@ void vxc_fsm_flush(struct vxc_fsm *fsm, struct vxc_store_meta *meta)
     meta->applied_term = fsm->applied_term;
     meta->applied_position = fsm->applied_position;
     meta->cluster_time_ms = fsm->stamp_ms;
+    if (VXC_PLANTED(freeze_inside_entry) && meta->applied_position != 0) {
+        meta->applied_index = fsm->index;
+        meta->applied_position = 0;
+    }
 }
 
 /* ---- inspection ---- */

@@ -31,6 +31,7 @@
  */
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/planted.h"
 #include "fsm/lock_row.h"
 #include "fsm/object.h"
 
@@ -159,11 +160,12 @@ static void grant_next(struct vxc_fsm *fsm, struct vxc_lock *lock)
         struct vxc_result outcome = {.found = true, .index = fsm->index};
         struct vxc_waiter waiter;
 
-        if (!vxc_waiter_load_linked(fsm, lock, lock->first, &waiter)) {
+        if (!vxc_waiter_load_linked(
+                fsm, lock, VXC_PLANTED(lock_out_of_order) ? lock->last : lock->first, &waiter)) {
             return;
         }
         waiter_leave(fsm, lock, &waiter, false);
-        if (!vxc_session_live(fsm, waiter.ref.session)) {
+        if (!VXC_PLANTED(grant_to_expired_session) && !vxc_session_live(fsm, waiter.ref.session)) {
             continue;
         }
         hold(fsm, lock, waiter.ref.session, waiter.ticket);

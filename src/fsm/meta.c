@@ -1,6 +1,8 @@
 /* Row "fsm" of the meta database; the store keeps rows of its own beside it. */
 #include "fsm/meta.h"
 
+#include "base/planted.h"
+
 enum {
     META_FORMAT = 1,
     META_WORD_COUNT = 17,
@@ -74,6 +76,9 @@ int vxc_meta_load(struct vxc_fsm *fsm, struct vxc_error *err)
     memcpy(fsm->cluster_id, cluster_id.data, sizeof fsm->cluster_id);
     fsm->flushed_index = fsm->applied_index;
     fsm->flushed_position = fsm->applied_position;
+    if (VXC_PLANTED(fence_from_each_node)) {
+        fsm->next_token = 1;
+    }
     return 0;
 }
 

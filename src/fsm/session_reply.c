@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/memory.h"
+#include "base/planted.h"
 #include "fsm/memory.h"
 
 enum {
@@ -218,7 +219,7 @@ int vxc_reply_window_admit(struct vxc_reply_window *window, uint64_t sequence, u
         if (slot != NULL && slot->op != op) {
             return VXC_ESEQUENCE;
         }
-        if (slot != NULL) {
+        if (slot != NULL && !VXC_PLANTED(retry_carried_out_again)) {
             slot_read(slot, result);
             result->replayed = true;
             return 1;

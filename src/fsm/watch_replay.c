@@ -7,6 +7,7 @@
 #include "fsm/watch_internal.h"
 
 #include "base/memory.h"
+#include "base/planted.h"
 
 #include "fsm/memory.h"
 
@@ -69,7 +70,8 @@ static void replay_begin(struct vxc_fsm *fsm, uint64_t session, uint64_t last_in
     *replay = (struct replay){.fsm = fsm, .session = session, .last_index = last_index};
     replay->watches = vxc_must_calloc(count, sizeof(struct vxc_watch *));
     replay->spaces = vxc_must_calloc(count, sizeof *replay->spaces);
-    replay->ring_position = vxc_event_ring_after(&fsm->watches->ring, last_index);
+    replay->ring_position =
+        vxc_event_ring_after(&fsm->watches->ring, last_index) + VXC_PLANTED(lost_watch_event);
     vxc_session_each_owned(fsm, session, VXC_OWNED_WATCH, collect_watch, replay);
     qsort(replay->watches, replay->watch_count, sizeof(struct vxc_watch *), compare_watches);
 }
@@ -199,7 +201,7 @@ int vxc_fsm_replay(struct vxc_fsm *fsm, uint64_t session, uint64_t last_index)
         return VXC_ESESSION;
     }
     replay_begin(fsm, session, last_index, &replay);
-    rv = reaches_back(&replay) ? replay_run(&replay) : VXC_ERESYNC;
+    rv = VXC_PLANTED(resync_not_told) || reaches_back(&replay) ? replay_run(&replay) : VXC_ERESYNC;
     vxc_free(replay.watches);
     vxc_free(replay.spaces);
     return rv;
