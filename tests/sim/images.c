@@ -62,7 +62,7 @@ static void on_let_go(struct world *world, void *subject, uint64_t number)
     struct node *node = subject;
 
     (void)world;
-    if (node->up && node->life == number && node->replica != NULL) {
+    if (node->up && node->life == number && node->replica != NULL && --node->holds == 0) {
         vxc_replica_hold_log(node->replica, UINT64_MAX);
     }
 }
@@ -91,7 +91,11 @@ static void offer(struct node *node, void *data)
 {
     const struct image *image = data;
 
-    vxc_replica_hold_log(node->replica, image->base.index);
+    /* who installs an older one has to go on from there, too */
+    node->held_index = node->holds++ == 0 || image->base.index < node->held_index
+                           ? image->base.index
+                           : node->held_index;
+    vxc_replica_hold_log(node->replica, node->held_index);
     vxc_replica_offer_image(node->replica, image->peer, &image->base);
 }
 
@@ -125,9 +129,10 @@ static void on_make(struct world *world, void *subject, uint64_t number)
     copy_file(from, to);
     image->next = world->images;
     world->images = image;
-    (void)node_run(node, offer, image);
-    node_wake(node, NODE_WAKE_FRAMES);
-    sim_after(world, HOLD_MS * SIM_MS, on_let_go, node, node->life);
+    if (node_run(node, offer, image)) {
+        node_wake(node, NODE_WAKE_FRAMES);
+        sim_after(world, HOLD_MS * SIM_MS, on_let_go, node, node->life);
+    }
 }
 
 void images_on_wanted(void *data, uint64_t peer)

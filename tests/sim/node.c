@@ -425,6 +425,7 @@ void node_boot(struct node *node)
     node->paused_until_ns = 0;
     node->bound = node->was_primary = false;
     memset(node->making, 0, sizeof node->making);
+    node->holds = 0;
     /* whoever was connected to the life before: that is over, and this one never knew */
     for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
         node->world->links[node->id][id].gone_told = true;

@@ -70,7 +70,9 @@ struct node {
     bool bound;             /* its vote knows the cluster */
     bool was_primary;
     struct node_change changes[NODE_CHANGES_MAX];
-    bool making[SIM_NODES_MAX + 1];       /* an image for a peer */
+    bool making[SIM_NODES_MAX + 1]; /* an image for a peer */
+    unsigned holds;                 /* images that are of use, and the oldest one's end */
+    uint64_t held_index;
     uint64_t install_from, install_index; /* the image that is on its way here */
     unsigned installs;                    /* asked for in this life */
 
