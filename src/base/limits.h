@@ -70,9 +70,10 @@
 #define VXC_LOG_MARKER_IDLE_MS  100u            /* an idle log writes one marker unit after this */
 
 /* ---- between the nodes of a cluster ---- */
-#define VXC_OUTBOX_MESSAGES_MAX 256u /* to one peer; a range of the log is one; more is taken for lost */
-#define VXC_PEER_ENTRIES_MAX    256u /* entries in one message: twice what the engine has in flight */
-#define VXC_CHECKPOINT_MS       60000u /* between comparisons of the members' digests */
+#define VXC_OUTBOX_MESSAGES_MAX                                                                    \
+    256u /* to one peer; a range of the log is one; more is taken for lost */
+#define VXC_PEER_ENTRIES_MAX 256u /* entries in one message: twice what the engine has in flight */
+#define VXC_CHECKPOINT_MS    60000u /* between comparisons of the members' digests */
 
 /* ---- the state ---- */
 #define VXC_ROW_KEY_SIZE_MAX    511u /* bytes; LMDB's own limit */
@@ -136,11 +137,11 @@
 #define VXC_NODE_HELD_BYTES_MAX (512ull * VXC_MIB)
 #define VXC_CONN_CONNECT_MS     2000u /* to look a name up and connect to it; the owner tries again */
 
-/* ---- between the nodes of a cluster ---- */
+/* ---- connections between nodes ---- */
 /* bytes of an entry beside a frame's head and the few fields of an append */
 #define VXC_PEER_FRAME_SIZE_MAX (VXC_ENTRY_SIZE_MAX + 1u * VXC_KIB)
-#define VXC_PEER_FRAME_SIZE_TARGET                                                                 \
-    (256u * VXC_KIB) /* entries per frame: the next one is heard soon */
+/* bytes of entries per frame: the other side works on the first while the next one travels */
+#define VXC_PEER_FRAME_SIZE_TARGET (256u * VXC_KIB)
 /* bytes in a connection that the other side has not taken: some 100 ms of a fast network */
 #define VXC_PEER_OUTBOUND_BYTES_MAX (2u * VXC_MIB)
 /* nothing of what was sent was taken for so long: a new connection learns sooner than TCP, which

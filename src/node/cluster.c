@@ -538,6 +538,18 @@ static const char *address_of(struct vxc_cluster *c, const struct peer *peer,
     return spec != NULL ? spec : peer->given[0] != '\0' ? peer->given : peer->said.address;
 }
 
+bool vxc_cluster_knows_members(const struct vxc_cluster *c)
+{
+    return vxc_cluster_has_member(c, c->node_id);
+}
+
+static bool is_gone(struct vxc_cluster *c, uint64_t id)
+{
+    struct vxc_member_view member;
+
+    return c->fsm != NULL && vxc_fsm_member(c->fsm, id, &member) == 0 && member.gone;
+}
+
 static uint32_t stand_in_members(struct vxc_cluster *c)
 {
     const struct vxc_configuration *configuration = &c->stand_in.configuration;
@@ -550,25 +562,23 @@ static uint32_t stand_in_members(struct vxc_cluster *c)
     return configuration->count;
 }
 
-/* The members of the newest configuration; without one (a node that joins) whoever is known. */
+/* The members of the newest configuration, and whoever has come in without being one of them: the
+ * configuration here may be older than the one by which the other side is a member. */
 static void refresh_peers(struct vxc_cluster *c)
 {
     c->member_count =
         c->replica != NULL ? vxc_replica_members(c->replica, c->members) : stand_in_members(c);
-    if (c->member_count == 0) {
-        return;
-    }
-    for (int i = 0; i < PEERS_MAX; i++) {
+    for (int i = 0; vxc_cluster_knows_members(c) && i < PEERS_MAX; i++) {
         struct peer *peer = &c->peers[i];
 
-        if (peer->used && !vxc_cluster_has_member(c, peer->id)) {
+        if (peer->used && !vxc_cluster_has_member(c, peer->id) &&
+            (peer->in == NULL || is_gone(c, peer->id))) {
             drop_peer(peer, "not a member any more");
         }
     }
     for (uint32_t i = 0; i < c->member_count; i++) {
         if (c->members[i].id != c->node_id) {
-            /* those who are left are members: there is room */
-            vxc_check(vxc_cluster_add_peer(c, c->members[i].id) != NULL);
+            (void)vxc_cluster_add_peer(c, c->members[i].id); /* no room: in one of the next turns */
         }
     }
 }

@@ -16,9 +16,10 @@
  * proof is accepted nothing of a connection reaches the replica, and its bytes are bounded as those
  * of any client are. What a peer says is checked again behind it (vxc_engine_receive).
  *
- * Who may come in: a member of the configuration (or one of --initial-cluster, as long as there is
- * no log), of this cluster (or of none yet), under the incarnation that the replicated member table
- * has for it. A member with another incarnation has lost its disk. One with an earlier life, with
+ * Who may come in: a member of the configuration, or whoever knows the cluster's id (it may be a
+ * member by a configuration that this node has yet to get), of this cluster or of none yet, under the
+ * incarnation that the replicated member table has for it; into a node that joins, whoever knows the
+ * secret. A member with another incarnation has lost its disk. One with an earlier life, with
  * another life of the same number, or with a shorter log than it has acknowledged has an old copy of
  * it. It is refused, told why and what to do, and the log says so.
  *

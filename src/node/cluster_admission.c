@@ -110,8 +110,10 @@ int vxc_cluster_admit(struct vxc_cluster *c, const struct introduction *who, boo
     }
     rv = judge_by_table(c, &judged, err);
     rv = rv != 0 ? rv : judge_by_memory(c, &judged, err);
-    /* a node without a log yet takes whom it was told of, and whoever finds it */
-    if (rv == 0 && c->member_count > 0 && !vxc_cluster_has_member(c, who->id)) {
+    /* Who has the cluster's id was made a member once, and may be one by a configuration that this
+     * node has yet to hear of, from that very member perhaps. Who joins takes whoever finds it. */
+    if (rv == 0 && incoming && !who->of_cluster && vxc_cluster_knows_members(c) &&
+        !vxc_cluster_has_member(c, who->id)) {
         rv = vxc_error_set(err, VXC_ENOTFOUND,
                            "node %" PRIu64 " is not a member yet: add it with vxc member add %s",
                            who->id, who->address[0] != '\0' ? who->address : "ADDRESS");
@@ -211,7 +213,7 @@ bool vxc_cluster_announce(struct vxc_cluster *c, uint64_t now_ms)
     for (int i = 0; i < PEERS_MAX; i++) {
         struct peer *peer = &c->peers[i];
 
-        if (peer->used && peer->said.id != 0) {
+        if (peer->used && peer->said.id != 0 && vxc_cluster_has_member(c, peer->id)) {
             proposed = announce(c, peer, now_ms) || proposed;
         }
     }

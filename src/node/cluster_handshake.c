@@ -184,6 +184,7 @@ static int take_hello(struct link *link, const struct vxc_msg_peer_hello *m, str
     who->incarnation = m->incarnation;
     who->life = m->life;
     who->last_index = m->last_index;
+    who->of_cluster = m->cluster_id.size != 0 && same_cluster(c, m->cluster_id);
     take_address(m->address, who->address);
     if (m->version_min > PEER_PROTOCOL_VERSION || m->version_max < PEER_PROTOCOL_VERSION) {
         return vxc_error_set(err, VXC_EVERSION,

@@ -29,6 +29,7 @@ enum link_state { LINK_DIALING, LINK_HELLO, LINK_PROOF, LINK_OPEN, LINK_CLOSING 
 /* What a node says of itself in its hello or challenge. */
 struct introduction {
     uint64_t id, incarnation, life;
+    bool of_cluster;                    /* it has an id of a cluster, which is not another one */
     uint64_t last_index;                /* of a hello */
     char address[VXC_ADDRESS_TEXT_MAX]; /* of a hello; "" = it does not say */
 };
@@ -117,6 +118,9 @@ void vxc_link_opened(struct link *link);
 struct vxc_slice vxc_cluster_id(const struct vxc_cluster *c);
 uint64_t vxc_cluster_now_ms(const struct vxc_cluster *c);
 bool vxc_cluster_has_member(const struct vxc_cluster *c, uint64_t id);
+/* Is the configuration that this node knows one that it is in? One that joins has none yet, or gets
+ * old ones with the log. */
+bool vxc_cluster_knows_members(const struct vxc_cluster *c);
 
 /* ---- cluster_handshake.c ---- */
 

@@ -34,6 +34,7 @@ class Node:
 
     def start(self):
         """Does not wait until it is ready: without the others it may not become so."""
+        self.note("start")
         address = self.cluster.network.address(self.number)
         words = [self.cluster.program("vxcd"), "--data", os.path.join(self.disk.path, "data"), "--node-id",
                  str(self.number), "--host", address, "--port", str(PORT), "--i-accept-plaintext-on", address,
@@ -44,17 +45,22 @@ class Node:
                                             stdin=subprocess.DEVNULL, env=dict(os.environ, **self.environment))
         self.stopped, self.expected_down = False, False
 
+    def note(self, text):
+        self.cluster.network.note("node %d: %s" % (self.number, text))
+
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
     def kill(self):
         """kill -9; also of one that is stopped or gone."""
+        self.note("kill -9")
         self.expected_down = True
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def ask_to_stop(self):
+        self.note("SIGTERM")
         self.expected_down = True
         self.process.terminate()
 
@@ -64,11 +70,13 @@ class Node:
         return self.process.wait(timeout=30)
 
     def pause(self):
+        self.note("SIGSTOP")
         self.process.send_signal(signal.SIGSTOP)
         self.stopped = True
 
     def resume(self):
         if self.stopped and self.alive():
+            self.note("SIGCONT")
             self.process.send_signal(signal.SIGCONT)
         self.stopped = False
 
@@ -143,7 +151,9 @@ class Cluster:
         def find():
             found = [m["id"] for m in self.members(timeout="1s") if m.get("role") == "primary"]
             return self.nodes[int(found[0])] if len(found) == 1 else None
-        return until(find, 15, "there is one primary")[0]
+        node = until(find, 15, "there is one primary")[0]
+        node.note("is the primary")
+        return node
 
     def others(self, *but):
         return [node for node in self.nodes.values() if node not in but]

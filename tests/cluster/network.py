@@ -1,5 +1,6 @@
 """A network of its own for a test: a namespace for each node and one for the clients, and between them
 the switch (switch.c), which can lose, delay and reorder what it carries. Needs root."""
+import datetime
 import os
 import socket
 import subprocess
@@ -20,6 +21,7 @@ class Network:
     def __init__(self, nodes, work, programs, seed):
         self.nodes, self.clients = nodes, nodes + 1
         self.namespaces, self.switch, self.control = [], None, None
+        self.events = os.path.join(work, "events.log")
         try:
             self._make(work, programs, seed)
         except BaseException:
@@ -42,7 +44,7 @@ class Network:
         for place, name in enumerate(self.namespaces, 1):
             command("ip", "-n", name, "link", "set", "dev", "lo", "up")
             command("ip", "-n", name, "address", "add", self.address(place) + "/24", "dev", "link")
-            command("ip", "-n", name, "link", "set", "dev", "link", "txqueuelen", "5000", "up")
+            command("ip", "-n", name, "link", "set", "dev", "link", "mtu", "9000", "txqueuelen", "5000", "up")
         self.control = socket.socket(socket.AF_UNIX)
         self.control.connect(path)
 
@@ -61,7 +63,14 @@ class Network:
         """The words before a command that is to run there."""
         return ["nsenter", "--net=/run/netns/" + self.namespaces[place - 1], "--"]
 
+    def note(self, text):
+        """What was done when, beside the logs of the nodes."""
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+        with open(self.events, "a", encoding="utf-8") as events:
+            events.write("%s %s\n" % (now.replace("+00:00", "Z"), text))
+
     def ask(self, line):
+        self.note("switch: " + line)
         self.control.sendall(line.encode() + b"\n")
         answer = self.control.recv(200).decode().strip()
         if answer.startswith("error") or not answer:

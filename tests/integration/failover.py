@@ -7,71 +7,18 @@ that was submitted after it is printed: it judges nothing but that it is below 1
 """
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
-from daemon import VXCD, WORK, Node, check, finish, percentile, until  # noqa: E402
+from daemon import VXCD, WORK, check, finish, percentile, primary_of, start_cluster, status_of, until  # noqa: E402
 
 kills = int(os.environ.get("FAILOVER_KILLS", "8"))
 programs = os.path.dirname(VXCD)
 INTERVAL_MS, TIMEOUT_MS = 5, 60000
 print("# %d kills (FAILOVER_KILLS)" % kills, flush=True)
-
-
-def free_ports(count):
-    """Ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-class Member(Node):
-    def __init__(self, number, port, initial_cluster):
-        super().__init__("n%d" % number, "--node-id", str(number), "--port", str(port),
-                         "--initial-cluster", initial_cluster)
-        self.number = number
-
-
-def start_cluster():
-    ports = free_ports(3)
-    places = ["127.0.0.1:%d" % port for port in ports]
-    initial = ",".join("%d=%s" % (i + 1, place) for i, place in enumerate(places))
-    members = [None] * 3
-
-    def start(i):  # each is ready only when there is a primary
-        members[i] = Member(i + 1, ports[i], initial)
-    threads = [threading.Thread(target=start, args=(i,)) for i in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return members, ",".join(places)
-
-
-def status_of(node):
-    try:
-        return node.status() if node.alive() else None
-    except (OSError, ValueError):
-        return None
-
-
-def primary():
-    """The node that is the primary, once one is."""
-    def found():
-        for node in nodes:
-            status = status_of(node)
-            if status and status["role"] == "primary":
-                return node
-        return None
-    return until(found, 20, "no primary")
 
 
 def all_in_step():
@@ -148,7 +95,7 @@ gaps = []
 def acknowledged_increments_are_there_once_and_events_come_once_however_often_the_primary_is_killed():
     client = Client("killed")
     for _ in range(kills):
-        victim = primary()
+        victim = primary_of(nodes)
         killed_ms = time.monotonic() * 1000
         victim.kill()
         gaps.append(until(lambda: client.gap_after(killed_ms), 10, "no write 10 s after the kill"))
@@ -164,7 +111,7 @@ def acknowledged_increments_are_there_once_and_events_come_once_however_often_th
 @check
 def a_silent_primary_is_left_and_found_again():
     client = Client("stopped")
-    victim = primary()
+    victim = primary_of(nodes)
     stopped_ms = time.monotonic() * 1000
     victim.signal(signal.SIGSTOP)
     try:
@@ -192,9 +139,9 @@ def no_operation_fails_while_each_node_is_restarted_in_turn():
 @check
 def one_endpoint_is_enough():
     global endpoints
-    every, endpoints = endpoints, endpoints.split(",")[primary().number - 1]
+    every, endpoints = endpoints, endpoints.split(",")[primary_of(nodes).number - 1]
     client = Client("one-endpoint")
-    victim = primary()
+    victim = primary_of(nodes)
     killed_ms = time.monotonic() * 1000
     victim.kill()
     gap = until(lambda: client.gap_after(killed_ms), 10, "no write 10 s after the kill")

@@ -10,9 +10,11 @@ import resource
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 import traceback
 import zlib
@@ -164,6 +166,61 @@ def until(condition, seconds=10, what="condition not reached"):
             return value
         assert time.monotonic() < end, what
         time.sleep(0.01)
+
+
+# ---- several nodes as one cluster ----
+
+def free_ports(count):
+    """Ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Member(Node):
+    def __init__(self, number, port, initial_cluster, *options):
+        super().__init__("n%d" % number, "--node-id", str(number), "--port", str(port),
+                         "--initial-cluster", initial_cluster, *options)
+        self.number = number
+
+
+def start_cluster(*options, count=3):
+    """The nodes, and their endpoints as one list."""
+    ports = free_ports(count)
+    places = ["127.0.0.1:%d" % port for port in ports]
+    initial = ",".join("%d=%s" % (i + 1, place) for i, place in enumerate(places))
+    members = [None] * count
+
+    def start(i):  # each is ready only when there is a primary
+        members[i] = Member(i + 1, ports[i], initial, *options)
+    threads = [threading.Thread(target=start, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return members, ",".join(places)
+
+
+def status_of(node):
+    try:
+        return node.status() if node.alive() else None
+    except (OSError, ValueError):
+        return None
+
+
+def primary_of(nodes):
+    """The node that is the primary, once one is."""
+    def found():
+        for node in nodes:
+            status = status_of(node)
+            if status and status["role"] == "primary":
+                return node
+        return None
+    return until(found, 20, "no primary")
 
 
 def request(name, request_id, sequence=None, floor=0, /, **fields):

@@ -16,7 +16,7 @@ _definition = os.path.join(os.path.dirname(__file__), "..", "..", "src", "wire",
 def _load():
     text = open(_definition, encoding="utf-8").read().replace("\\\n", " ")
     kinds, fields = {}, {}
-    for number, name in re.findall(r"\bM\((\d+), \w+, (\w+), \w+, \w+\)", text):
+    for number, name in re.findall(r"\bM\((\d+), \w+, (\w+), \w+,\s+\w+\)", text):
         kinds[name] = int(number)
     for name, rest in re.findall(r"#define VXC_FIELDS_(\w+)\(F, m\)(.*)", text):
         fields[name] = re.findall(r"F\(m, (\w+), (\w+)\)", rest)
@@ -144,10 +144,10 @@ class Connection:
     def send(self, data):
         self.socket.sendall(data)
 
-    def post(self, name, /, sequenced=False, sequence=None, **fields):
+    def post(self, name, /, sequenced=False, sequence=None, stale=False, **fields):
         """Sends a request and returns its id."""
         self.request_id += 1
-        body, flags = payload(name, **fields), REQUEST
+        body, flags = payload(name, **fields), REQUEST | (STALE if stale else 0)
         if sequenced or sequence is not None:
             if sequence is None:
                 self.sequence += 1

@@ -406,6 +406,22 @@ static void who_is_not_meant_or_does_not_fit_is_told_why(void **state)
     end_world();
 }
 
+/* It may be one by a configuration that this node was cut off from: the one who can tell is not to be
+ * kept out. */
+static void who_knows_the_cluster_may_be_a_member_that_is_not_known_yet(void **state)
+{
+    struct person p;
+    (void)state;
+    make_world(SECRET, NODES);
+    p = third_person(0);
+    p.hello.peer_hello.node_id = 9;
+    cluster_id(p.cluster);
+    expect_refusal(primary(), p, VXC_ENOTFOUND, "vxc member add");
+    p.hello.peer_hello.cluster_id.size = 16;
+    assert_int_equal(knock(primary(), &p), 0);
+    end_world();
+}
+
 /* The primary writes down who the third one is; then it is not only a memory of who met it. */
 static bool third_is_known_to_both(void)
 {
@@ -952,6 +968,7 @@ int main(void)
         cmocka_unit_test(a_member_is_welcome),
         cmocka_unit_test(without_a_secret_proofs_are_empty),
         cmocka_unit_test(who_is_not_meant_or_does_not_fit_is_told_why),
+        cmocka_unit_test(who_knows_the_cluster_may_be_a_member_that_is_not_known_yet),
         cmocka_unit_test(a_wiped_or_rolled_back_disk_is_recognised),
         cmocka_unit_test(a_second_node_of_the_same_id_does_not_get_in_beside_the_first),
         cmocka_unit_test(a_new_connection_ends_the_old_one),
