@@ -141,6 +141,22 @@ static void pop_head(struct vxc_caller *caller)
     recycle(r);
 }
 
+/* From anywhere behind the head. */
+static void take_out(struct vxc_request *r)
+{
+    struct vxc_caller *caller = r->caller;
+    struct vxc_request *before = caller->head;
+
+    while (before->next != r) {
+        before = before->next;
+    }
+    before->next = r->next;
+    if (caller->tail == r) {
+        caller->tail = before;
+    }
+    recycle(r);
+}
+
 int vxc_request_keep(struct vxc_request *r, struct vxc_slice bytes)
 {
     uint8_t *copy = bytes.size <= sizeof r->small ? r->small : vxc_malloc(bytes.size);
@@ -442,7 +458,10 @@ void vxc_request_returned(struct vxc_request *r, const struct vxc_result *result
         vxc_caller_drain(caller);
         return;
     }
-    vxc_check(caller->conn != NULL); /* without one, nothing else is in the FIFO */
+    if (caller->conn == NULL) { /* it never left for the log, while those before it did */
+        take_out(r);
+        return;
+    }
     keep_reply(r, &early);
     if (caller->proposed > 0) {
         look_early(r->next);

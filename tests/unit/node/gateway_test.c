@@ -510,6 +510,38 @@ static void pending_requests_are_answered_before_the_cut(void **state)
     client_close(&c);
 }
 
+/* A full disk: the open entry is given up, while one before it is on its way. */
+static void what_never_left_is_refused_before_what_did_is_answered(void **state)
+{
+    struct world *w = *state;
+    struct vxc_result full = {.code = VXC_ENOSPC, .text = "no space"};
+    struct client c[2];
+    struct vxc_message m;
+    uint32_t ids[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct puppet_proposal *second = &w->replica.proposals[1];
+
+        client_open(w, &c[i]);
+        ids[0] = put(&c[i], "k", "v");
+        ids[1] = put(&c[i], "k", "w");
+        world_settle(w);
+        assert_int_equal(w->replica.proposal_count, 2);
+        if (i == 1) {
+            client_close(&c[i]); /* nobody waits for either */
+        }
+        vxc_gateway_on_result(w->gateway, second->proposal, &full);
+        vxc_buffer_free(&second->command);
+        w->replica.proposal_count = 1;
+        world_commit(w);
+        if (i == 0) {
+            client_expect(&c[i], ids[0], VXC_KIND_VALUE_REPLY, &m);
+            client_expect_error(&c[i], ids[1], VXC_ENOSPC, "space");
+            client_close(&c[i]);
+        }
+    }
+}
+
 static void a_new_primary_gives_every_session_its_whole_timeout(void **state)
 {
     struct world *w = *state;
@@ -1272,6 +1304,7 @@ int main(void)
         TEST(a_namespace_that_a_backup_has_not_got_is_empty_until_it_has),
         TEST(a_session_is_cut_when_the_role_is_lost_and_lives_on),
         TEST(pending_requests_are_answered_before_the_cut),
+        TEST(what_never_left_is_refused_before_what_did_is_answered),
         TEST(a_new_primary_gives_every_session_its_whole_timeout),
         TEST(events_are_resumed_without_gap_or_repetition),
         TEST(a_legacy_node_rejoins_at_the_new_primary),
