@@ -488,6 +488,7 @@ void vxc_engine_timeout(struct vxc_engine *engine, uint64_t now_ms)
 {
     struct raft *raft = &engine->raft;
 
+    vxc_engine_look_after_heir(engine, now_ms);
     if (waits_for_disk(engine)) {
         return;
     }
@@ -517,7 +518,7 @@ void vxc_engine_installed(struct vxc_engine *engine, uint64_t now_ms)
     (void)step(engine, now_ms, &event);
 }
 
-int vxc_engine_transfer(struct vxc_engine *engine, uint64_t now_ms, uint64_t id)
+static int hand_over(struct vxc_engine *engine, uint64_t now_ms, uint64_t id)
 {
     struct raft_event event = {.type = RAFT_TRANSFER, .transfer = {.server_id = id}};
 
@@ -528,6 +529,47 @@ int vxc_engine_transfer(struct vxc_engine *engine, uint64_t now_ms, uint64_t id)
         return VXC_ENOTPRIMARY;
     default:
         return VXC_EINVAL;
+    }
+}
+
+static bool is_other_voter(const struct vxc_engine *engine, uint64_t id)
+{
+    const struct raft_configuration *from = &engine->raft.configuration;
+
+    for (unsigned i = 0; i < from->n; i++) {
+        if (from->servers[i].id == id) {
+            return id != engine->options.node_id && from->servers[i].role == RAFT_VOTER;
+        }
+    }
+    return false;
+}
+
+/* G7: the engine takes any answer of a follower that it wants to hand over to for the last one it
+ * waits for, orders it to take over too early, once, and the follower ignores that. So it gets to
+ * know of the transfer when the follower has all of the log. */
+int vxc_engine_transfer(struct vxc_engine *engine, uint64_t now_ms, uint64_t id)
+{
+    if (!vxc_engine_can_submit(engine) || !is_other_voter(engine, id) ||
+        vxc_engine_match_index(engine, id) == vxc_engine_last_index(engine)) {
+        return hand_over(engine, now_ms, id);
+    }
+    engine->heir_id = id;
+    engine->heir_until_ms = now_ms + engine->options.election_timeout_ms;
+    return 0;
+}
+
+void vxc_engine_look_after_heir(struct vxc_engine *engine, uint64_t now_ms)
+{
+    const uint64_t id = engine->heir_id;
+
+    if (id == 0) {
+        return;
+    }
+    if (engine->raft.state != RAFT_LEADER || now_ms >= engine->heir_until_ms) {
+        engine->heir_id = 0;
+    } else if (vxc_engine_match_index(engine, id) == vxc_engine_last_index(engine)) {
+        engine->heir_id = 0;
+        (void)hand_over(engine, now_ms, id); /* refused when it is no voter any more */
     }
 }
 
@@ -586,7 +628,8 @@ bool vxc_engine_installing(const struct vxc_engine *engine)
 
 bool vxc_engine_can_submit(const struct vxc_engine *engine)
 {
-    return engine->raft.state == RAFT_LEADER && raft_transferee(&engine->raft) == 0;
+    return engine->raft.state == RAFT_LEADER && raft_transferee(&engine->raft) == 0 &&
+           engine->heir_id == 0;
 }
 
 void vxc_engine_configuration(const struct vxc_engine *engine,

@@ -2,7 +2,7 @@
  *
  * raft_step is a pure state machine: events in, updates out. This module is the one shim in front
  * of it and the only one that sees raft.h. It gives every event a time that never goes back,
- * carries the updates out through the hooks below, and keeps the guards G1–G6 against bugs of that
+ * carries the updates out through the hooks below, and keeps the guards G1–G7 against bugs of that
  * version (docs/architecture.md), so that nobody else has to know them.
  *
  * After each event the hooks run in the one order that is safe:

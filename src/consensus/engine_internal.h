@@ -67,6 +67,8 @@ struct vxc_engine {
     uint64_t confirmed_term; /* an own entry of this term was applied (G4) */
     bool installing;
     struct raft_snapshot_metadata image; /* while installing */
+    uint64_t heir_id; /* who is to be told to take over once it has all of the log; 0 = nobody */
+    uint64_t heir_until_ms; /* then that is given up */
 };
 
 /* Feeds one event and carries its updates out, in the order of engine.h. Only a submit
@@ -74,6 +76,9 @@ struct vxc_engine {
  * `configuration` is that of an image being announced. */
 int vxc_engine_step(struct vxc_engine *engine, uint64_t now_ms, struct raft_event *event,
                     struct vxc_slice configuration);
+
+/* The heir has all of the log by now, or will not get it: G7. Part of every event that may tell. */
+void vxc_engine_look_after_heir(struct vxc_engine *engine, uint64_t now_ms);
 
 /* Sends the messages of an update. */
 void vxc_engine_send(struct vxc_engine *engine, const struct raft_update *update);

@@ -217,6 +217,7 @@ static void receive_append_result(struct vxc_engine *engine, uint64_t now_ms,
     out.append_entries_result.features = FEATURE_CAPACITY;
     out.append_entries_result.capacity = CAPACITY;
     receive(engine, now_ms, &out, message->peer, vxc_slice(NULL, 0));
+    vxc_engine_look_after_heir(engine, now_ms); /* G7 */
 }
 
 static void receive_vote(struct vxc_engine *engine, uint64_t now_ms,

@@ -270,6 +270,27 @@ void vxc_replica_changed(struct vxc_replica *replica, const struct vxc_log_entry
     }
 }
 
+/* The voter that is up and has most of the log; 0 = none is up. The engine would take the last one in
+ * the configuration when nobody has all of the log, which under load is always: one that is down, or
+ * has just begun to catch up, and nothing is written until that attempt is given up. */
+static uint64_t best_heir(struct vxc_replica *replica)
+{
+    struct vxc_configuration newest;
+    uint64_t best = 0;
+
+    vxc_engine_configuration(replica->engine, &newest);
+    for (uint32_t i = 0; i < newest.count; i++) {
+        const uint64_t id = newest.members[i].id;
+
+        if (newest.members[i].role == VXC_MEMBER_VOTER && id != replica->options.node_id &&
+            is_up(replica, id) &&
+            (best == 0 || match_index(replica, id) > match_index(replica, best))) {
+            best = id;
+        }
+    }
+    return best;
+}
+
 int vxc_replica_transfer(struct vxc_replica *replica, uint64_t id, struct vxc_error *err)
 {
     int rv = need_quiet_members(replica, err);
@@ -283,7 +304,8 @@ int vxc_replica_transfer(struct vxc_replica *replica, uint64_t id, struct vxc_er
     if (id != 0 && !is_up(replica, id)) {
         return vxc_error_set(err, VXC_EINVAL, "member %" PRIu64 " is silent or none of ours", id);
     }
-    rv = vxc_engine_transfer(replica->engine, vxc_replica_now_ms(replica), id);
+    rv = vxc_engine_transfer(replica->engine, vxc_replica_now_ms(replica),
+                             id != 0 ? id : best_heir(replica));
     if (rv != 0) {
         return vxc_error_set(err, rv,
                              id == 0 ? "there is no other voter to hand over to"
@@ -387,8 +409,8 @@ void vxc_replica_observe(struct vxc_replica *replica)
     was_primary = replica->told && replica->role == VXC_ENGINE_LEADER;
     is_primary = role == VXC_ENGINE_LEADER;
     if (was_primary && (!is_primary || term != replica->term)) {
-        vxc_replica_fail_all(replica, VXC_ENOTPRIMARY);
         replica->ready = false;
+        vxc_replica_fail_all(replica, VXC_ENOTPRIMARY);
     }
     if (is_primary && (!was_primary || term != replica->term)) {
         begin_term(replica);

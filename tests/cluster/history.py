@@ -44,12 +44,12 @@ class History:
         """Operations that ended without an answer to what was asked."""
         return [line for line in self.lines() if "e" in line]
 
-    def pace(self, begun_s, ended_s):
-        """Of the writes that were answered in that time (of the monotonic clock): how many a second, and the
-        p99 of their latency in ms. Lock acquires wait for others, so they say nothing."""
+    def pace(self, spans):
+        """Of the writes that were answered in these spans (seconds of the monotonic clock): how many a second, and
+        the p99 of their latency in ms. Lock acquires wait for others, so they say nothing."""
         latencies = sorted((line["t1"] - line["t0"]) / 1e6 for line in self.lines()
-                           if begun_s <= line["t1"] / 1e9 < ended_s and "e" not in line and
+                           if any(begun <= line["t1"] / 1e9 < ended for begun, ended in spans) and "e" not in line and
                            line["f"] not in ("lock_acquire", "map_get", "counter_get", "set_contains"))
         if not latencies:
             return 0, float("inf")
-        return len(latencies) / (ended_s - begun_s), latencies[int(len(latencies) * 0.99)]
+        return len(latencies) / sum(ended - begun for begun, ended in spans), latencies[int(len(latencies) * 0.99)]

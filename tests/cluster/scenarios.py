@@ -111,7 +111,7 @@ def rolling_restart(t):
             node.start()
             t.caught_up(node)
         rounds += 1
-    t.zero_refused, t.gap_ms_max = True, 1500
+    t.zero_refused, t.gap_ms_max = True, 1000
     t.check("the primary changed hands", handed > 0, "%d times in %d rounds" % (handed, rounds))
 
 
@@ -305,19 +305,20 @@ def slow_flush(t):
 
 
 def compare_halves(t, begin, end):
-    """A healthy half, and one in which a backup is slow: what do clients notice of it?"""
+    """Healthy and with one slow backup, twice in turn: what do clients notice of it?"""
     node = t.random.choice(t.cluster.others(t.cluster.primary()))
     t.pause(1, 1)
-    halves = []
-    for act in (lambda: None, lambda: begin(node)):
-        act()
-        began = t.now()
-        t.pause(t.seconds / 2, t.seconds / 2)
-        halves.append((began, t.now()))
-    end(node)
+    healthy, slow = [], []
+    for _ in range(2):
+        for spans, act in ((healthy, lambda _: None), (slow, begin)):
+            act(node)
+            began = t.now()
+            t.pause(t.seconds / 4, t.seconds / 4)
+            spans.append((began, t.now()))
+        end(node)
 
     def compare():
-        (rate, p99), (rate_slow, p99_slow) = [t.history.pace(*half) for half in halves]
+        (rate, p99), (rate_slow, p99_slow) = t.history.pace(healthy), t.history.pace(slow)
         t.check("at least 0.8 of the healthy half's writes", rate_slow >= 0.8 * rate,
                 "%.0f/s, and %.0f/s" % (rate, rate_slow))
         t.check("at most twice its p99", p99_slow <= 2 * p99, "%.1f ms, and %.1f ms" % (p99, p99_slow))

@@ -494,6 +494,29 @@ static void the_primaryship_is_handed_over(void **state)
     cluster_destroy(&c);
 }
 
+/* Under load nobody has all of the log, and the last one in the configuration may be down. */
+static void the_primaryship_goes_to_who_is_up(void **state)
+{
+    struct cluster c;
+    struct vxc_error err;
+    struct write write;
+    uint64_t id, dead;
+
+    (void)state;
+    cluster_create_of(&c, 3);
+    id = primary(&c);
+    settle(&c);
+    dead = id == 3 ? 2 : 3;
+    crash(&c, dead);
+    put(&c, id, "a", "1");
+    assert_int_equal(world_put(&c.worlds[id], &write, "b", vxc_slice_of_string("2")), 0);
+    (void)vxc_replica_turn(c.worlds[id].replica); /* into its own log */
+    assert_int_equal(vxc_replica_transfer(c.worlds[id].replica, 0, &err), 0);
+    turns(&c, 20); /* far below an election timeout */
+    assert_int_equal(primary(&c), 6 - id - dead);
+    cluster_destroy(&c);
+}
+
 /* ---- checkpoints ---- */
 
 static void digests_are_compared_at_checkpoints(void **state)
@@ -589,6 +612,7 @@ int main(void)
         cmocka_unit_test(a_node_joins_catches_up_and_votes),
         cmocka_unit_test(changes_that_would_hurt_are_refused),
         cmocka_unit_test(the_primaryship_is_handed_over),
+        cmocka_unit_test(the_primaryship_goes_to_who_is_up),
         cmocka_unit_test(digests_are_compared_at_checkpoints),
         cmocka_unit_test(a_majority_decides_whose_state_is_damaged),
         cmocka_unit_test(a_primary_makes_checkpoints_while_there_is_news),

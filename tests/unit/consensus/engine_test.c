@@ -822,7 +822,7 @@ static void free_while_installing_leaks_nothing(void **state)
     node_end(&node); /* the leak checker judges */
 }
 
-/* ---- tests: G4, G5, G6 ---- */
+/* ---- tests: G4 to G7 ---- */
 
 static void elect(struct node *nodes, size_t count, struct wire *wire, uint64_t now)
 {
@@ -1040,6 +1040,57 @@ static void guard_g6_ignores_a_refusal_that_a_success_has_overtaken(void **state
     end_three(nodes, &wire);
 }
 
+static void guard_g7_hands_over_when_all_of_the_log_is_there(void **state)
+{
+    struct node nodes[3];
+    struct wire wire = {0};
+    struct vxc_engine_message answer = {.type = VXC_ENGINE_APPEND_RESULT, .peer = 2};
+    const uint64_t now = 2000;
+
+    (void)state;
+    begin_three(nodes, &wire);
+    elect(nodes, 3, &wire, now);
+    assert_int_equal(node_submit(&nodes[0], now, VXC_LOG_COMMAND, text("first")), 0);
+    assert_int_equal(node_submit(&nodes[0], now, VXC_LOG_COMMAND, text("second")), 0);
+    assert_int_equal(vxc_engine_transfer(nodes[0].engine, now, 2), 0);
+    assert_false(vxc_engine_can_submit(nodes[0].engine));
+
+    /* Node 2 has the first of them: an order to take over would come too early. */
+    answer.term = vxc_engine_term(nodes[0].engine);
+    answer.append_result.last_index = nodes[0].last - 1;
+    assert_int_equal(vxc_engine_receive(nodes[0].engine, now, &answer), 0);
+    for (size_t i = 0; i < wire.count; i++) {
+        assert_int_not_equal(wire.messages[i]->message.type, VXC_ENGINE_TIMEOUT_NOW);
+    }
+    wire_run(&wire, nodes, 3, now);
+    assert_int_equal(vxc_engine_role(nodes[1].engine), VXC_ENGINE_LEADER);
+    assert_int_equal(vxc_engine_role(nodes[0].engine), VXC_ENGINE_FOLLOWER);
+    end_three(nodes, &wire);
+}
+
+static void a_transfer_to_who_gets_no_entries_is_given_up(void **state)
+{
+    struct node nodes[3];
+    struct wire wire = {0};
+    uint64_t now = 2000;
+
+    (void)state;
+    begin_three(nodes, &wire);
+    elect(nodes, 3, &wire, now);
+    nodes[1].id = 0; /* silent from now on */
+    assert_int_equal(node_submit(&nodes[0], now, VXC_LOG_COMMAND, text("command")), 0);
+    assert_int_equal(vxc_engine_transfer(nodes[0].engine, now, 2), 0);
+    for (now += HEARTBEAT_MS; now < 2000 + ELECTION_MS; now += HEARTBEAT_MS) {
+        wire_run(&wire, nodes, 3, now);
+        vxc_engine_timeout(nodes[0].engine, now);
+        assert_false(vxc_engine_can_submit(nodes[0].engine));
+    }
+    wire_run(&wire, nodes, 3, now);
+    vxc_engine_timeout(nodes[0].engine, now);
+    assert_true(vxc_engine_can_submit(nodes[0].engine));
+    end_three(nodes, &wire);
+}
+
 static void messages_that_no_engine_sends_are_refused(void **state)
 {
     struct node node;
@@ -1122,6 +1173,8 @@ int main(void)
         cmocka_unit_test(guard_g5_accepts_an_append_that_begins_below_the_compaction),
         cmocka_unit_test(guard_g5_takes_an_append_that_ends_below_the_compaction),
         cmocka_unit_test(guard_g6_ignores_a_refusal_that_a_success_has_overtaken),
+        cmocka_unit_test(guard_g7_hands_over_when_all_of_the_log_is_there),
+        cmocka_unit_test(a_transfer_to_who_gets_no_entries_is_given_up),
         cmocka_unit_test(messages_that_no_engine_sends_are_refused),
         cmocka_unit_test(second_leader_of_a_term_is_not_believed),
         cmocka_unit_test(time_that_goes_back_does_not_reach_the_engine),
