@@ -399,12 +399,6 @@ struct vxc_notice {
 
 struct vxc_client;
 
-enum vxc_client_flags {
-    /* Only the endpoints that were given are used: not those that a server names as its primary's,
-     * nor those of the cluster's other members. For tools that ask certain nodes. */
-    VXC_CLIENT_ENDPOINTS_ONLY = 1
-};
-
 struct vxc_client_options {
     size_t struct_size;              /* set by vxc_client_options() */
     const char *endpoints;           /* "host:port", several with commas between */
@@ -414,7 +408,6 @@ struct vxc_client_options {
     uint64_t ping_interval_ms;       /* at least one frame in this time while connected; 20000 */
     void *data;                      /* given to on_notice */
     void (*on_notice)(void *data, const struct vxc_notice *notice); /* NULL = not wanted */
-    unsigned flags;                                                 /* enum vxc_client_flags */
 };
 
 struct vxc_client_options vxc_client_options(void);
@@ -422,6 +415,11 @@ struct vxc_client_options vxc_client_options(void);
 /* Makes a client; no connection yet. The options are copied. VXC_EADDRESS for endpoints that cannot
  * be read, VXC_EINVAL, VXC_ENOMEM, VXC_EIO (no descriptor left). */
 int vxc_client_create(const struct vxc_client_options *options, struct vxc_client **client);
+
+/* From here on only the endpoints that were given are used: not those that a server names as its
+ * primary's, nor those of the cluster's other members. For tools that ask certain nodes; to be called
+ * before anything else. */
+void vxc_client_stay(struct vxc_client *client);
 
 /* Ends its thread and all requests under way with VXC_ECANCELED (callbacks run, here), closes the
  * connection, frees. NULL is fine. An open session is left to its lease: close it first, or resume

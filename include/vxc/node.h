@@ -117,14 +117,15 @@ int vxc_node_spawn(struct vxc_node *node, struct vxc_error *err);
 /* Waits for the end of that thread: for as long as nobody stops the node. Fine without a thread. */
 void vxc_node_join(struct vxc_node *node);
 
-/* Drives the node on this thread until it is stopped. VXC_EINVAL as above. */
+/* Drives the node on this thread until it is stopped, or ends by itself (vxc_node_ended). VXC_EINVAL as
+ * above. */
 int vxc_node_run(struct vxc_node *node);
 /* SIGTERM and SIGINT stop the node; for a program that is one node. After start. VXC_EIO. */
 int vxc_node_handle_signals(struct vxc_node *node);
 
 /* Drives the node from a loop of the caller's. The descriptor is for reading only, and the same for
  * the node's life; the timeout is in ms, -1 = none, and is to be asked for before every wait.
- * Dispatch does what is to be done and never waits; false: the node has stopped. */
+ * Dispatch does what is to be done and never waits; false: the node has stopped, or ended by itself. */
 int vxc_node_fd(const struct vxc_node *node);
 int vxc_node_timeout_ms(struct vxc_node *node);
 bool vxc_node_dispatch(struct vxc_node *node);

@@ -66,37 +66,23 @@ static int create_core(struct vxc_client *client, const struct vxc_client_option
         .data = client,
         .on_notice = on_notice,
         .leave = vxc_driver_leave,
-        .enter = vxc_driver_enter};
-    const bool fixed = (options->flags & VXC_CLIENT_ENDPOINTS_ONLY) != 0;
+        .enter = vxc_driver_enter,
+        .on_members = vxc_connection_on_members};
     int rc;
 
     client->clock->random(client->clock->data, &core.random_seed, sizeof core.random_seed);
-    core.on_members = fixed ? NULL : vxc_connection_on_members;
-    rc = vxc_router_init(&client->router, options->endpoints, fixed, core.random_seed,
+    rc = vxc_router_init(&client->router, options->endpoints, false, core.random_seed,
                          &client->error);
     return rc != VXC_OK ? rc : vxc_core_create(&core, &client->core);
 }
 
-/* Programs that were built before a field was added know nothing of it: it reads as 0. */
-static bool take_options(const struct vxc_client_options *from, struct vxc_client_options *to)
+int vxc_client_create(const struct vxc_client_options *options, struct vxc_client **out)
 {
-    const size_t size_min = offsetof(struct vxc_client_options, flags);
-
-    if (from->struct_size < size_min || from->struct_size > sizeof *to) {
-        return false;
-    }
-    memset(to, 0, sizeof *to);
-    memcpy(to, from, from->struct_size);
-    return to->endpoints != NULL && to->namespace_name.size <= VXC_NAME_SIZE_MAX;
-}
-
-int vxc_client_create(const struct vxc_client_options *given, struct vxc_client **out)
-{
-    struct vxc_client_options options;
     struct vxc_client *client;
     int rc;
 
-    if (!take_options(given, &options)) {
+    if (options->struct_size != sizeof *options || options->endpoints == NULL ||
+        options->namespace_name.size > VXC_NAME_SIZE_MAX) {
         return VXC_EINVAL;
     }
     client = vxc_calloc(1, sizeof *client);
@@ -105,9 +91,9 @@ int vxc_client_create(const struct vxc_client_options *given, struct vxc_client 
     }
     client->fd = -1;
     client->clock = vxc_clock_system();
-    client->timeout_ms = options.timeout_ms;
-    client->data = options.data;
-    client->on_notice = options.on_notice;
+    client->timeout_ms = options->timeout_ms;
+    client->data = options->data;
+    client->on_notice = options->on_notice;
     rc = vxc_driver_init(client);
     if (rc != VXC_OK) {
         vxc_free(client);
@@ -116,7 +102,7 @@ int vxc_client_create(const struct vxc_client_options *given, struct vxc_client 
     client->read_buffer = vxc_malloc(VXC_CLIENT_READ_SIZE);
     rc = client->read_buffer == NULL ? VXC_ENOMEM : VXC_OK;
     if (rc == VXC_OK) {
-        rc = create_core(client, &options);
+        rc = create_core(client, options);
     }
     if (rc != VXC_OK) {
         vxc_client_free(client);
@@ -124,6 +110,13 @@ int vxc_client_create(const struct vxc_client_options *given, struct vxc_client 
     }
     *out = client;
     return VXC_OK;
+}
+
+void vxc_client_stay(struct vxc_client *client)
+{
+    lock(client);
+    client->router.fixed = true;
+    unlock(client);
 }
 
 void vxc_client_free(struct vxc_client *client)

@@ -36,7 +36,7 @@ struct vxc_router {
     size_t given_count;
     size_t count;
     size_t at;                /* the place of the connection, or of the next one */
-    bool fixed;               /* only those that were given */
+    bool fixed;               /* only those that were given; may be set at any time */
     uint64_t search_began_ms; /* 0: a primary was found last */
     uint32_t random;
 };

@@ -161,6 +161,10 @@ static bool progress(struct vxc_replica *replica)
 {
     bool more;
 
+    if (replica->restart_engine) {
+        /* first: the engine believes in entries in whose place the log still has others */
+        restart_engine(replica);
+    }
     replica->durable_index = VXC_PLANTED(reply_before_flush)
                                  ? vxc_log_last_index(replica->options.log)
                                  : vxc_log_durable_index(replica->options.log);

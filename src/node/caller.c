@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "node/gateway_internal.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* ---- flow control ---- */
@@ -65,13 +66,12 @@ struct vxc_request *vxc_request_add(struct vxc_caller *caller, const struct vxc_
             return NULL;
         }
     }
-    *r = (struct vxc_request){
-        .caller = caller,
-        .request_id = frame->request_id,
-        .kind = frame->kind,
-        .flags = frame->flags,
-        .cost = frame->size + (uint32_t)sizeof *r, /* a ping, too, takes memory */
-    };
+    memset(r, 0, offsetof(struct vxc_request, small));
+    r->caller = caller;
+    r->request_id = frame->request_id;
+    r->kind = frame->kind;
+    r->flags = frame->flags;
+    r->cost = frame->size + (uint32_t)sizeof *r; /* a ping, too, takes memory */
     if (caller->tail != NULL) {
         caller->tail->next = r;
     } else {
@@ -104,6 +104,14 @@ struct vxc_request *vxc_request_add_waiting(struct vxc_caller *caller,
     return r;
 }
 
+static void forget_payload(struct vxc_request *r)
+{
+    if (r->payload != r->small) {
+        vxc_free(r->payload);
+    }
+    r->payload = NULL;
+}
+
 /* Back to the pool; the request is out of its FIFO already. */
 static void recycle(struct vxc_request *r)
 {
@@ -117,8 +125,7 @@ static void recycle(struct vxc_request *r)
     caller->bytes -= r->cost;
     g->stats.inflight_requests--;
     g->stats.inflight_bytes -= r->cost;
-    vxc_free(r->payload);
-    r->payload = NULL;
+    forget_payload(r);
     r->next = g->free_requests;
     g->free_requests = r;
 }
@@ -134,9 +141,25 @@ static void pop_head(struct vxc_caller *caller)
     recycle(r);
 }
 
+/* From anywhere behind the head. */
+static void take_out(struct vxc_request *r)
+{
+    struct vxc_caller *caller = r->caller;
+    struct vxc_request *before = caller->head;
+
+    while (before->next != r) {
+        before = before->next;
+    }
+    before->next = r->next;
+    if (caller->tail == r) {
+        caller->tail = before;
+    }
+    recycle(r);
+}
+
 int vxc_request_keep(struct vxc_request *r, struct vxc_slice bytes)
 {
-    uint8_t *copy = vxc_malloc(bytes.size == 0 ? 1 : bytes.size);
+    uint8_t *copy = bytes.size <= sizeof r->small ? r->small : vxc_malloc(bytes.size);
 
     if (copy == NULL) {
         return VXC_ENOMEM;
@@ -144,7 +167,7 @@ int vxc_request_keep(struct vxc_request *r, struct vxc_slice bytes)
     if (bytes.size > 0) {
         memcpy(copy, bytes.data, bytes.size);
     }
-    vxc_free(r->payload);
+    forget_payload(r);
     r->payload = copy;
     r->payload_size = (uint32_t)bytes.size;
     return 0;
@@ -181,7 +204,7 @@ static void keep_reply(struct vxc_request *r, struct vxc_buffer *reply)
     struct vxc_caller *caller = r->caller;
 
     caller->early = NULL;
-    vxc_free(r->payload);
+    forget_payload(r);
     r->payload = reply->data;
     r->payload_size = (uint32_t)reply->size;
     r->cost += r->payload_size;
@@ -300,13 +323,47 @@ void vxc_caller_leave(struct vxc_caller *caller)
     leave_when_idle(caller);
 }
 
+/* Looks ahead of the front while a row of reads is answered. */
+struct outlook {
+    struct vxc_request *furthest; /* looked at; NULL: none that is still in the FIFO */
+    uint32_t distance;            /* from the front */
+};
+
+static void look_ahead(struct vxc_caller *caller, struct outlook *o)
+{
+    if (o->furthest == NULL) {
+        *o = (struct outlook){.furthest = caller->head};
+    }
+    while (o->distance < VXC_FSM_EXPECT_AHEAD && o->furthest->next != NULL) {
+        const struct vxc_request *r = o->furthest = o->furthest->next;
+
+        o->distance++;
+        if (r->state == VXC_REQUEST_WAITING) {
+            vxc_read_expect(caller, r->kind, vxc_slice(r->payload, r->payload_size));
+        }
+    }
+}
+
+static void step_on(struct vxc_caller *caller, struct outlook *o)
+{
+    if (o->distance == 0) {
+        o->furthest = NULL;
+    } else {
+        o->distance--;
+    }
+    pop_head(caller);
+}
+
 void vxc_caller_drain(struct vxc_caller *caller)
 {
+    struct outlook outlook = {0};
     bool may_defer = true;
 
     stop_deferring(caller);
     while (caller->head != NULL && !must_wait(caller, caller->head)) {
         struct vxc_request *r = caller->head;
+
+        look_ahead(caller, &outlook);
 
         if (may_defer && caller->conn != NULL && vxc_conn_is_choked(caller->conn)) {
             if (defer(caller)) {
@@ -324,7 +381,7 @@ void vxc_caller_drain(struct vxc_caller *caller)
         if (caller->blocked && vxc_request_begins(r->kind)) {
             vxc_caller_unblock(caller);
         }
-        pop_head(caller);
+        step_on(caller, &outlook);
     }
     if (caller->throttled) {
         update_pause(caller);
@@ -401,7 +458,10 @@ void vxc_request_returned(struct vxc_request *r, const struct vxc_result *result
         vxc_caller_drain(caller);
         return;
     }
-    vxc_check(caller->conn != NULL); /* without one, nothing else is in the FIFO */
+    if (caller->conn == NULL) { /* it never left for the log, while those before it did */
+        take_out(r);
+        return;
+    }
     keep_reply(r, &early);
     if (caller->proposed > 0) {
         look_early(r->next);

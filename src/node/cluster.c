@@ -435,22 +435,15 @@ static size_t room(const struct link *link)
 
 static int send_peer_message(struct link *link, const struct vxc_peer_message *message)
 {
-    struct vxc_cluster *c = link->cluster;
     struct vxc_buffer *out = vxc_conn_out(link->conn);
-    uint64_t image = 0;
-    uint64_t file_bytes = 0;
     size_t before;
     int rv;
 
     if (out == NULL) {
         return VXC_ECLOSED;
     }
-    if (message->type == VXC_PEER_ENGINE && message->engine.type == VXC_ENGINE_IMAGE &&
-        c->describe_image != NULL) {
-        c->describe_image(c->data, link->peer->id, &message->engine.image, &image, &file_bytes);
-    }
     before = out->size;
-    rv = vxc_peer_message_encode(message, image, file_bytes, out);
+    rv = vxc_peer_message_encode(message, out);
     if (rv == 0) {
         link->sent_bytes += out->size - before;
         vxc_conn_touch(link->conn); /* may send and clear what was appended */
@@ -585,6 +578,9 @@ static void refresh_peers(struct vxc_cluster *c)
 
 static void refresh_addresses(struct vxc_cluster *c)
 {
+    char own[VXC_ADDRESS_TEXT_MAX];
+
+    (void)snprintf(c->self.address, sizeof c->self.address, "%s", address_of(c, &c->self, own));
     for (int i = 0; i < PEERS_MAX; i++) {
         struct peer *peer = &c->peers[i];
         char text[VXC_ADDRESS_TEXT_MAX];
@@ -607,9 +603,11 @@ static void look_at_self(struct vxc_cluster *c)
     struct vxc_member_view member;
 
     if (c->fsm != NULL && vxc_fsm_member(c->fsm, c->node_id, &member) == 0 && member.gone) {
-        vxc_cluster_take_refusal(c, "the cluster",
-                                 "this node was removed, and its id never comes back: to take part "
-                                 "again it needs an empty --data and a new --node-id with --join");
+        vxc_cluster_take_refusal(
+            c, "the cluster",
+            "this node was removed, and its id never comes back: start it with an "
+            "empty --data under a new --node-id with --join, and add that one "
+            "with vxc member add");
     }
 }
 
@@ -684,8 +682,8 @@ int vxc_cluster_send(struct vxc_cluster *c, uint64_t id, const struct vxc_messag
 
 const char *vxc_cluster_address(const struct vxc_cluster *c, uint64_t id)
 {
-    if (id == c->node_id) {
-        return c->address;
+    if (id == c->node_id) { /* a node that listens everywhere knows it from the cluster alone */
+        return c->address[0] != '\0' ? c->address : c->self.address;
     }
     for (int i = 0; id != 0 && i < PEERS_MAX; i++) {
         if (c->peers[i].used && c->peers[i].id == id) {
@@ -773,7 +771,6 @@ int vxc_cluster_create(const struct vxc_cluster_options *options, struct vxc_clu
     c->logger = options->logger;
     c->data = options->data;
     c->on_image_message = options->on_image_message;
-    c->describe_image = options->describe_image;
     copy_address(c->address, vxc_slice_of_string(options->address));
     c->self.used = true;
     c->self.id = c->node_id;

@@ -84,10 +84,6 @@ struct vxc_cluster_options {
     /* Messages about images (kinds 320 to 323) of a peer that has proved itself. Slices are borrowed
      * during the call. */
     void (*on_image_message)(void *data, uint64_t peer, const struct vxc_message *message);
-    /* May be NULL. An announcement of this image (vxc_replica_offer_image) is about to leave for
-     * `peer`: the number by which it will ask for pieces, and the size of the file. */
-    void (*describe_image)(void *data, uint64_t peer, const struct vxc_log_base *base,
-                           uint64_t *image, uint64_t *file_bytes);
 };
 
 int vxc_cluster_create(const struct vxc_cluster_options *options, struct vxc_cluster **cluster,

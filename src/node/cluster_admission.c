@@ -7,10 +7,10 @@
 
 enum { ANNOUNCE_AGAIN_MS = 1000, ANNOUNCE_LOOK_MS = 100 };
 
-#define COME_BACK                                                                                  \
-    "start it with an empty --data under a new --node-id with --join, add that one with vxc "      \
-    "member "                                                                                      \
-    "add, and remove this one with vxc member remove"
+#define START_ANEW                                                                                 \
+    "start it with an empty --data under a new --node-id with --join, and add that one with vxc "  \
+    "member add"
+#define COME_BACK START_ANEW "; remove the old id with vxc member remove"
 
 static uint64_t life_number(uint64_t life)
 {
@@ -44,7 +44,7 @@ static int judge_by_table(struct vxc_cluster *c, const struct introduction *who,
         return vxc_error_set(
             err, VXC_EFOREIGN,
             "node %" PRIu64
-            " was removed from the cluster, and its id never comes back: " COME_BACK,
+            " was removed from the cluster, and its id never comes back: " START_ANEW,
             who->id);
     }
     if (member.incarnation == 0) { /* announced, and not seen yet */

@@ -80,8 +80,6 @@ struct vxc_cluster {
     const struct vxc_logger *logger;
     void *data;
     void (*on_image_message)(void *data, uint64_t peer, const struct vxc_message *message);
-    void (*describe_image)(void *data, uint64_t peer, const struct vxc_log_base *base,
-                           uint64_t *image, uint64_t *file_bytes);
 
     struct vxc_replica *replica; /* NULL: there is none at present */
     struct vxc_fsm *fsm;
@@ -147,10 +145,8 @@ void vxc_cluster_log_refusal(struct vxc_cluster *c, struct peer *peer, const cha
 
 /* ---- cluster_message.c ---- */
 
-/* Appends the message as a frame. An image is told apart by `image` and has `file_bytes`. On failure
- * nothing: VXC_ENOMEM, VXC_ETOOBIG. */
-int vxc_peer_message_encode(const struct vxc_peer_message *message, uint64_t image,
-                            uint64_t file_bytes, struct vxc_buffer *out);
+/* Appends the message as a frame; on failure nothing: VXC_ENOMEM, VXC_ETOOBIG. */
+int vxc_peer_message_encode(const struct vxc_peer_message *message, struct vxc_buffer *out);
 /* The other way; `message` borrows from the payload and from `entries`, which has room for
  * VXC_PEER_ENTRIES_MAX. VXC_EKIND: not one of these; VXC_EPROTO: no node of ours sends it. */
 int vxc_peer_message_decode(uint16_t kind, struct vxc_slice payload, uint64_t peer,

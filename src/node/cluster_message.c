@@ -48,8 +48,7 @@ static int encode_append(const struct vxc_engine_message *m, struct vxc_buffer *
     return vxc_frame_finish_within(out, at, VXC_PEER_FRAME_SIZE_MAX);
 }
 
-static void fill_engine(const struct vxc_engine_message *m, uint64_t image, uint64_t file_bytes,
-                        struct vxc_message *out)
+static void fill_engine(const struct vxc_engine_message *m, struct vxc_message *out)
 {
     switch (m->type) {
     case VXC_ENGINE_APPEND: /* see encode_append() */
@@ -77,8 +76,6 @@ static void fill_engine(const struct vxc_engine_message *m, uint64_t image, uint
     case VXC_ENGINE_IMAGE:
         out->kind = VXC_KIND_PEER_IMAGE;
         out->peer_image.term = m->term;
-        out->peer_image.image = image;
-        out->peer_image.file_bytes = file_bytes;
         out->peer_image.index = m->image.index;
         out->peer_image.index_term = m->image.term;
         out->peer_image.configuration_index = m->image.configuration_index;
@@ -93,8 +90,7 @@ static void fill_engine(const struct vxc_engine_message *m, uint64_t image, uint
     }
 }
 
-int vxc_peer_message_encode(const struct vxc_peer_message *message, uint64_t image,
-                            uint64_t file_bytes, struct vxc_buffer *out)
+int vxc_peer_message_encode(const struct vxc_peer_message *message, struct vxc_buffer *out)
 {
     struct vxc_message m;
 
@@ -104,7 +100,7 @@ int vxc_peer_message_encode(const struct vxc_peer_message *message, uint64_t ima
     memset(&m, 0, sizeof m);
     switch (message->type) {
     case VXC_PEER_ENGINE:
-        fill_engine(&message->engine, image, file_bytes, &m);
+        fill_engine(&message->engine, &m);
         break;
     case VXC_PEER_PROBE:
         m.kind = VXC_KIND_PEER_PROBE;

@@ -294,37 +294,15 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
 }
 
 /* A read that will be answered in this turn: what it looks at is fetched while others are answered.
- * Writes are applied later, and looked ahead at there. */
+ * Writes are applied later, and looked ahead at there; so are reads that wait. */
 void vxc_gateway_on_ahead(void *data, struct vxc_conn *conn, const struct vxc_frame *frame)
 {
-    struct vxc_gateway *g = data;
     const struct vxc_caller *caller = vxc_conn_user(conn);
-    struct vxc_reader reader = vxc_reader(frame->payload);
-    uint16_t op;
 
-    switch (caller->head == NULL ? frame->kind : 0) {
-    case VXC_KIND_MAP_GET:
-        op = VXC_OP_MAP_GET;
-        break;
-    case VXC_KIND_MAP_CONTAINS:
-        op = VXC_OP_MAP_CONTAINS;
-        break;
-    case VXC_KIND_SET_CONTAINS:
-        op = VXC_OP_SET_CONTAINS;
-        break;
-    case VXC_KIND_COUNTER_GET:
-        op = VXC_OP_COUNTER_GET;
-        break;
-    default:
-        return;
+    (void)data;
+    if (caller->head == NULL) {
+        vxc_read_expect(caller, frame->kind, frame->payload);
     }
-    if (g->options.fsm == NULL) {
-        return;
-    }
-    struct vxc_command query = {.op = op, .namespace_id = caller->namespace_id};
-    query.name = vxc_reader_bytes(&reader); /* all four begin with name and key; a counter's ends */
-    query.key = vxc_reader_bytes(&reader);
-    vxc_fsm_expect(g->options.fsm, &query);
 }
 
 /* Cut connections are told at most once a second; what was left out is counted. */

@@ -47,6 +47,8 @@ enum vxc_request_state {
     VXC_REQUEST_ANSWERED, /* nothing is owed any more */
 };
 
+enum { VXC_REQUEST_SMALL_SIZE = 64 };
+
 struct vxc_request {
     struct vxc_proposal proposal; /* first: the replica hands it back */
     struct vxc_caller *caller;
@@ -60,8 +62,9 @@ struct vxc_request {
     const char *text; /* REFUSED; static, or the payload */
     uint64_t round;   /* of a read, by our count; 0 = none */
     uint32_t cost;    /* bytes counted against the in-flight bounds */
-    uint8_t *payload; /* owned; WAITING, READY, or what a later stage needs */
+    uint8_t *payload; /* owned, or `small`; WAITING, READY, or what a later stage needs */
     uint32_t payload_size;
+    uint8_t small[VXC_REQUEST_SMALL_SIZE]; /* most payloads that are kept, without an allocation */
 };
 
 struct vxc_caller {
@@ -170,6 +173,9 @@ void vxc_request_begin(struct vxc_request *request, const struct vxc_message *me
 /* True when the request only looks; then it has been taken care of. */
 bool vxc_read_request(struct vxc_caller *caller, const struct vxc_frame *frame,
                       const struct vxc_message *message);
+/* This request comes soon, VXC_FSM_EXPECT_AHEAD others later or so: what it will look at, if it is one
+ * of the usual reads, is fetched meanwhile. */
+void vxc_read_expect(const struct vxc_caller *caller, uint16_t kind, struct vxc_slice payload);
 /* Its turn has come: 0, or why it may not be answered. */
 int vxc_read_refusal(const struct vxc_request *request);
 void vxc_read_answer(struct vxc_request *request);

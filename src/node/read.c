@@ -22,6 +22,7 @@ static bool is_answered_anywhere(uint16_t kind, uint8_t flags)
 static void read_now(struct vxc_caller *caller, uint32_t request_id, const struct vxc_message *m)
 {
     struct vxc_gateway *g = caller->gateway;
+    VXC_UNINITIALIZED struct vxc_request asked; /* what the reply to a read needs of it is set */
     struct vxc_command query;
     struct vxc_result result;
     const char *text = NULL;
@@ -52,14 +53,11 @@ static void read_now(struct vxc_caller *caller, uint32_t request_id, const struc
     query.namespace_id = caller->namespace_id;
     query.session = vxc_caller_session(caller);
     vxc_fsm_query(g->options.fsm, &query, &result);
-    vxc_reply_result(caller,
-                     &(struct vxc_request){.kind = m->kind,
-                                           .request_id = request_id,
-                                           .stage = query.op == VXC_OP_MAP_SCAN ||
-                                                            query.op == VXC_OP_MULTIMAP_SCAN
-                                                        ? (uint8_t)query.a
-                                                        : 0},
-                     &result);
+    asked.kind = m->kind;
+    asked.request_id = request_id;
+    asked.stage =
+        query.op == VXC_OP_MAP_SCAN || query.op == VXC_OP_MULTIMAP_SCAN ? (uint8_t)query.a : 0;
+    vxc_reply_result(caller, &asked, &result);
 }
 
 int vxc_read_refusal(const struct vxc_request *r)
@@ -141,6 +139,33 @@ static bool is_read(const struct vxc_message *m)
     default:
         return false;
     }
+}
+
+void vxc_read_expect(const struct vxc_caller *caller, uint16_t kind, struct vxc_slice payload)
+{
+    struct vxc_fsm *fsm = caller->gateway->options.fsm;
+    struct vxc_reader reader = vxc_reader(payload);
+    struct vxc_command query = {.namespace_id = caller->namespace_id};
+
+    switch (fsm == NULL ? 0 : kind) {
+    case VXC_KIND_MAP_GET:
+        query.op = VXC_OP_MAP_GET;
+        break;
+    case VXC_KIND_MAP_CONTAINS:
+        query.op = VXC_OP_MAP_CONTAINS;
+        break;
+    case VXC_KIND_SET_CONTAINS:
+        query.op = VXC_OP_SET_CONTAINS;
+        break;
+    case VXC_KIND_COUNTER_GET:
+        query.op = VXC_OP_COUNTER_GET;
+        break;
+    default:
+        return;
+    }
+    query.name = vxc_reader_bytes(&reader); /* all four begin with name and key; a counter's ends */
+    query.key = vxc_reader_bytes(&reader);
+    vxc_fsm_expect(fsm, &query);
 }
 
 /* From when on it may be answered; VXC_EBUSY, VXC_ENOTPRIMARY. */

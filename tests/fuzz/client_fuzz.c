@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "client/core.h"
 #include "client/payload.h"
+#include "client/router.h"
 #include "wire/frame.h"
 
 #include <stdlib.h>
@@ -108,6 +109,16 @@ static void on_notice(void *data, const struct vxc_notice *notice)
     vxc_check(notice->text != NULL);
     look(notice->name), look(notice->key), look(notice->value);
     look_at_rows(notice->view);
+}
+
+static void on_members(void *data, const struct vxc_slice *addresses, size_t count)
+{
+    struct vxc_router router;
+
+    (void)data;
+    vxc_check(vxc_router_init(&router, "h:1,h:2", false, 1, NULL) == VXC_OK);
+    vxc_router_learn(&router, addresses, count);
+    vxc_check(router.count >= 2 && router.count <= VXC_ROUTER_PLACES_MAX);
 }
 
 static void on_session(void *data, int code, const char *text)
@@ -244,8 +255,11 @@ static void give_in_pieces(struct talk *t, const uint8_t *data, size_t size, boo
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct vxc_core_options options = {
-        .client_name = "fuzz", .ping_interval_ms = 100, .random_seed = 1, .on_notice = on_notice};
+    const struct vxc_core_options options = {.client_name = "fuzz",
+                                             .ping_interval_ms = 100,
+                                             .random_seed = 1,
+                                             .on_notice = on_notice,
+                                             .on_members = on_members};
     struct talk t = {.now_ms = 1000};
     struct vxc_buffer frame = {0};
 

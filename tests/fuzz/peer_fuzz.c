@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             first, &a) != 0) {
         return 0;
     }
-    vxc_check(vxc_peer_message_encode(&a, 1, 2, &out) == 0);
+    vxc_check(vxc_peer_message_encode(&a, &out) == 0);
     vxc_check(vxc_frame_decode(vxc_buffer_slice(&out), VXC_PEER_FRAME_SIZE_MAX, &frame, &need) ==
               0);
     vxc_check(frame.kind == vxc_load_u16(data));

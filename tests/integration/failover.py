@@ -131,6 +131,8 @@ def no_operation_fails_while_each_node_is_restarted_in_turn():
         assert node.stop() == 0
         node.start()
         until(all_in_step, 60, "the restarted node does not catch up")
+        goal = len(client.acks) + 100
+        until(lambda: len(client.acks) >= goal, 20, "writes do not go on")  # noqa: B023
     client.end()
     client.judge()
     return "%d writes, longest time without an answer %.0f ms" % (len(client.acks), client.longest_gap_ms())

@@ -76,9 +76,9 @@ member_is_gone() {
 members_begin() {
     local count=$1 id port ports
     shift
-    mapfile -t ports < <(free_ports "$((count + 2))") # two more for those who may join
+    mapfile -t ports < <(free_ports "$((count + 3))") # some more for those who join
     initial='' VERTX_CLUSTER_ENDPOINTS=''
-    for ((id = 1; id <= count + 2; id++)); do
+    for ((id = 1; id <= count + 3; id++)); do
         port=${ports[$((id - 1))]}
         member_ports[id]=$port
         [ "$id" -le "$count" ] || continue
@@ -119,13 +119,13 @@ members_elect() {
 
 # Has every member that is up applied as much as the primary?
 members_agree() {
-    local id want
+    local id want applied
     members_find_primary || return 1
     want=$(member_value "$primary" commit_index)
     for id in "${!member_pids[@]}"; do
-        if member_is_up "$id" && [ "$(member_value "$id" applied_index)" != "$want" ]; then
-            return 1
-        fi
+        member_is_up "$id" || continue
+        applied=$(member_value "$id" applied_index)
+        [ "${applied:-0}" -ge "$want" ] || return 1
     done
 }
 

@@ -4,7 +4,9 @@
 #include "base/memory.h"
 #include "check.h"
 #include "conn.h"
+#include "images.h"
 #include "members.h"
+#include "storage/install.h"
 #include "witness.h"
 #include "world.h"
 
@@ -255,7 +257,7 @@ void node_init(struct node *node, uint64_t id, struct stream chance)
     node->flush_us = 200;
     node->freeze_idle_ms = freezes[sim_draw(&node->chance, 4)];
     node->sync_log_bytes = logs[sim_draw(&node->chance, 3)];
-    node->trailing_bytes = 0; /* all of it is kept: nobody installs images here yet */
+    node->trailing_bytes = logs[sim_draw(&node->chance, 3)];
     node->turn_at_ns = UINT64_MAX;
     (void)snprintf(node->address, sizeof node->address, "node-%" PRIu64 ":1", id);
     (void)snprintf(node->folder, sizeof node->folder, "%s/%" PRIu64, sim_world->folder, id);
@@ -346,10 +348,14 @@ static int start_replica(struct node *node, const struct vxc_vote *vote, struct 
         .on_event = on_event,
         .on_role = on_role,
         .on_reads = on_reads,
+        .on_image_wanted = images_on_wanted,
+        .on_install = images_on_install,
     };
     int rv;
 
-    vxc_need_memory(vxc_gateway_create(&gateway_options, &node->gateway) == 0, "the gateway");
+    if (node->gateway == NULL) {
+        vxc_need_memory(vxc_gateway_create(&gateway_options, &node->gateway) == 0, "the gateway");
+    }
     rv = vxc_replica_start(&options, &node->replica, err);
     if (rv == 0) {
         vxc_gateway_set_replica(node->gateway, node->replica, node->fsm);
@@ -357,28 +363,55 @@ static int start_replica(struct node *node, const struct vxc_vote *vote, struct 
     return rv;
 }
 
-static void boot(struct node *node, void *data)
+void node_open(struct node *node)
 {
     struct vxc_error err = {0};
     struct vxc_vote vote = {0};
-    int rv;
+    bool installed;
+    int rv = vxc_install_finish(node->folder, node->id, NULL, &installed, &err);
 
-    (void)data;
-    (void)mkdir(node->folder, 0700);
-    rv = open_storage(node, &vote, &err);
-    if (rv == 0) {
-        rv = start_replica(node, &vote, &err);
-    }
+    rv = rv != 0 ? rv : open_storage(node, &vote, &err);
+    rv = rv != 0 ? rv : start_replica(node, &vote, &err);
     if (rv == VXC_ENOSPC && node->disk.full) {
         node_end_now(NODE_KILLED); /* it says so and ends; somebody starts it again */
     }
     if (rv != 0) {
+        const size_t skip =
+            strncmp(err.text, node->folder, strlen(node->folder)) == 0 ? strlen(node->folder) : 0;
+
         sim_violation(node->world, "node %" PRIu64 " does not start: %s: %s", node->id,
-                      vxc_error_name(rv),
-                      err.text + (strncmp(err.text, node->folder, strlen(node->folder)) == 0
-                                      ? strlen(node->folder)
-                                      : 0));
+                      vxc_error_name(rv), err.text + skip);
     }
+}
+
+void node_close(struct node *node)
+{
+    struct vxc_replica *replica = node->replica;
+
+    node->was_primary = false;
+    vxc_replica_stop(replica);
+    node->replica = NULL;
+    vxc_gateway_set_replica(node->gateway, NULL, NULL);
+    vxc_fsm_free(node->fsm);
+    vxc_table_free(node->table);
+    vxc_store_close(node->store);
+    vxc_log_close(node->log); /* frees the device, too */
+    vxc_vote_close(node->vote);
+    node->device = NULL;
+    node->log = NULL;
+}
+
+static void boot(struct node *node, void *data)
+{
+    (void)data;
+    (void)mkdir(node->folder, 0700);
+    node_open(node);
+}
+
+void node_reopened(struct node *node)
+{
+    witness_begin_life(node->world, node);
+    plan_turn(node, node->world->now_ns + TURN_US_MAX * SIM_US);
 }
 
 void node_boot(struct node *node)
@@ -390,7 +423,9 @@ void node_boot(struct node *node)
     node->turn_at_ns = UINT64_MAX;
     node->turn_number++;
     node->paused_until_ns = 0;
-    node->bound = node->was_primary = node->replaced = false;
+    node->bound = node->was_primary = false;
+    memset(node->making, 0, sizeof node->making);
+    node->holds = 0;
     /* whoever was connected to the life before: that is over, and this one never knew */
     for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
         node->world->links[node->id][id].gone_told = true;
@@ -404,8 +439,7 @@ void node_boot(struct node *node)
     node->conns = NULL;
     sim_trace(node->world, SIM_TRACE_START, node->id, node->life, 0, 0);
     if (node_run(node, boot, NULL)) {
-        witness_begin_life(node->world, node);
-        plan_turn(node, node->world->now_ns + TURN_US_MAX * SIM_US);
+        node_reopened(node);
     }
 }
 

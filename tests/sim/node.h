@@ -70,7 +70,11 @@ struct node {
     bool bound;             /* its vote knows the cluster */
     bool was_primary;
     struct node_change changes[NODE_CHANGES_MAX];
-    bool replaced; /* an image is to be installed: nothing more is received in this life */
+    bool making[SIM_NODES_MAX + 1]; /* an image for a peer */
+    unsigned holds;                 /* images that are of use, and the oldest one's end */
+    uint64_t held_index;
+    uint64_t install_from, install_index; /* the image that is on its way here */
+    unsigned installs;                    /* asked for in this life */
 
     /* how the current call into it ends early */
     jmp_buf end;
@@ -89,6 +93,11 @@ extern struct node *node_current;
 void node_init(struct node *node, uint64_t id, struct stream chance);
 /* Starts a life. A start that fails is a violation. */
 void node_boot(struct node *node);
+/* Within its code: closes all that is open but the gateway, and opens what is there. */
+void node_close(struct node *node);
+void node_open(struct node *node);
+/* Behind that: the witness looks at it anew, a turn follows. */
+void node_reopened(struct node *node);
 /* Ends it now, as `kind` says. */
 void node_crash(struct node *node, enum node_end kind);
 /* From within its code: the call does not return. */

@@ -187,7 +187,7 @@ void peers_receive(struct node *node)
             back->gone_told = true;
             vxc_replica_disconnected(node->replica, id);
         }
-        while (link->first != NULL && !node->replaced) {
+        while (link->first != NULL) {
             struct letter *letter = link->first;
             int rv;
 

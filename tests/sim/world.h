@@ -39,6 +39,8 @@ struct world {
     struct client clients_of[SIM_CLIENTS_MAX];
     unsigned client_count;
     unsigned lossy_per_mille, spiky_per_mille; /* of the messages between nodes */
+    struct image *images;                      /* newest first */
+    uint64_t image_count;
     uint32_t next_conn;
     struct witness *witness;
     struct check *check;

@@ -8,8 +8,9 @@ data_of() {
     printf '%s/%s\n' "$cluster" "$1"
 }
 
+# Does anybody listen there (state 0A)?
 port_is_taken() {
-    grep -qi ":$(printf '%04X' "$1") " /proc/net/tcp /proc/net/tcp6 2>/dev/null
+    grep -qE "^ *[0-9]+: [0-9A-F]+:$(printf '%04X' "$1") [0-9A-F]+:0000 0A " /proc/net/tcp /proc/net/tcp6
 }
 
 # The ports of a cluster stay as they were when it began: they are in its members' addresses.
@@ -42,6 +43,8 @@ port_of() {
 }
 
 start_member() {
+    printf '%s$ vxcd --data %s --node-id %s --port %s --initial-cluster %s &%s\n' "$bold" \
+        "$(data_of "$1")" "$1" "$(port_of "$1")" "$initial_cluster" "$plain"
     start_node "$1" --node-id "$1" --port "$(port_of "$1")" --initial-cluster "$initial_cluster"
 }
 
@@ -50,13 +53,11 @@ start_cluster() {
     initial_cluster=1=127.0.0.1:$port_1,2=127.0.0.1:$port_2,3=127.0.0.1:$port_3
     VERTX_CLUSTER_ENDPOINTS=127.0.0.1:$port_1,127.0.0.1:$port_2,127.0.0.1:$port_3
     export VERTX_CLUSTER_ENDPOINTS
-    for number in 1 2 3; do
-        printf '%s$ vxcd --data %s --node-id %s --port %s --initial-cluster %s &%s\n' "$bold" \
-            "$(data_of "$number")" "$number" "$(port_of "$number")" "$initial_cluster" "$plain"
-        start_member "$number"
+    for member in 1 2 3; do
+        start_member "$member"
     done
-    for number in 1 2 3; do
-        await_node "$number"
+    for member in 1 2 3; do
+        await_node "$member"
     done
 }
 
@@ -73,8 +74,9 @@ primary() {
     printf '%s\n' "$primary_id"
 }
 
+# show_members OPTION…
 show_members() {
-    show vxc status -o table | sed '/^$/,$d'
+    show vxc status -o table "$@" 2>&1 | awk '/^$/ { rest = 1 } !rest || /^vxc:/'
 }
 
 demonstrate_cluster() {
@@ -91,10 +93,10 @@ demonstrate_cluster() {
     show vxc map get greetings again
     show vxc counter get visits
     show_members
-    step "it comes back and catches up"
+    step "it comes back, catches up, and has the same state"
     start_member "$first"
     await_node "$first"
-    show_members
+    show_members --checkpoint
 }
 
 follow_cluster() {

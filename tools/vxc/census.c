@@ -80,7 +80,6 @@ static int ask(struct vxc_cli *cli, const char *address, uint64_t timeout_ms, st
 
     options.endpoints = address;
     options.client_name = "vxc status";
-    options.flags = VXC_CLIENT_ENDPOINTS_ONLY;
     request.timeout_ms = (int64_t)timeout_ms;
     *q = (struct question){.done = true};
     rc = vxc_client_create(&options, &q->client);
@@ -88,6 +87,7 @@ static int ask(struct vxc_cli *cli, const char *address, uint64_t timeout_ms, st
         return 0; /* a member whose address is not known */
     }
     if (rc == VXC_OK) {
+        vxc_client_stay(q->client);
         q->done = false;
         rc = vxc_client_submit(q->client, &request, q, on_status);
     }

@@ -8,11 +8,11 @@ A section is a module with
 so that the document can be written again from the raw figures alone.
 """
 from . import (machine, throughput, endurance, latency, values, scale, readiness, oneshot, snapshot, others,
-               profile, cluster, slow_backup, failover)
+               profile, cluster, slow_backup, failover, catch_up)
 
 BY_NODES = {
     1: [machine, throughput, endurance, latency, values, scale, readiness, oneshot, snapshot, others, profile],
-    3: [cluster, slow_backup, failover],
+    3: [cluster, slow_backup, failover, catch_up],
 }
 ALL = [section for chosen in BY_NODES.values() for section in chosen]
 PEERS = ["redis", "etcd", "zookeeper"]

@@ -45,6 +45,7 @@ def _stopped(ctx):
 def _slow_disk(ctx):
     def mark(name):
         return os.path.join(ctx.work, name + ".slow")
+
     def become_slow(node):
         with open(mark(node.name), "w", encoding="ascii") as file:
             file.write(str(FLUSH_MS))

@@ -80,6 +80,12 @@ static const int operations[] = {
     VXC_CALL_SNAPSHOT_GET,
     VXC_CALL_SNAPSHOT_READ,
     VXC_CALL_SNAPSHOT_END,
+    VXC_CALL_MEMBER_LIST,
+    VXC_CALL_MEMBER_ADD,
+    VXC_CALL_MEMBER_PROMOTE,
+    VXC_CALL_MEMBER_REMOVE,
+    VXC_CALL_MEMBER_TRANSFER,
+    VXC_CALL_CHECKPOINT,
 };
 
 #define OPERATIONS_COUNT (sizeof operations / sizeof operations[0])
@@ -164,6 +170,13 @@ static void reads_are_known_from_writes(void **state)
     assert_false(vxc_operation_is_read(VXC_CALL_WATCH_ADD));
     assert_false(vxc_operation_is_read(VXC_CALL_TRANSACTION));
     assert_false(vxc_operation_is_read(VXC_CALL_SESSION_EXPIRE));
+    assert_true(vxc_operation_is_read(VXC_CALL_MEMBER_LIST));
+    for (int operation = VXC_CALL_MEMBER_ADD; operation <= VXC_CALL_MEMBER_TRANSFER; operation++) {
+        assert_false(vxc_operation_is_read(operation));
+        assert_true(vxc_operation_is_of_members(operation));
+    }
+    assert_false(vxc_operation_is_of_members(VXC_CALL_MEMBER_LIST));
+    assert_false(vxc_operation_is_of_members(VXC_CALL_CHECKPOINT));
 }
 
 static void sizes_beyond_the_bounds_are_refused_before_they_travel(void **state)
@@ -330,11 +343,37 @@ static void rows_are_walked_once(void **state)
     vxc_buffer_free(&payload);
 }
 
+static void a_member_is_read_from_its_record(void **state)
+{
+    struct vxc_message m = {.kind = VXC_KIND_MEMBER_INFO};
+    struct vxc_member_record member;
+    struct vxc_buffer bytes = {0};
+
+    (void)state;
+    m.member_info.id = 7;
+    m.member_info.role = VXC_RANK_VOTER;
+    m.member_info.address = vxc_slice_of_string("h:7");
+    m.member_info.match_index = 99;
+    assert_int_equal(vxc_message_encode(&m, &bytes), 0);
+    assert_int_equal(vxc_member_record_read(vxc_bytes(bytes.data, bytes.size), &member), 0);
+    assert_int_equal(member.id, 7);
+    assert_int_equal(member.rank, VXC_RANK_VOTER);
+    assert_int_equal(member.match_index, 99);
+    assert_int_equal(member.silent_ms, -1);
+    assert_memory_equal(member.address.data, "h:7", 3);
+    assert_int_equal(vxc_member_record_read(vxc_bytes(bytes.data, 3), &member), VXC_EPROTO);
+    bytes.data[8] = 9; /* a role that there is not */
+    assert_int_equal(vxc_member_record_read(vxc_bytes(bytes.data, bytes.size), &member),
+                     VXC_EPROTO);
+    vxc_buffer_free(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_is_a_message_that_can_be_read),
         cmocka_unit_test(every_field_of_every_operation_is_filled),
+        cmocka_unit_test(a_member_is_read_from_its_record),
         cmocka_unit_test(reads_are_known_from_writes),
         cmocka_unit_test(sizes_beyond_the_bounds_are_refused_before_they_travel),
         cmocka_unit_test(what_is_no_request_is_refused),

@@ -20,7 +20,7 @@ static struct vxc_peer_message carried(const struct vxc_peer_message *message,
     uint32_t need;
 
     vxc_buffer_clear(out);
-    assert_int_equal(vxc_peer_message_encode(message, 77, 88, out), 0);
+    assert_int_equal(vxc_peer_message_encode(message, out), 0);
     assert_int_equal(
         vxc_frame_decode(vxc_buffer_slice(out), VXC_PEER_FRAME_SIZE_MAX, &frame, &need), 0);
     assert_int_equal(frame.size, out->size);
@@ -169,9 +169,9 @@ static void the_largest_entry_fits_a_frame_and_a_larger_one_leaves_nothing(void 
     entry.payload.size = VXC_PEER_FRAME_SIZE_MAX;
     m = append_of(&entry, 1);
     vxc_buffer_clear(&out);
-    assert_int_equal(vxc_peer_message_encode(&m, 0, 0, &out), VXC_ETOOBIG);
+    assert_int_equal(vxc_peer_message_encode(&m, &out), VXC_ETOOBIG);
     entry.payload.size = VXC_PEER_FRAME_SIZE_MAX - 40;
-    assert_int_equal(vxc_peer_message_encode(&m, 0, 0, &out), VXC_ETOOBIG);
+    assert_int_equal(vxc_peer_message_encode(&m, &out), VXC_ETOOBIG);
     assert_int_equal(out.size, 0);
     vxc_buffer_free(&out);
     free(bytes);
@@ -202,7 +202,7 @@ static void an_append_that_ends_anywhere_else_is_refused(void **state)
     struct vxc_buffer payload = {0};
 
     (void)state;
-    assert_int_equal(vxc_peer_message_encode(&m, 0, 0, &out), 0);
+    assert_int_equal(vxc_peer_message_encode(&m, &out), 0);
     assert_int_equal(vxc_buffer_append(&payload, out.data + VXC_FRAME_HEADER_SIZE,
                                        out.size - VXC_FRAME_HEADER_SIZE),
                      0);
@@ -232,7 +232,7 @@ static void numbers_that_promise_more_than_there_is_are_refused(void **state)
         struct vxc_buffer payload = {0};
 
         vxc_buffer_clear(&out);
-        assert_int_equal(vxc_peer_message_encode(&m, 0, 0, &out), 0);
+        assert_int_equal(vxc_peer_message_encode(&m, &out), 0);
         assert_int_equal(vxc_buffer_append(&payload, out.data + VXC_FRAME_HEADER_SIZE,
                                            out.size - VXC_FRAME_HEADER_SIZE),
                          0);

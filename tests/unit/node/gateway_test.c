@@ -4,6 +4,7 @@
 
 #include "wire/operations.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -150,6 +151,7 @@ static void a_later_round_answers_earlier_reads_too(void **state)
 static void replies_keep_the_order_of_requests(void **state)
 {
     struct world *w = *state;
+    struct vxc_gateway_stats stats;
     struct client c;
     uint32_t ids[4];
     struct vxc_message m;
@@ -168,9 +170,69 @@ static void replies_keep_the_order_of_requests(void **state)
     client_expect(&c, ids[1], VXC_KIND_VALUE_REPLY, &m);
     client_expect_nothing(&c);
     world_confirm(w, 2);
-    client_expect(&c, ids[2], VXC_KIND_VALUE_REPLY, &m);
-    assert_true(m.value_reply.value.present);
+    expect_read(&c, ids[2], "1"); /* and not what was written behind it */
     client_expect(&c, ids[3], VXC_KIND_VALUE_REPLY, &m);
+    vxc_gateway_stats(w->gateway, &stats);
+    assert_int_equal(stats.inflight_requests, 0);
+    assert_int_equal(stats.inflight_bytes, 0);
+    client_close(&c);
+}
+
+static void what_was_looked_at_early_is_refused_with_its_round(void **state)
+{
+    struct world *w = *state;
+    struct vxc_gateway_stats stats;
+    struct client c;
+    uint32_t ids[3];
+
+    client_open(w, &c);
+    w->replica.round = 1;
+    ids[0] = get(&c, "k");
+    ids[1] = put(&c, "k", "v"); /* the read has looked */
+    ids[2] = get(&c, "k");
+    world_commit(w);
+    client_expect_nothing(&c);
+    vxc_gateway_on_reads(w->gateway, 1, VXC_ENOTPRIMARY);
+    world_settle(w);
+    client_expect_error(&c, ids[0], VXC_ENOTPRIMARY, "not the primary");
+    client_expect(&c, ids[1], VXC_KIND_VALUE_REPLY,
+                  &(struct vxc_message){0}); /* it was committed */
+    client_expect_error(&c, ids[2], VXC_ENOTPRIMARY, "not the primary");
+    vxc_gateway_stats(w->gateway, &stats);
+    assert_int_equal(stats.inflight_bytes, 0);
+    client_close(&c);
+}
+
+static void many_reads_and_writes_in_one_pipeline_keep_their_values(void **state)
+{
+    enum { COUNT = 100 };
+    struct world *w = *state;
+    struct client c;
+    struct vxc_message m;
+    uint32_t writes[COUNT];
+    uint32_t reads[COUNT];
+    char values[COUNT][8];
+
+    client_open(w, &c);
+    for (int i = 0; i < COUNT; i++) {
+        (void)snprintf(values[i], sizeof values[i], "%d", i);
+        w->replica.round = (uint64_t)i / 7 + 1;
+        writes[i] = put(&c, "k", values[i]);
+        reads[i] = get(&c, "k");
+        if (i % 5 == 4) {
+            world_commit(w);
+        }
+        if (i % 11 == 10) {
+            world_confirm(w, (uint64_t)i / 7); /* not the newest ones */
+        }
+    }
+    world_commit(w);
+    world_confirm(w, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        client_expect(&c, writes[i], VXC_KIND_VALUE_REPLY, &m);
+        expect_read(&c, reads[i], values[i]);
+    }
+    client_expect_nothing(&c);
     client_close(&c);
 }
 
@@ -448,6 +510,38 @@ static void pending_requests_are_answered_before_the_cut(void **state)
     client_close(&c);
 }
 
+/* A full disk: the open entry is given up, while one before it is on its way. */
+static void what_never_left_is_refused_before_what_did_is_answered(void **state)
+{
+    struct world *w = *state;
+    struct vxc_result full = {.code = VXC_ENOSPC, .text = "no space"};
+    struct client c[2];
+    struct vxc_message m;
+    uint32_t ids[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct puppet_proposal *second = &w->replica.proposals[1];
+
+        client_open(w, &c[i]);
+        ids[0] = put(&c[i], "k", "v");
+        ids[1] = put(&c[i], "k", "w");
+        world_settle(w);
+        assert_int_equal(w->replica.proposal_count, 2);
+        if (i == 1) {
+            client_close(&c[i]); /* nobody waits for either */
+        }
+        vxc_gateway_on_result(w->gateway, second->proposal, &full);
+        vxc_buffer_free(&second->command);
+        w->replica.proposal_count = 1;
+        world_commit(w);
+        if (i == 0) {
+            client_expect(&c[i], ids[0], VXC_KIND_VALUE_REPLY, &m);
+            client_expect_error(&c[i], ids[1], VXC_ENOSPC, "space");
+            client_close(&c[i]);
+        }
+    }
+}
+
 static void a_new_primary_gives_every_session_its_whole_timeout(void **state)
 {
     struct world *w = *state;
@@ -585,12 +679,11 @@ static void a_legacy_node_rejoins_at_the_new_primary(void **state)
 
 /* ---- no state for a while ---- */
 
-static void while_an_image_is_installed_everything_is_busy(void **state)
+static void while_there_is_no_state_everything_is_busy(void **state)
 {
     static const uint16_t kinds[] = {
-        VXC_KIND_MAP_GET,      VXC_KIND_MAP_PUT,       VXC_KIND_HELLO,      VXC_KIND_SESSION_OPEN,
-        VXC_KIND_STATUS,       VXC_KIND_MEMBER_LIST,   VXC_KIND_MEMBER_ADD, VXC_KIND_CHECKPOINT,
-        VXC_KIND_LOCK_ACQUIRE, VXC_KIND_SNAPSHOT_BEGIN};
+        VXC_KIND_MAP_GET,    VXC_KIND_MAP_PUT,    VXC_KIND_SESSION_OPEN, VXC_KIND_MEMBER_LIST,
+        VXC_KIND_MEMBER_ADD, VXC_KIND_CHECKPOINT, VXC_KIND_LOCK_ACQUIRE, VXC_KIND_SNAPSHOT_BEGIN};
     struct world *w = *state;
     struct client waiting;
     struct client c;
@@ -610,6 +703,12 @@ static void while_an_image_is_installed_everything_is_busy(void **state)
         client_expect_error(&c, client_send_flags(&c, VXC_FRAME_REQUEST | VXC_FRAME_STALE, &m),
                             VXC_EBUSY, "getting its state from a peer");
     }
+    m = message_of(VXC_KIND_HELLO); /* who it is, and how it is, can be asked */
+    m.hello.version_min = m.hello.version_max = 1;
+    client_expect(&c, client_send(&c, &m), VXC_KIND_HELLO_REPLY, &m);
+    assert_false(m.hello_reply.primary);
+    m = message_of(VXC_KIND_STATUS);
+    client_expect(&c, client_send(&c, &m), VXC_KIND_VALUE_REPLY, &m);
     m = message_of(VXC_KIND_LEGACY_MAP_GET);
     client_expect(&c, client_send(&c, &m), VXC_KIND_LEGACY_ERROR, &m);
     m = message_of(VXC_KIND_JOIN);
@@ -1190,6 +1289,8 @@ int main(void)
         TEST(a_read_waits_for_its_round),
         TEST(a_later_round_answers_earlier_reads_too),
         TEST(replies_keep_the_order_of_requests),
+        TEST(what_was_looked_at_early_is_refused_with_its_round),
+        TEST(many_reads_and_writes_in_one_pipeline_keep_their_values),
         TEST(a_round_that_ends_before_the_write_in_front_still_counts),
         TEST(a_read_whose_client_left_is_forgotten),
         TEST(a_refused_round_refuses_its_reads),
@@ -1203,10 +1304,11 @@ int main(void)
         TEST(a_namespace_that_a_backup_has_not_got_is_empty_until_it_has),
         TEST(a_session_is_cut_when_the_role_is_lost_and_lives_on),
         TEST(pending_requests_are_answered_before_the_cut),
+        TEST(what_never_left_is_refused_before_what_did_is_answered),
         TEST(a_new_primary_gives_every_session_its_whole_timeout),
         TEST(events_are_resumed_without_gap_or_repetition),
         TEST(a_legacy_node_rejoins_at_the_new_primary),
-        TEST(while_an_image_is_installed_everything_is_busy),
+        TEST(while_there_is_no_state_everything_is_busy),
         TEST(a_first_frame_of_a_node_hands_the_connection_over),
         TEST(a_client_that_speaks_as_a_node_is_cut),
         TEST(members_are_listed_with_role_and_address),
