@@ -38,7 +38,7 @@ equal 'the shared library exports what the headers declare, and nothing else' "$
     "$(nm -D --defined-only "$libdir/libvxc.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u)"
 equal 'the static library defines the same names' "$functions" \
     "$(nm -g --defined-only "$libdir/libvxc.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u)"
-equal 'its SONAME' libvxc.so.0 \
+equal 'its SONAME' libvxc.so.1 \
     "$(readelf -d "$libdir/libvxc.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')"
 
 # ---- the headers ----
