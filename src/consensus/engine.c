@@ -435,6 +435,11 @@ void vxc_engine_confirmed(struct vxc_engine *engine)
     engine->confirmed_term = vxc_engine_term(engine);
 }
 
+uint64_t vxc_engine_base_index(const struct vxc_engine *engine)
+{
+    return engine->raft.trail.snapshot.index;
+}
+
 void vxc_engine_trimmed(struct vxc_engine *engine, uint64_t now_ms, const struct vxc_log_base *base,
                         uint64_t first_index)
 {

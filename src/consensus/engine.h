@@ -184,6 +184,8 @@ uint64_t vxc_engine_last_index(const struct vxc_engine *engine);
 uint64_t
 vxc_engine_timeout_ms(const struct vxc_engine *engine); /* monotonic, when to call timeout */
 bool vxc_engine_installing(const struct vxc_engine *engine);
+/* Where the state ends that stands before the engine's log: as it was started or last trimmed. */
+uint64_t vxc_engine_base_index(const struct vxc_engine *engine);
 /* Leader, and not about to hand over: submit of a command will not be refused. */
 bool vxc_engine_can_submit(const struct vxc_engine *engine);
 /* Of the newest configuration, be it committed or not. */

@@ -216,6 +216,12 @@ static void trim(struct vxc_replica *replica, uint64_t time_ms)
     if (synced->index <= vxc_log_base(log)->index || time_ms < replica->base_retry_ms) {
         return;
     }
+    /* The engine hears of each index once, and it began with the state of its start: a log that is
+     * trimmed to that would be shorter than it believes, and whoever needs what is gone would be sent
+     * nothing at all, neither entries nor an image. */
+    if (synced->index <= vxc_engine_base_index(replica->engine)) {
+        return;
+    }
     /* Not only the entries stay while they are held, but the base as well: the engine anchors its
      * heartbeats at it, and who has installed an older image than that would be sent another one. */
     if (replica->held_index < synced->index) {

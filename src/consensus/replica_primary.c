@@ -409,8 +409,8 @@ void vxc_replica_observe(struct vxc_replica *replica)
     was_primary = replica->told && replica->role == VXC_ENGINE_LEADER;
     is_primary = role == VXC_ENGINE_LEADER;
     if (was_primary && (!is_primary || term != replica->term)) {
-        vxc_replica_fail_all(replica, VXC_ENOTPRIMARY);
         replica->ready = false;
+        vxc_replica_fail_all(replica, VXC_ENOTPRIMARY);
     }
     if (is_primary && (!was_primary || term != replica->term)) {
         begin_term(replica);

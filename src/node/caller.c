@@ -433,6 +433,18 @@ bool vxc_request_continue(struct vxc_request *r, const struct vxc_command *comma
     return rv == 0;
 }
 
+/* Are writes before it still on their way? Results come in the order of the log, but for those of
+ * commands that were given up before they reached it. */
+static bool is_overtaking(const struct vxc_request *r, const struct vxc_result *result)
+{
+    const struct vxc_request *before = r->caller->head;
+
+    while (result->code != 0 && before != r && before->state != VXC_REQUEST_PROPOSED) {
+        before = before->next;
+    }
+    return result->code != 0 && before != r;
+}
+
 /* Reads in front may still wait for their round: then the reply is kept. */
 void vxc_request_returned(struct vxc_request *r, const struct vxc_result *result,
                           bool (*reply)(struct vxc_request *, const struct vxc_result *))
@@ -463,7 +475,7 @@ void vxc_request_returned(struct vxc_request *r, const struct vxc_result *result
         return;
     }
     keep_reply(r, &early);
-    if (caller->proposed > 0) {
+    if (caller->proposed > 0 && !is_overtaking(r, result)) {
         look_early(r->next);
     }
 }

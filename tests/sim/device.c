@@ -126,3 +126,13 @@ void device_cut(struct vxc_log_device *base)
         }
     }
 }
+
+/* In place of storage/log_io.c: who opens a log without a device of his own gets one of these. */
+int vxc_log_device_create(enum vxc_log_io kind, struct vxc_log_device **device,
+                          struct vxc_error *err)
+{
+    (void)kind, (void)err;
+    vxc_check(node_current != NULL);
+    *device = device_create(node_current);
+    return 0;
+}

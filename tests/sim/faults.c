@@ -60,10 +60,17 @@ static void on_watchman(struct world *world, void *subject, uint64_t number)
     }
 }
 
+/* The primary more often than others: most of what can go wrong goes wrong there. */
 static struct node *any_node(struct world *world)
 {
     const uint64_t at = sim_draw(&world->faults, SIM_NODES_MAX);
+    const bool primary = sim_chance(&world->faults, 300);
 
+    for (uint64_t id = 1; primary && id <= SIM_NODES_MAX; id++) {
+        if (node_is_ready(&world->nodes[id])) {
+            return &world->nodes[id];
+        }
+    }
     for (uint64_t i = 0; i < SIM_NODES_MAX; i++) {
         struct node *node = &world->nodes[(at + i) % SIM_NODES_MAX + 1];
 
@@ -171,6 +178,14 @@ static uint64_t partition_ns(struct world *world)
     return sim_between(&world->faults, 50, 4000) * SIM_MS;
 }
 
+/* Some clients of a node leave it when it is in trouble, others do not notice. */
+static void scatter_clients(struct world *world, struct node *node)
+{
+    for (uint64_t n = sim_draw(&world->faults, 6); n > 0; n--) {
+        world->counts.breaks += conns_break_one(node, sim_draw(&world->faults, 100));
+    }
+}
+
 static void strike(struct world *world, enum fault fault, struct node *node)
 {
     static const uint64_t rates[] = {500, 800, 1000, 1250, 2000};
@@ -192,6 +207,7 @@ static void strike(struct world *world, enum fault fault, struct node *node)
     case FAULT_PAUSE:
         world->counts.pauses++;
         node_pause(node, sim_between(s, 10, PAUSE_MS_MAX) * SIM_MS);
+        scatter_clients(world, node);
         break;
     case FAULT_SLOW_DISK:
         slow_disks(world, node);
@@ -215,6 +231,7 @@ static void strike(struct world *world, enum fault fault, struct node *node)
         break;
     case FAULT_ISOLATE:
         cut_all(world, node->id, true, true, partition_ns(world));
+        scatter_clients(world, node);
         break;
     case FAULT_ONE_WAY:
         if (sim_chance(s, 500)) {
@@ -222,6 +239,7 @@ static void strike(struct world *world, enum fault fault, struct node *node)
         } else {
             cut_all(world, node->id, false, true, partition_ns(world));
         }
+        scatter_clients(world, node);
         break;
     case FAULT_FLAP:
         world->counts.partitions++;

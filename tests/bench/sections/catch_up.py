@@ -78,9 +78,9 @@ def targets(_raw):
 
 
 def render(raw):
-    text = "An empty node was a voter, with %.2f GB of keys and values, after %.1f s (%s MB/s), from `vxc member add` on.\n\n" \
+    text = "An empty node was a voter, with %.2f GB of keys and values, after %.1f s (%s MB/s), from `vxc member add` on." \
         % (raw["state_bytes"] / 1e9, raw["seconds"], figures.count(raw["state_bytes"] / 1e6 / raw["seconds"]))
-    text += "Four clients with one mixed request each under way, the slowest of several loads:\n\n"
+    text += "\n\nFour clients with one mixed request each under way, the slowest of several loads:\n\n"
     return text + figures.table(
         ["", "operations per second", "p50 µs", "p99 µs"],
         [[name, figures.count(min(run["ops_per_second"] for run in raw[phase])),

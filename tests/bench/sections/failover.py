@@ -84,7 +84,7 @@ def render(raw):
         ("median", figures.median(gaps)), ("p90", _percentile(gaps, 90)), ("p99", _percentile(gaps, 99)),
         ("longest", max(gaps)), ("shortest", min(gaps)))]
     text = figures.table(["from kill -9 to the end of the first write that began after it", "ms"], rows)
-    return text + "\n\n%s kills of the primary of three nodes, one after the other, while one client writes every %d ms; " \
-        "of its %s writes %s failed after all retries." % (figures.count(len(gaps)), EVERY_MS,
-                                                          figures.count(raw["writes"] + raw["failed"]),
-                                                          figures.count(raw["failed"]))
+    text += "\n\n%s kills of the primary of three nodes, one after the other, while one client writes every %d ms; " \
+        % (figures.count(len(gaps)), EVERY_MS)
+    return text + "of its %s writes %s failed after all retries." \
+        % (figures.count(raw["writes"] + raw["failed"]), figures.count(raw["failed"]))

@@ -203,6 +203,33 @@ static void what_was_looked_at_early_is_refused_with_its_round(void **state)
     client_close(&c);
 }
 
+static void a_write_given_up_early_lets_no_read_overtake_the_write_before_it(void **state)
+{
+    const struct vxc_result full = {.code = VXC_ENOSPC, .text = "no space"};
+    struct world *w = *state;
+    struct client c;
+    uint32_t ids[4];
+    struct vxc_message m;
+
+    client_open(w, &c);
+    w->replica.round = 1;
+    ids[0] = put(&c, "k", "1");
+    ids[1] = put(&c, "k", "2"); /* does not reach the log: its failure comes first */
+    ids[2] = get(&c, "k");
+    ids[3] = put(&c, "k", "3");
+    vxc_gateway_on_result(w->gateway, w->replica.proposals[1].proposal, &full);
+    vxc_buffer_free(&w->replica.proposals[1].command);
+    w->replica.proposals[1] = w->replica.proposals[2];
+    w->replica.proposal_count = 2;
+    world_commit(w);
+    world_confirm(w, 1);
+    client_expect(&c, ids[0], VXC_KIND_VALUE_REPLY, &m);
+    client_expect_error(&c, ids[1], VXC_ENOSPC, "no space");
+    expect_read(&c, ids[2], "1");
+    client_expect(&c, ids[3], VXC_KIND_VALUE_REPLY, &m);
+    client_close(&c);
+}
+
 static void many_reads_and_writes_in_one_pipeline_keep_their_values(void **state)
 {
     enum { COUNT = 100 };
@@ -1290,6 +1317,7 @@ int main(void)
         TEST(a_later_round_answers_earlier_reads_too),
         TEST(replies_keep_the_order_of_requests),
         TEST(what_was_looked_at_early_is_refused_with_its_round),
+        TEST(a_write_given_up_early_lets_no_read_overtake_the_write_before_it),
         TEST(many_reads_and_writes_in_one_pipeline_keep_their_values),
         TEST(a_round_that_ends_before_the_write_in_front_still_counts),
         TEST(a_read_whose_client_left_is_forgotten),
