@@ -13,6 +13,8 @@ from cluster import until
 from resource_server import Resource
 
 ALL = []
+# Clients that make an old primary's knowledge stale, and clients that then ask it.
+STALE = ["--clients", "16", "--impatient", "6", "--idle", "10"]
 
 
 class Scenario:
@@ -81,13 +83,13 @@ def kill_all(t):
     t.check("a write within 5 s of each start", slowest < 5, "the slowest after %.2f s" % slowest)
 
 
-@scenario(8, "crash", nodes=(3, 1))
+@scenario(8, "crash", nodes=(3, 1), options=STALE)
 def pause_primary(t):
     """SIGSTOP of the primary for up to two seconds, then SIGCONT: it must not answer from what it knew."""
     while t.time():
         node = t.cluster.primary()
         node.pause()
-        t.pause(0.3, 2)
+        t.pause(0.8, 2.5)
         node.resume()
         t.pause(0.3, 1)
 
@@ -130,7 +132,7 @@ def partition_minority(t):
     t.gap_ms_max = 1000
 
 
-@scenario(9, "network")
+@scenario(9, "network", options=STALE)
 def partition_primary(t):
     """The primary alone cut off from the other nodes; clients still reach it, and it must refuse them."""
     while t.time():
@@ -159,7 +161,7 @@ def partition_all(t):
         t.pause(0.3, 1)
 
 
-@scenario(9, "network")
+@scenario(9, "network", options=STALE)
 def one_way(t):
     """The primary is heard but hears nobody, or hears all and is not heard."""
     turn = 0
@@ -410,7 +412,7 @@ def stopped_holder(t):
 
 # ---- everything ----
 
-@scenario(20, "mixed")
+@scenario(20, "mixed", options=["--impatient", "3"])
 def mixed(t):
     """One fault after the other, at random, and now and then two."""
     def kill(node):

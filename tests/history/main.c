@@ -46,6 +46,9 @@ static void usage(FILE *to)
         "  --seed N           of what the clients choose\n"
         "  --session-ms N     lease of the sessions (5000)\n"
         "  --timeout-ms N     deadline of an operation (2000)\n"
+        "  --impatient N      so many of the clients wait a tenth of that and then go to another\n"
+        "                     server (0)\n"
+        "  --idle N           so many others wait for up to a second before each operation (0)\n"
         "  --final-seconds N  how long the reads at the end may take (30)\n"
         "SIGINT and SIGTERM end the work early; the reads at the end are done all the same.\n",
         to);
@@ -113,6 +116,8 @@ static const char *read_options(int argc, char **argv)
         {"timeout-ms", required_argument, NULL, 't'},
         {"final-seconds", required_argument, NULL, 'f'},
         {"out", required_argument, NULL, 'o'},
+        {"impatient", required_argument, NULL, 'i'},
+        {"idle", required_argument, NULL, 'd'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -149,6 +154,12 @@ static const char *read_options(int argc, char **argv)
             break;
         case 't':
             settings.timeout_ms = (uint32_t)number_of("--timeout-ms", optarg, 10, 3.6e6);
+            break;
+        case 'i':
+            settings.impatient = (uint32_t)number_of("--impatient", optarg, 0, CLIENTS_MAX);
+            break;
+        case 'd':
+            settings.idle = (uint32_t)number_of("--idle", optarg, 0, CLIENTS_MAX);
             break;
         case 'f':
             settings.final_seconds = (uint32_t)number_of("--final-seconds", optarg, 0, 3600);
@@ -188,6 +199,9 @@ static void *work(void *data)
             worker_pause(worker, (int64_t)(early_ns / 1e6));
         }
         due_ns += step_ns;
+        if (worker->idle) {
+            worker_pause(worker, (int64_t)worker_random(worker, 1000));
+        }
         operation_run(worker);
     }
     return NULL;
@@ -229,6 +243,7 @@ static bool read_all(void)
     struct worker worker;
     bool good;
 
+    settings.impatient = 0;
     good = worker_init(&worker, &settings, 0) == VXC_OK;
     for (int kind = 0; good && kind < KIND_COUNT; kind++) {
         for (uint32_t slot = 0; good && slot < keys.slots_count; slot++) {

@@ -321,7 +321,7 @@ static uint64_t lock_acquire(struct worker *worker, const struct key *key)
 
     request.name = vxc_text(key->name);
     request.number = waits_ms[worker_random(worker, sizeof waits_ms / sizeof waits_ms[0])];
-    request.timeout_ms = request.number + (int64_t)worker->settings->timeout_ms;
+    request.timeout_ms = request.number + (int64_t)worker->timeout_ms;
     record.a_number = (struct number_field){.given = true, .number = request.number};
     worker_call(worker, &request, &record, &reply);
     note_condition(&record, reply.found);

@@ -40,7 +40,7 @@ static int create_client(struct worker *worker)
 
     options.endpoints = worker->endpoints;
     options.client_name = "vxc-history";
-    options.timeout_ms = worker->settings->timeout_ms;
+    options.timeout_ms = worker->timeout_ms;
     options.data = worker;
     options.on_notice = on_notice;
     return vxc_client_create(&options, &worker->client);
@@ -55,6 +55,9 @@ int worker_init(struct worker *worker, struct settings *settings, uint32_t index
 {
     *worker = (struct worker){.settings = settings,
                               .random = settings->seed * UINT64_C(0x9e3779b97f4a7c15) + index};
+    worker->impatient = index < settings->impatient;
+    worker->idle = settings->clients - index <= settings->idle;
+    worker->timeout_ms = worker->impatient ? settings->timeout_ms / 10 : settings->timeout_ms;
     turn_endpoints(worker->endpoints, settings->endpoints, index);
     take_number(worker);
     return create_client(worker);
@@ -111,6 +114,16 @@ static void record_session_end(struct worker *worker, int64_t begun_ns, enum out
     }
 }
 
+static void renew_client(struct worker *worker)
+{
+    vxc_client_free(worker->client);
+    worker->client = NULL;
+    if (create_client(worker) != VXC_OK) {
+        (void)fprintf(stderr, "vxc-history: a client cannot be made again\n");
+        exit(1);
+    }
+}
+
 /* Ends it: whatever it holds is free. An end that nobody confirmed may come at any time, at the latest
  * with the lease. */
 static void end_session(struct worker *worker)
@@ -127,13 +140,21 @@ static void end_session(struct worker *worker)
                        rc == VXC_OK ? OUTCOME_OK : OUTCOME_INFO, rc);
     worker->session_lost = false;
     if (rc != VXC_OK) {
-        vxc_client_free(worker->client);
-        worker->client = NULL;
-        if (create_client(worker) != VXC_OK) {
-            (void)fprintf(stderr, "vxc-history: a client cannot be made again\n");
-            exit(1);
-        }
+        renew_client(worker);
     }
+}
+
+/* Goes to another server, without a word to the one that did not answer: the session ends with its
+ * lease, which others may still see prolonged by what is under way. */
+static void go_elsewhere(struct worker *worker)
+{
+    if (worker->session != 0) {
+        record_session_end(worker, lease_end_ns(worker), OUTCOME_INFO, VXC_ETIMEOUT);
+    }
+    worker->session_lost = false;
+    turn_endpoints(worker->endpoints, worker->settings->endpoints,
+                   (uint32_t)worker_random(worker, 16));
+    renew_client(worker);
 }
 
 static void note_lost_session(struct worker *worker)
@@ -224,6 +245,8 @@ void worker_record(struct worker *worker, struct record *record, const struct ke
     }
     if (worker->session_lost) {
         note_lost_session(worker);
+    } else if (record->outcome == OUTCOME_INFO && worker->impatient) {
+        go_elsewhere(worker);
     } else if (record->outcome == OUTCOME_INFO && key->kind == KIND_LOCK) {
         end_session(worker);
     }

@@ -5,6 +5,12 @@
  * have two operations open; after such an operation on a lock it ends the session too, for that may
  * hold a lock that it does not know of.
  *
+ * An impatient worker makes a new connection, to another server, after such an operation: it meets a
+ * new primary while others still wait for the old one, and makes the old one's knowledge stale.
+ *
+ * An idle one has a connection on which it asks for something only now and then: perhaps just when a
+ * primary does not know yet that it was replaced.
+ *
  * One thread per worker, but for `stopping`.
  */
 #ifndef VXC_TESTS_HISTORY_WORKER_H
@@ -21,6 +27,8 @@ struct settings {
     double rate; /* operations per second of all clients; 0 = as many as they can */
     uint64_t seed;
     uint32_t session_ms;      /* lease */
+    uint32_t idle;            /* so many wait for up to a second before each operation */
+    uint32_t impatient;       /* so many of the clients wait a tenth of that, then go elsewhere */
     uint32_t timeout_ms;      /* of one operation */
     uint32_t final_seconds;   /* for the reads at the end */
     uint32_t mix[KIND_COUNT]; /* shares */
@@ -31,6 +39,8 @@ struct settings {
 
 struct worker {
     struct settings *settings;
+    bool impatient, idle;
+    uint32_t timeout_ms;  /* of its operations */
     char endpoints[1024]; /* each worker begins with another one */
     uint64_t random;      /* state of its generator */
     struct vxc_client *client;

@@ -174,6 +174,9 @@ var histories = []struct {
 		1 2 0 lock_acquire l ok s=1 a=0 fence=10
 		3 9 1 lock_acquire l ok s=2 a=0 fence=11
 		50 60 0 session_end - ok s=1 e=ESESSION`},
+	{"a_session_that_ended_too_early", "leases: 1 ms too early", `
+		1 2 0 lock_acquire l ok s=1 a=0 fence=10
+		2000009 1000009 0 session_end - ok s=1 e=ESESSION`},
 	{"a_grant_to_a_session_that_has_ended", "lock l: cannot be explained", `
 		1 2 0 lock_acquire l fail s=1 a=0
 		3 4 0 session_end - ok s=1

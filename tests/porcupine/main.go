@@ -49,6 +49,7 @@ func check(records []*record, timeout time.Duration, html string) []string {
 	violations := checkOrders(records, timeout, html)
 	violations = append(violations, checkIndexes(records)...)
 	violations = append(violations, checkFences(records)...)
+	violations = append(violations, checkLeases(records)...)
 	violations = append(violations, checkLogs(records)...)
 	violations = append(violations, checkSums(records)...)
 	return violations

@@ -20,8 +20,12 @@ type partition struct {
 }
 
 func (p *partition) add(r *record, input interface{}) {
+	call, end := r.T0, r.end()
+	if call > end { // a session that ended too early: checkLeases says so
+		call = end
+	}
 	p.operations = append(p.operations,
-		porcupine.Operation{ClientId: r.Client, Input: input, Call: r.T0, Return: r.end()})
+		porcupine.Operation{ClientId: r.Client, Input: input, Call: call, Return: end})
 }
 
 // counts tells whether a record says anything about an order: what was refused did nothing, and a read

@@ -98,6 +98,18 @@ func checkFences(records []*record) []string {
 	return found.list()
 }
 
+// checkLeases: a session ends late, never early. The earliest end, t0, is a lease after the last
+// operation that was answered within it.
+func checkLeases(records []*record) []string {
+	found := findings{rule: "leases"}
+	for _, r := range records {
+		if r.F == "session_end" && !r.unknown() && r.T1 < r.T0 {
+			found.add("%d ms too early: %v", (r.T0-r.T1)/1e6, r)
+		}
+	}
+	return found.list()
+}
+
 // checkLogs: of the sets that are only added to, the read at the end has every value whose add was
 // acknowledged, none that was refused or that nobody added, and each once.
 func checkLogs(records []*record) []string {
