@@ -139,6 +139,13 @@ class Cluster:
         done = self.client(*words, timeout=timeout)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
+    def status_of(self, node):
+        """What that node says of itself; waits for an answer."""
+        def ask():
+            done = self.client("status", "-o", "json", timeout="1s", endpoints=self.network.endpoint(node.number))
+            return json.loads(done.stdout) if done.returncode == 0 else None
+        return until(ask, 15, "node %d tells its status" % node.number)[0]
+
     def members(self, **options):
         status = self.status(**options)
         return (status or {}).get("members", [])

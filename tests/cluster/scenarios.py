@@ -226,6 +226,31 @@ def thin_link(t):
         t.pause(0.3, 0.5)
 
 
+@scenario(10, "install", options=["--rate", "400"])
+def left_behind(t):
+    """A backup is down until the log has gone on without it; the image that it needs then is interrupted."""
+    node = t.random.choice(t.cluster.others(t.cluster.primary()))
+    behind = t.cluster.status_of(node)["last_index"] + 1000  # more than it may still get before it is killed
+    node.kill()
+    imports = 0
+    while t.cluster.status_of(t.cluster.primary())["log_first_index"] <= behind and imports < 40:
+        fill_by_import(t, "bulk%d" % (imports % 4))
+        imports += 1
+    t.check("the log has gone on", imports < 40, "%d times 32 MB" % imports)
+    for _ in range(2):
+        node.start()
+        t.pause(0.3, 1.5)
+        t.network.cut([node.number], [other.number for other in t.cluster.others(node)])
+        t.pause(0.2, 0.5)
+        t.network.heal()
+        t.pause(0.3, 1)
+        node.kill()
+    node.start()
+    t.check("it catches up by an image", t.caught_up(node, 60) < 60)
+    while t.time():
+        t.pause(0.3, 0.5)
+
+
 # ---- disks ----
 
 def cut_all_power(t):
