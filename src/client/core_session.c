@@ -281,7 +281,10 @@ int vxc_core_on_session_reply(struct vxc_core *core, const struct vxc_message *m
         s->secret_size = r->secret.size;
     }
     if (r->resync) {
-        s->event_index = s->event_ordinal = s->event_watch = 0;
+        /* What is read again now has all up to here in it: none of that is to come a second time. */
+        s->event_index = r->index;
+        s->event_ordinal = s->event_watch = UINT64_MAX;
+        s->seen_index = r->index > s->seen_index ? r->index : s->seen_index;
         vxc_core_notice(core, VXC_NOTICE_RESYNC, 0, 0, "events were missed");
     }
     vxc_core_become_ready(core, now_ms);

@@ -333,6 +333,30 @@ static void make_registration(struct client *client, struct vxc_request *r, stru
     r->value = word(w->value, "d", sim_draw(s, 8));
 }
 
+/* Some clients only look. Behind a write that nobody answers a read waits, too, so they are the ones
+ * who would be told by a primary that is none any more what it still believes. */
+static bool only_reads(const struct client *client)
+{
+    return client->number % 4 == 3;
+}
+
+static void make_read(struct stream *s, struct vxc_request *r, struct words *w)
+{
+    static const int kinds[] = {VXC_CALL_MAP_GET, VXC_CALL_MAP_GET, VXC_CALL_COUNTER_GET,
+                                VXC_CALL_SET_CONTAINS};
+
+    *r = vxc_request(kinds[sim_draw(s, 4)]);
+    if (r->operation == VXC_CALL_MAP_GET) {
+        r->name = word(w->name, "m", sim_draw(s, 2));
+        r->key = word(w->key, "k", sim_draw(s, 12));
+    } else if (r->operation == VXC_CALL_COUNTER_GET) {
+        r->name = word(w->name, "c", sim_draw(s, 3));
+    } else {
+        r->name = word(w->name, "s", sim_draw(s, 2));
+        r->value = word(w->value, "e", sim_draw(s, 10));
+    }
+}
+
 static void ask(struct client *client)
 {
     struct stream *s = chance(client);
@@ -341,7 +365,10 @@ static void ask(struct client *client)
     struct words w = {{0}, {0}, {0}, {0}};
     bool read = false;
 
-    if (what < 45) {
+    if (only_reads(client)) {
+        make_read(s, &r, &w);
+        read = true;
+    } else if (what < 45) {
         read = make_map(s, &r, &w);
     } else if (what < 65) {
         read = make_counter(s, &r, &w);

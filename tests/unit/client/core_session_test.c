@@ -422,6 +422,35 @@ static void missed_events_are_told_as_a_resync(void **state)
     peer_deinit(&p);
 }
 
+/* Who was told to read anew must not hear of what was before that. */
+static void after_a_resync_events_go_on_from_its_index(void **state)
+{
+    struct session_done done;
+    struct vxc_frame frame;
+    struct vxc_message m = {.kind = VXC_KIND_SESSION_REPLY};
+    uint64_t from;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done);
+    tell_data(&p, 10, "a");
+    vxc_core_on_disconnected(p.core, "cable");
+    peer_hello(&p);
+    assert_true(peer_next(&p, &frame, &m));
+    m = (struct vxc_message){.kind = VXC_KIND_SESSION_REPLY};
+    m.session_reply.index = 40;
+    m.session_reply.session = 42;
+    m.session_reply.timeout_ms = 20000;
+    m.session_reply.resumed = m.session_reply.resync = true;
+    assert_int_equal(peer_reply(&p, &m, frame.request_id), 0);
+    resume_session(&p, &from);
+    assert_int_equal(from, 40);
+    tell_data(&p, 41, "b");
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_PUT), 2);
+    peer_deinit(&p);
+}
+
 static void an_expiry_that_the_server_tells_ends_the_session(void **state)
 {
     struct vxc_message m = {.kind = VXC_KIND_EVENT_SESSION};
@@ -684,6 +713,7 @@ int main(void)
         cmocka_unit_test(a_reply_proves_that_all_events_before_it_came),
         cmocka_unit_test(the_reply_of_a_write_proves_only_what_was_before_its_entry),
         cmocka_unit_test(missed_events_are_told_as_a_resync),
+        cmocka_unit_test(after_a_resync_events_go_on_from_its_index),
         cmocka_unit_test(an_expiry_that_the_server_tells_ends_the_session),
         cmocka_unit_test(a_session_is_closed_and_another_one_opened),
         cmocka_unit_test(the_locks_of_a_lost_session_are_told_one_by_one),
