@@ -21,7 +21,8 @@ enum {
     LINE_MAX_SIZE = 4096,
     STATUS_VIOLATION = 1,
     STATUS_USAGE = 2,
-    STATUS_BROKEN = 3
+    STATUS_BROKEN = 3,
+    STATUS_STOPPED = 130,
 };
 
 static const char usage[] =
@@ -159,6 +160,23 @@ static void make_folder(char *path, size_t size)
 
 /* ---- runs ---- */
 
+/* A time limit ends it by a signal: the folders go all the same. */
+static volatile sig_atomic_t is_to_stop;
+
+static void on_signal(int number)
+{
+    (void)number;
+    is_to_stop = 1;
+}
+
+static void take_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal}; /* and a read is interrupted */
+
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
 static void start(const struct all *all, struct run *run, uint64_t seed)
 {
     struct sim_options options = all->options;
@@ -171,6 +189,7 @@ static void start(const struct all *all, struct run *run, uint64_t seed)
         exit(STATUS_BROKEN);
     }
     if (run->pid == 0) {
+        (void)signal(SIGTERM, SIG_DFL);
         (void)dup2(ends[1], STDOUT_FILENO);
         int status = sim_run(&options, run->folder);
         (void)fflush(stdout);
@@ -191,9 +210,14 @@ static int finish(const struct run *run)
         (void)fwrite(bytes, 1, (size_t)got, stdout);
     }
     (void)close(run->output);
+    if (is_to_stop) {
+        (void)kill(run->pid, SIGKILL);
+    }
     (void)waitpid(run->pid, &status, 0);
     remove_tree(run->folder);
-    if (WIFSIGNALED(status)) {
+    if (is_to_stop) {
+        status = STATUS_STOPPED;
+    } else if (WIFSIGNALED(status)) {
         printf("seed %" PRIu64 ": VIOLATION: ended by signal %d (%s)\n", run->seed,
                WTERMSIG(status), strsignal(WTERMSIG(status)));
         status = STATUS_VIOLATION;
@@ -239,6 +263,7 @@ int main(int argc, char **argv)
 
     read_options(&all, argc, argv);
     (void)clock_gettime(CLOCK_MONOTONIC, &begun);
+    take_signals();
     make_folder(all.folder, sizeof all.folder);
     status = run_all(&all);
     remove_tree(all.folder);
