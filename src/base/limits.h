@@ -165,9 +165,10 @@
 #define VXC_PEER_IMAGE_READ_SIZE  (1u * VXC_MIB) /* bytes asked for at a time: a turn stays short */
 #define VXC_PEER_IMAGE_INFLIGHT   4u /* pieces asked for and not there yet: heartbeats flow between */
 #define VXC_PEER_IMAGE_TURN_BYTES (2u * VXC_MIB) /* bytes sent to all peers in one turn */
-#define VXC_PEER_IMAGE_RETRY_MS   1000u  /* what was asked for did not come: it is asked for again */
+#define VXC_PEER_IMAGE_RETRY_MS   1000u /* what was asked for did not come: it is asked for again */
 #define VXC_PEER_IMAGE_SILENCE_MS 30000u /* a peer that says nothing so long is given up */
-#define VXC_PEER_IMAGE_REFUSALS_MAX 4u   /* damaged pieces in one place before the image is given up */
+#define VXC_PEER_IMAGE_REFUSALS_MAX                                                                \
+    4u /* damaged pieces in one place before the image is given up */
 /* bytes of log kept behind an image while it travels; then the transfer begins anew */
 #define VXC_LOG_HELD_BYTES_MAX (4ull << 30)
 

@@ -776,7 +776,6 @@ static void apply_alike(struct world *w, struct node *node, struct vxc_slice ent
         vxc_slice_equal(vxc_buffer_slice(&w->fast.answers), vxc_buffer_slice(&node->answers)));
     assert_int_equal(w->fast.event_count, node->event_count);
     assert_true(w->fast.event_hash == node->event_hash);
-
 }
 
 static void step(struct world *w)
