@@ -184,8 +184,8 @@ def stranger_frames():
         yield "kind %d, lengths of 2^32-1" % number, wire.frame(number, b"\xff" * 64)
         yield "kind %d, zeros, peer flags" % number, wire.frame(number, b"\0" * 64, wire.RESPONSE)
         yield "kind %d, event" % number, wire.frame(number, b"\0" * 64, wire.EVENT)
-    # what peers of the original protocol send each other: operations, counts and lengths of any size
-    for count in (0, 1, 2**31, 2**32 - 1):
+    # what servers of the original protocol send each other: operations, counts and lengths of any size
+    for count in (1, 2**31, 2**32 - 1):  # none at all is well formed, and its id is remembered
         for tag in (0, 14, 20, 21, 255):
             yield "state_sync", wire.frame(73, struct.pack("<QIBI", 1, count, tag, 2**32 - 1))
     for length in (2**31, 2**32 - 1):
