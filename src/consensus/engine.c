@@ -220,6 +220,7 @@ int vxc_engine_create(const struct vxc_engine_options *options, struct vxc_engin
     raft_set_election_timeout(&created->raft, options->election_timeout_ms);
     raft_set_heartbeat_timeout(&created->raft, options->heartbeat_ms);
     raft_set_pre_vote(&created->raft, true);
+    raft_set_install_snapshot_timeout(&created->raft, INSTALL_AGAIN_MS);
     raft_set_max_inflight_entries(&created->raft, INFLIGHT_ENTRIES);
     *engine = created;
     return 0;

@@ -49,8 +49,11 @@ _Static_assert((int)VXC_MEMBER_VOTER == (int)RAFT_VOTER, "…");
 _Static_assert((int)VXC_MEMBER_SPARE == (int)RAFT_SPARE, "…");
 
 enum {
-    ADDRESS_SIZE = 24,         /* bytes: a node id in decimal */
-    CAPACITY = 65535,          /* the engine's own space check is off: we refuse before we submit */
+    ADDRESS_SIZE = 24, /* bytes: a node id in decimal */
+    CAPACITY = 65535,  /* the engine's own space check is off: we refuse before we submit */
+    /* An image announced so long ago is announced again: whoever is about to install it ignores that,
+     * and whoever gave up would else wait for as long as the engine thinks a copy may take. */
+    INSTALL_AGAIN_MS = 3000,
     INFLIGHT_ENTRIES = 128,    /* per follower; 64–256 keeps a pipe full at one batch per entry */
     REQUEST_VOTE_VERSION = 2,  /* of the engine's messages: with pre-vote */
     APPEND_RESULT_VERSION = 2, /* with features and capacity */
