@@ -6,6 +6,16 @@
 
 enum { FORMAT = 1, ADDRESS_SIZE_MAX = 24, ALIGNMENT = 8 };
 
+int vxc_configuration_find(const struct vxc_configuration *configuration, uint64_t id)
+{
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        if (configuration->members[i].id == id) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
 static int read_member(struct vxc_reader *reader, struct vxc_configuration *out)
 {
     char expected[ADDRESS_SIZE_MAX];
@@ -15,13 +25,9 @@ static int read_member(struct vxc_reader *reader, struct vxc_configuration *out)
     uint8_t role = vxc_reader_u8(reader);
 
     if (!vxc_reader_ok(reader) || id == 0 || role > VXC_MEMBER_SPARE ||
-        !vxc_slice_equal(address, vxc_slice(expected, size))) {
+        !vxc_slice_equal(address, vxc_slice(expected, size)) ||
+        vxc_configuration_find(out, id) >= 0) {
         return VXC_ECORRUPT;
-    }
-    for (uint32_t i = 0; i < out->count; i++) {
-        if (out->members[i].id == id) {
-            return VXC_ECORRUPT;
-        }
     }
     out->members[out->count].id = id;
     out->members[out->count].role = (enum vxc_member_role)role;
@@ -91,13 +97,8 @@ uint32_t vxc_configuration_voters(const struct vxc_configuration *configuration)
 
 bool vxc_configuration_sole_voter(const struct vxc_configuration *configuration, uint64_t id)
 {
-    if (vxc_configuration_voters(configuration) != 1) {
-        return false;
-    }
-    for (uint32_t i = 0; i < configuration->count; i++) {
-        if (configuration->members[i].id == id) {
-            return configuration->members[i].role == VXC_MEMBER_VOTER;
-        }
-    }
-    return false;
+    int at = vxc_configuration_find(configuration, id);
+
+    return vxc_configuration_voters(configuration) == 1 && at >= 0 &&
+           configuration->members[at].role == VXC_MEMBER_VOTER;
 }

@@ -33,6 +33,9 @@ int vxc_configuration_decode(struct vxc_slice bytes, struct vxc_configuration *c
 /* Appends; VXC_ENOMEM leaves `out` unchanged. */
 int vxc_configuration_encode(const struct vxc_configuration *configuration, struct vxc_buffer *out);
 
+/* Where `id` stands among the members; -1 = it is none. */
+int vxc_configuration_find(const struct vxc_configuration *configuration, uint64_t id);
+
 uint32_t vxc_configuration_voters(const struct vxc_configuration *configuration);
 
 /* Is `id` a voter, and the only one? Such a node elects itself. */

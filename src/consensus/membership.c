@@ -2,16 +2,6 @@
 
 #include <inttypes.h>
 
-static int find(const struct vxc_configuration *configuration, uint64_t id)
-{
-    for (uint32_t i = 0; i < configuration->count; i++) {
-        if (configuration->members[i].id == id) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
 /* Every voter but `except` and this node must be heard from. */
 static int need_voters_up(const struct vxc_membership_view *view, uint64_t except,
                           struct vxc_error *err)
@@ -35,7 +25,7 @@ static int need_voters_up(const struct vxc_membership_view *view, uint64_t excep
 static int plan_add(const struct vxc_membership_view *view, uint64_t id,
                     struct vxc_configuration *next, struct vxc_error *err)
 {
-    if (find(next, id) >= 0) {
+    if (vxc_configuration_find(next, id) >= 0) {
         return vxc_error_set(err, VXC_EEXISTS, "%" PRIu64 " is a member already", id);
     }
     if (id == 0 || id > UINT32_MAX) {
@@ -57,7 +47,7 @@ static int plan_add(const struct vxc_membership_view *view, uint64_t id,
 static int plan_promote(const struct vxc_membership_view *view, uint64_t id,
                         struct vxc_configuration *next, struct vxc_error *err)
 {
-    int at = find(next, id);
+    int at = vxc_configuration_find(next, id);
     uint64_t match_index;
 
     if (at < 0) {
@@ -80,7 +70,7 @@ static int plan_promote(const struct vxc_membership_view *view, uint64_t id,
 static int plan_remove(const struct vxc_membership_view *view, uint64_t id,
                        struct vxc_configuration *next, struct vxc_error *err)
 {
-    int at = find(next, id);
+    int at = vxc_configuration_find(next, id);
     bool voter;
 
     if (at < 0) {

@@ -16,16 +16,6 @@ struct vxc_replica_peer *vxc_replica_peer(const struct vxc_replica *replica, uin
     return NULL;
 }
 
-static bool is_member(const struct vxc_configuration *configuration, uint64_t id)
-{
-    for (uint32_t i = 0; i < configuration->count; i++) {
-        if (configuration->members[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void free_peer(struct vxc_replica_peer *peer)
 {
     vxc_buffer_free(&peer->image_offered);
@@ -40,7 +30,7 @@ static void forget_strangers(struct vxc_replica *replica)
 
     vxc_engine_configuration(replica->engine, &newest);
     for (uint32_t i = 0; i < replica->peers_count; i++) {
-        if (is_member(&newest, replica->peers[i]->id)) {
+        if (vxc_configuration_find(&newest, replica->peers[i]->id) >= 0) {
             replica->peers[kept++] = replica->peers[i];
         } else {
             free_peer(replica->peers[i]);
