@@ -36,7 +36,6 @@ void vxc_outbox_push(struct vxc_outbox *outbox, const struct vxc_peer_message *m
         return;
     }
     if (outbox->count == VXC_OUTBOX_MESSAGES_MAX) {
-        outbox->dropped_total++;
         return;
     }
     *at(outbox, outbox->count) = *message;

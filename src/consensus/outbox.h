@@ -17,7 +17,6 @@
 struct vxc_outbox {
     struct vxc_peer_message messages[VXC_OUTBOX_MESSAGES_MAX]; /* ring */
     uint32_t head, count;
-    uint64_t dropped_total;
 };
 
 /* Copies the message; slices in it must outlive it. */
