@@ -18,21 +18,15 @@ void vxc_replica_fail_proposal(void *data, struct vxc_proposal *proposal, int co
     replica->options.on_result(replica->options.data, proposal, &result);
 }
 
-/* Writes what the open entry holds, be it nothing, as the log's next entry. The log takes it first,
- * so that the engine never holds an entry for which there is no space. */
-static int submit_open(struct vxc_replica *replica)
+/* Our own entry, the next of the log. The log takes it first, so that the engine never holds an entry
+ * for which there is no space: VXC_ENOSPC, VXC_ENOMEM. Its payload is borrowed. */
+static int submit_entry(struct vxc_replica *replica, const struct vxc_engine_entry *entry)
 {
-    struct vxc_log *log = replica->options.log;
-    struct vxc_engine_entry entry = {.term = vxc_engine_term(replica->engine),
-                                     .type = VXC_LOG_COMMAND};
     uint64_t index = vxc_engine_last_index(replica->engine) + 1;
-    uint64_t count = replica->proposals.open_count;
     int rv;
 
     vxc_check(vxc_engine_can_submit(replica->engine));
-    entry.payload = vxc_proposals_close(
-        &replica->proposals, vxc_stamp_take(&replica->stamp, vxc_replica_now_ns(replica)));
-    rv = vxc_log_append(log, index, entry.term, entry.type, entry.payload);
+    rv = vxc_log_append(replica->options.log, index, entry->term, entry->type, entry->payload);
     if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
         vxc_replica_refuse_for_a_while(replica, rv);
         return rv;
@@ -40,13 +34,31 @@ static int submit_open(struct vxc_replica *replica)
     if (rv != 0) {
         vxc_fatal("appending entry %" PRIu64 " to the log: %s", index, vxc_strerror(rv));
     }
-    rv = vxc_engine_submit(replica->engine, vxc_replica_now_ms(replica), &entry);
-    vxc_check(rv == 0); /* it can only refuse when it is not primary */
-    replica->unflushed_bytes += entry.payload.size;
+    rv = vxc_engine_submit(replica->engine, vxc_replica_now_ms(replica), entry);
+    vxc_check(rv ==
+              0); /* it refuses who is not primary, and changes that are not looked at first */
+    replica->unflushed_bytes += entry->payload.size;
     replica->entries_total++;
-    replica->commands_total += count;
-    vxc_proposals_submitted(&replica->proposals, index, entry.term);
     return 0;
+}
+
+/* Writes what the open entry holds, be it nothing, as the log's next entry. */
+static int submit_open(struct vxc_replica *replica)
+{
+    struct vxc_engine_entry entry = {.term = vxc_engine_term(replica->engine),
+                                     .type = VXC_LOG_COMMAND};
+    uint64_t count = replica->proposals.open_count;
+    int rv;
+
+    entry.payload = vxc_proposals_close(
+        &replica->proposals, vxc_stamp_take(&replica->stamp, vxc_replica_now_ns(replica)));
+    rv = submit_entry(replica, &entry);
+    if (rv == 0) {
+        replica->commands_total += count;
+        vxc_proposals_submitted(&replica->proposals, vxc_engine_last_index(replica->engine),
+                                entry.term);
+    }
+    return rv;
 }
 
 static bool can_submit(const struct vxc_replica *replica)
@@ -189,25 +201,15 @@ static int submit_change(struct vxc_replica *replica, const struct vxc_configura
 {
     struct vxc_engine_entry entry = {.term = vxc_engine_term(replica->engine),
                                      .type = VXC_LOG_CHANGE};
-    uint64_t index = vxc_engine_last_index(replica->engine) + 1;
     struct vxc_buffer payload = {0};
     int rv = vxc_configuration_encode(next, &payload);
 
     entry.payload = vxc_buffer_slice(&payload);
     if (rv == 0) {
-        rv = vxc_log_append(replica->options.log, index, entry.term, entry.type, entry.payload);
-    }
-    if (rv == VXC_ENOSPC || rv == VXC_ENOMEM) {
-        vxc_replica_refuse_for_a_while(replica, rv);
-    } else if (rv != 0) {
-        vxc_fatal("appending entry %" PRIu64 " to the log: %s", index, vxc_strerror(rv));
+        rv = submit_entry(replica, &entry); /* need_quiet_members() has seen to it */
     }
     if (rv == 0) {
-        rv = vxc_engine_submit(replica->engine, vxc_replica_now_ms(replica), &entry);
-        vxc_check(rv == 0); /* need_quiet_members() has seen to it */
-        replica->unflushed_bytes += entry.payload.size;
-        replica->entries_total++;
-        replica->change.index = index;
+        replica->change.index = vxc_engine_last_index(replica->engine);
         replica->change.term = entry.term;
         replica->change.proposal = proposal;
     }
