@@ -181,6 +181,12 @@ static int write_record(const struct place *p, struct vxc_slice bytes, struct vx
     return rv;
 }
 
+bool vxc_install_keeps_log(const struct vxc_log *log, const struct vxc_log_base *base)
+{
+    return vxc_log_last_index(log) >= base->index && vxc_log_first_index(log) <= base->index + 1 &&
+           vxc_log_term(log, base->index) == base->term;
+}
+
 int vxc_install_plan(const char *data, const struct vxc_install *install,
                      const struct vxc_install_watch *watch, struct vxc_error *err)
 {

@@ -49,6 +49,9 @@ struct vxc_install_watch {
     void (*on_step)(void *data, const char *step);
 };
 
+/* keep_log for an image that ends at `base`: does this log have the entries behind it, or end with it? */
+bool vxc_install_keeps_log(const struct vxc_log *log, const struct vxc_log_base *base);
+
 /* Writes the intent, durably. The new state lies in DATA/incoming/state, durably: VXC_ENOTFOUND
  * else. On failure there is none. */
 int vxc_install_plan(const char *data, const struct vxc_install *install,

@@ -195,15 +195,6 @@ static void reopen(struct vxc_node *n)
 
 /* ---- installing ---- */
 
-/* Does our log have the entries behind the image, or end with it? */
-static bool log_goes_on(const struct vxc_log *log, const struct vxc_image_info *image)
-{
-    const uint64_t index = image->applied_index;
-
-    return vxc_log_last_index(log) >= index && vxc_log_first_index(log) <= index + 1 &&
-           vxc_log_term(log, index) == image->applied_term;
-}
-
 static int plan(struct vxc_node *n, struct vxc_error *err)
 {
     const struct vxc_image_info *image = vxc_fetch_info(n->fetch);
@@ -212,9 +203,9 @@ static int plan(struct vxc_node *n, struct vxc_error *err)
                  .term = image->applied_term,
                  .configuration_index = image->configuration_index,
                  .configuration = vxc_slice(image->configuration, image->configuration_size)},
-        .keep_log = log_goes_on(n->log, image),
     };
 
+    install.keep_log = vxc_install_keeps_log(n->log, &install.base);
     memcpy(install.cluster_id, image->cluster_id, sizeof install.cluster_id);
     return vxc_install_plan(n->options.data, &install, NULL, err);
 }

@@ -148,17 +148,10 @@ void images_on_wanted(void *data, uint64_t peer)
 
 /* ---- who gets it ---- */
 
-/* Does our log have the entries behind the image, or end with it? */
-static bool log_goes_on(const struct vxc_log *log, const struct vxc_log_base *base)
-{
-    return vxc_log_last_index(log) >= base->index && vxc_log_first_index(log) <= base->index + 1 &&
-           vxc_log_term(log, base->index) == base->term;
-}
-
 static void plan(struct node *node, const struct image *image)
 {
     struct vxc_install install = {.base = image->base,
-                                  .keep_log = log_goes_on(node->log, &image->base)};
+                                  .keep_log = vxc_install_keeps_log(node->log, &image->base)};
     struct vxc_error err = {0};
     int rv;
 
