@@ -37,19 +37,9 @@ static void disconnect(struct vxc_client *client, int why)
     }
     client->connecting = false;
     /* However it ended: it had said that it is not the primary. */
-    switch (vxc_core_is_leaving(client->core) ? VXC_ENOTPRIMARY : why) {
-    case VXC_ENOTPRIMARY:
-        vxc_router_refused(&client->router, now_ms, vxc_core_primary_address(client->core));
-        break;
-    case VXC_EBUSY:
-    case VXC_ENOQUORUM:
-    case VXC_EUNKNOWN:
-        vxc_router_postponed(&client->router, now_ms);
-        break;
-    default:
-        vxc_router_failed(&client->router, now_ms, why == VXC_ETIMEOUT);
-        break;
-    }
+    vxc_router_ended(&client->router, now_ms,
+                     vxc_core_is_leaving(client->core) ? VXC_ENOTPRIMARY : why,
+                     vxc_core_primary_address(client->core));
     go_on(client);
     vxc_core_on_disconnected(client->core, reason.text);
 }

@@ -206,6 +206,23 @@ void vxc_router_postponed(struct vxc_router *router, uint64_t now_ms)
     place->due_ms = now_ms + search_delay_ms(router, now_ms);
 }
 
+void vxc_router_ended(struct vxc_router *router, uint64_t now_ms, int why, const char *primary)
+{
+    switch (why) {
+    case VXC_ENOTPRIMARY:
+        vxc_router_refused(router, now_ms, primary);
+        break;
+    case VXC_EBUSY:
+    case VXC_ENOQUORUM:
+    case VXC_EUNKNOWN:
+        vxc_router_postponed(router, now_ms);
+        break;
+    default:
+        vxc_router_failed(router, now_ms, why == VXC_ETIMEOUT);
+        break;
+    }
+}
+
 void vxc_router_refused(struct vxc_router *router, uint64_t now_ms, const char *primary)
 {
     struct vxc_endpoint named;

@@ -64,6 +64,8 @@ void vxc_router_failed(struct vxc_router *router, uint64_t now_ms, bool silent);
 void vxc_router_refused(struct vxc_router *router, uint64_t now_ms, const char *primary);
 /* It will serve soon, and is asked again. */
 void vxc_router_postponed(struct vxc_router *router, uint64_t now_ms);
+/* One of the three, by the code with which its connection ended; primary as for refused. */
+void vxc_router_ended(struct vxc_router *router, uint64_t now_ms, int why, const char *primary);
 /* These are all members: what was learned before and is not among them is forgotten. Addresses that
  * cannot be read, and those for which there is no room, are passed over. */
 void vxc_router_learn(struct vxc_router *router, const struct vxc_slice *addresses, size_t count);

@@ -57,26 +57,6 @@ static void plan_connect(struct client *client)
     sim_at(client->world, due_ns, begin_connect, client, client->attempt);
 }
 
-/* As src/client/connection.c: where the next attempt goes follows from why this one ended. */
-static void note_end(struct client *client, int why)
-{
-    const uint64_t now_ms = client_now_ms(client);
-
-    switch (vxc_core_is_leaving(client->core) ? VXC_ENOTPRIMARY : why) {
-    case VXC_ENOTPRIMARY:
-        vxc_router_refused(&client->router, now_ms, vxc_core_primary_address(client->core));
-        break;
-    case VXC_EBUSY:
-    case VXC_ENOQUORUM:
-    case VXC_EUNKNOWN:
-        vxc_router_postponed(&client->router, now_ms);
-        break;
-    default:
-        vxc_router_failed(&client->router, now_ms, why == VXC_ETIMEOUT);
-        break;
-    }
-}
-
 static void disconnect(struct client *client, int code, const char *why)
 {
     struct vxc_conn *conn = client->conn;
@@ -86,7 +66,9 @@ static void disconnect(struct client *client, int code, const char *why)
         conn_leave(conn);
     }
     sim_trace(client->world, SIM_TRACE_DISCONNECT, client->number, (uint64_t)-code, 0, 0);
-    note_end(client, code);
+    vxc_router_ended(&client->router, client_now_ms(client),
+                     vxc_core_is_leaving(client->core) ? VXC_ENOTPRIMARY : code,
+                     vxc_core_primary_address(client->core));
     vxc_core_on_disconnected(client->core, why);
     plan_connect(client);
 }

@@ -480,16 +480,10 @@ static int here(const struct cluster *c)
     return atoi(vxc_router_place(&c->router)->port) - 1;
 }
 
-/* The connection ends; the way on is chosen as connection.c does. */
+/* The connection ends. */
 static void part(struct cluster *c, int why)
 {
-    if (why == VXC_ENOTPRIMARY) {
-        vxc_router_refused(&c->router, c->peer.now_ms, vxc_core_primary_address(c->peer.core));
-    } else if (why == VXC_EBUSY) {
-        vxc_router_postponed(&c->router, c->peer.now_ms);
-    } else {
-        vxc_router_failed(&c->router, c->peer.now_ms, false);
-    }
+    vxc_router_ended(&c->router, c->peer.now_ms, why, vxc_core_primary_address(c->peer.core));
     vxc_core_on_disconnected(c->peer.core, "the test");
 }
 
