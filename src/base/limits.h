@@ -120,9 +120,13 @@
 #define VXC_STATE_SYNCS_KEPT   1024u /* ids of state syncs that are known when they come again */
 
 /* ---- connections ---- */
-#define VXC_CONNECTIONS_MAX            16384u /* below the usual descriptor limit of 20,000 */
-#define VXC_DESCRIPTORS_RESERVED       64u    /* kept for files, peers, admin */
-#define VXC_CONN_INFLIGHT_REQUESTS_MAX 8192u  /* per connection; then its socket is not read */
+#define VXC_CONNECTIONS_MAX 16384u /* below the usual descriptor limit of 20,000 */
+/* descriptors for what is not a client: guests, two connections per member, log, state, images */
+#define VXC_DESCRIPTORS_RESERVED 192u
+/* connections beyond connections_max that may say that they are a member's: more than all members at
+ * once, so that a flood of strangers has to be this wide within a handshake to keep one out */
+#define VXC_CONN_GUESTS_MAX            64u
+#define VXC_CONN_INFLIGHT_REQUESTS_MAX 8192u /* per connection; then its socket is not read */
 #define VXC_CONN_INFLIGHT_BYTES_MAX    (32u * VXC_MIB) /* request bytes waiting per connection */
 #define VXC_CONN_OUTBOUND_BYTES_MAX    (64u * VXC_MIB) /* unread replies; a slower reader is cut */
 #define VXC_CONN_SEND_BYTES            (256u * VXC_KIB) /* replies that do not wait for the turn's end */
@@ -187,5 +191,6 @@ static_assert(VXC_PEER_OUTBOUND_BYTES_MAX + 2 * VXC_PEER_FRAME_SIZE_MAX <
 static_assert(VXC_ENTRY_SIZE_MAX < VXC_CONN_INFLIGHT_BYTES_MAX, "one largest request is admitted");
 static_assert(8 + 8 + VXC_ROW_KEY_PLAIN_MAX + 16 <= VXC_ROW_KEY_SIZE_MAX, "a row key fits LMDB");
 static_assert(VXC_CONNECTIONS_MAX + VXC_DESCRIPTORS_RESERVED < 20000, "descriptors suffice");
+static_assert(VXC_CONN_GUESTS_MAX + 64 < VXC_DESCRIPTORS_RESERVED, "and are left for files");
 
 #endif

@@ -43,6 +43,14 @@ struct vxc_conn_hooks {
     uint32_t frame_size_max; /* bytes of a frame that is taken; 0 = VXC_FRAME_SIZE_MAX */
 };
 
+/* A guest came when all places of connections_max were taken. It keeps none from anybody else, and the
+ * next guest may take its own: it is cut, or says something that gives it a place. */
+bool vxc_conn_is_guest(const struct vxc_conn *conn);
+/* Gives a guest one of the places if one is free by now; false: all are taken. */
+bool vxc_conn_take_place(struct vxc_conn *conn);
+/* The connection is a member's: it counts against no bound any more. Its owner bounds how many. */
+void vxc_conn_set_apart(struct vxc_conn *conn);
+
 /* What stands in for a socket. No call comes from within vxc_conn_feed(). */
 struct vxc_conn_peer {
     void *data;

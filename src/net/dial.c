@@ -205,7 +205,7 @@ int vxc_listener_dial(struct vxc_listener *l, const char *address,
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     conn->outgoing = true;
-    l->dialed++;
+    l->uncounted++;
     conn->id = ++l->next_id;
     conn->hooks = hooks;
     conn->waiting_since_ms = vxc_loop_now_ms(l->loop);

@@ -401,6 +401,7 @@ void vxc_link_opened(struct link *link)
         }
         peer->in = link;
         link->peer = peer;
+        vxc_conn_set_apart(link->conn);
         if (peer->out == NULL) { /* it lives: no need to wait */
             peer->delay_ms = 0;
             peer->dial_ms = 0;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "base/limits.h"
 #include "lib/caller.h"
 #include "wire/frame.h"
 
@@ -76,6 +78,8 @@ static int listen_somewhere(uint16_t *port)
     return fd;
 }
 
+static uint64_t connections_max; /* of each member; 0 = as usual */
+
 static int start(struct member *m, struct vxc_error *err)
 {
     int rv = vxc_node_create(&m->options, &m->node, err);
@@ -121,6 +125,9 @@ static bool start_members(int count)
         m->options.initial_cluster = world.initial;
         m->options.secret_file = world.secret_file[0] != '\0' ? world.secret_file : NULL;
         m->options.on_log = drop_line;
+        if (connections_max != 0) {
+            m->options.connections_max = connections_max;
+        }
         if (start(m, &err) != 0) {
             assert_int_equal(err.code, VXC_EADDRINUSE);
             while (i-- > 0) {
@@ -971,6 +978,107 @@ static void a_node_that_joins_waits_for_being_added(void **state)
     end_world();
 }
 
+/* ---- a full house ---- */
+
+enum { PLACES = 5, STRANGERS = 3 * VXC_CONN_GUESTS_MAX };
+
+static bool is_served(struct caller *c)
+{
+    const struct vxc_message ping = caller_message(VXC_KIND_PING);
+    struct vxc_message m;
+
+    return caller_answer(c, caller_post(c, &ping, false), &m);
+}
+
+static bool first_is_full(void)
+{
+    return stats_of(&world.members[0]).connections == PLACES;
+}
+
+static bool both_are_connected(void)
+{
+    return stats_of(&world.members[0]).peers_connected >= 1 &&
+           stats_of(&world.members[1]).peers_connected >= 1;
+}
+
+static bool none_is_connected(void)
+{
+    return stats_of(&world.members[0]).peers_connected == 0;
+}
+
+static void a_node_full_of_clients_lets_members_in(void **state)
+{
+    static struct caller strangers[STRANGERS];
+    struct caller clients[PLACES];
+    struct caller late;
+    struct person p;
+    struct vxc_error err = {0};
+
+    (void)state;
+    connections_max = PLACES;
+    make_world(SECRET, NODES);
+    until(both_are_connected);
+    for (int i = 0; i < PLACES; i++) { /* members have left all places to them */
+        assert_true(caller_dial(&clients[i], world.ports[0], PATIENCE_S));
+        assert_true(is_served(&clients[i]));
+    }
+    assert_true(first_is_full());
+    for (int i = 0; i < STRANGERS; i++) {
+        assert_true(caller_dial(&strangers[i], world.ports[0], PATIENCE_S));
+    }
+    p = third_person(1);
+    assert_int_equal(knock(0, &p), 0);
+
+    vxc_node_free(world.members[1].node);
+    until(none_is_connected);
+    assert_int_equal(start(&world.members[1], &err), 0);
+    until(both_are_connected);
+    until(has_primary);
+
+    assert_true(caller_dial(&late, world.ports[0], PATIENCE_S));
+    assert_false(is_served(&late)); /* one client more is one too many … */
+    caller_hang_up(&late);
+    for (int i = 0; i < PLACES; i++) {
+        assert_true(is_served(&clients[i])); /* … and nobody else suffers */
+        caller_hang_up(&clients[i]);
+    }
+    assert_in_range(stats_of(&world.members[0]).connections_refused_total,
+                    STRANGERS - VXC_CONN_GUESTS_MAX, UINT32_MAX);
+    for (int i = 0; i < STRANGERS; i++) {
+        caller_hang_up(&strangers[i]);
+    }
+    end_world();
+    connections_max = 0;
+}
+
+/* A process that may open few files has fewer clients, but still a log. */
+static void connections_are_bounded_by_the_descriptors_that_there_are(void **state)
+{
+    const struct vxc_message question = caller_message(VXC_KIND_STATUS);
+    struct vxc_message m;
+    struct rlimit before;
+    struct rlimit few;
+    struct caller c;
+    char status[16384];
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 1000;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    make_world(SECRET, 1);
+    assert_true(caller_dial(&c, world.ports[0], PATIENCE_S));
+    assert_true(caller_answer(&c, caller_post(&c, &question, false), &m));
+    (void)snprintf(status, sizeof status, "%.*s", (int)m.value_reply.value.bytes.size,
+                   (const char *)m.value_reply.value.bytes.data);
+    if (strstr(status, "\"connections\":{\"limit\":808,") == NULL) {
+        fail_msg("%s", status);
+    }
+    caller_hang_up(&c);
+    end_world();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -989,6 +1097,8 @@ int main(void)
         cmocka_unit_test(options_that_contradict_the_data_are_refused),
         cmocka_unit_test(a_node_with_a_cluster_of_its_own_cannot_join),
         cmocka_unit_test(a_node_that_joins_waits_for_being_added),
+        cmocka_unit_test(a_node_full_of_clients_lets_members_in),
+        cmocka_unit_test(connections_are_bounded_by_the_descriptors_that_there_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
