@@ -148,12 +148,17 @@
 #define VXC_PEER_FRAME_SIZE_TARGET (256u * VXC_KIB)
 /* bytes in a connection that the other side has not taken: some 100 ms of a fast network */
 #define VXC_PEER_OUTBOUND_BYTES_MAX (2u * VXC_MIB)
-/* nothing of what was sent was taken for so long: a new connection learns sooner than TCP, which
- * waits twice as long each time, that a network is whole again */
+/* election timeouts, and ms at least, without an answer of the other machine to what was sent, or to
+ * the call itself: a new connection learns sooner than TCP, which waits twice as long each time, that
+ * a network is whole again */
+#define VXC_PEER_PATIENCE_TIMES  2u
+#define VXC_PEER_PATIENCE_MS_MIN 1000u
+/* nothing of what was sent was taken for so long, though the other machine answers: longer, for what
+ * a thin link has still to carry looks the same */
 #define VXC_PEER_SILENCE_MS      3000u
 #define VXC_PEER_HANDSHAKE_MS    5000u  /* from the connection to the welcome */
 #define VXC_PEER_REDIAL_MS_MIN   20u    /* first pause before a member is dialed again … */
-#define VXC_PEER_REDIAL_MS_MAX   1000u  /* … which doubles up to this */
+#define VXC_PEER_REDIAL_MS_MAX   250u   /* … which doubles up to this */
 #define VXC_PEER_REFUSAL_LOG_MS  10000u /* the same refusal is logged at most so often */
 #define VXC_PEER_SECRET_SIZE_MIN 16u    /* bytes; a shorter secret can be guessed */
 #define VXC_PEER_SECRET_SIZE_MAX 4096u  /* bytes */

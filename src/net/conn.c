@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "net/conn_internal.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,6 +89,16 @@ uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn)
 {
     return conn->out.size +
            (conn->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&conn->tcp) : 0);
+}
+
+bool vxc_conn_is_stalled(const struct vxc_conn *conn)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    uv_os_fd_t fd;
+
+    return !conn->closing && uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0 &&
+           getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_retransmits > 0;
 }
 
 static bool has_peer(const struct vxc_conn *conn)

@@ -50,10 +50,11 @@ int vxc_listener_attach(struct vxc_listener *listener, const struct vxc_conn_pee
  * connection belongs to the caller: on_open comes when it is there (its user pointer is what that
  * returns), on_close in any case exactly once, with the reason, also when it never came about. Until
  * on_open only vxc_conn_cut() may be called. `hooks` and what it points to outlive the connection.
- * It is there within VXC_CONN_CONNECT_MS and a second, or fails. Not counted against
+ * It is there within VXC_CONN_CONNECT_MS and a second, or fails; and it fails, also later, when the
+ * other machine has not answered for patience_ms to what was sent (0: as TCP thinks best). Not counted against
  * connections_max. VXC_EINVAL: not an address; VXC_ECLOSED: the listener is closed; VXC_ENOMEM,
  * VXC_EIO. */
-int vxc_listener_dial(struct vxc_listener *listener, const char *address,
+int vxc_listener_dial(struct vxc_listener *listener, const char *address, uint32_t patience_ms,
                       const struct vxc_conn_hooks *hooks, struct vxc_conn **conn,
                       struct vxc_error *err);
 

@@ -49,6 +49,7 @@ struct link {
     uint64_t sent_bytes;          /* appended to the connection */
     uint64_t taken_bytes;         /* of them, taken by the other side's system, as last seen … */
     uint64_t taken_ms;            /* … to grow */
+    uint64_t heard_ms;            /* incoming: of its last frame */
     struct link *next;            /* of the cluster */
 };
 
@@ -72,6 +73,7 @@ struct peer {
 
 struct vxc_cluster {
     uint64_t node_id, incarnation, life;
+    uint32_t patience_ms;               /* with a machine that does not answer */
     char address[VXC_ADDRESS_TEXT_MAX]; /* "" = it means nothing to others */
     struct vxc_cluster_spec spec;
     struct vxc_buffer secret;

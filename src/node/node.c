@@ -256,6 +256,7 @@ static uint64_t name_life(const struct vxc_node *n)
 static int create_cluster(struct vxc_node *n, struct vxc_error *err)
 {
     struct vxc_cluster_options options = {
+        .election_timeout_ms = (uint32_t)n->options.election_timeout_ms,
         .node_id = n->options.node_id,
         .incarnation = n->identity.incarnation,
         .life = name_life(n),
