@@ -115,7 +115,24 @@ teardown_file() {
     cli_wait_until 10 members_are ".[$((first % 3))].role == \"primary\""
     exits 0 vxc map put transferred k v
     exits 2 vxc member transfer nobody
-    exits 5 vxc member transfer 9
+    exits 1 vxc member transfer 9
+    says '9 is not a member; the members are 1, 2, 3'
+    exits 5 vxc member transfer "$(primary)"
+    says 'is the primary already'
+}
+
+@test "bench ends when its node is not the primary any more, and says who is" {
+    local first second status=0
+    first=$(primary)
+    second=$((first % 3 + 1))
+    vxc bench --op map-put --seconds 30 --keys 100 >out 2>errors 3>&- &
+    local load=$!
+    cli_wait_until 20 grep -q 'second 1' errors
+    exits 0 vxc member transfer "$second"
+    wait "$load" || status=$?
+    [ "$status" -eq 3 ]
+    grep -q "$(place "$first") is not the primary any more; it is $(place "$second") now" errors
+    [ ! -s out ]
 }
 
 @test "the primary is killed: writes go on, status calls it unreachable" {
@@ -160,6 +177,8 @@ teardown_file() {
     exits 0 vxc member add "$(place 5)" --standby --no-wait -o json
     jq -e '.id == 5 and (.command | startswith("vxcd "))' <<<"$output"
     members_are '.[4].role == "standby"'
+    exits 5 vxc member transfer 5
+    says '5 is a standby, and only a voter can be the primary'
     exits 0 vxc member remove 5 -o json
     jq -e '.index > 0' <<<"$output"
     members_are 'length == 4'

@@ -483,7 +483,8 @@ static void the_primaryship_is_handed_over(void **state)
     settle(&c);
     other = another(&c, id);
     assert_int_equal(vxc_replica_transfer(c.worlds[id].replica, id, &err), VXC_EINVAL);
-    assert_int_equal(vxc_replica_transfer(c.worlds[id].replica, 9, &err), VXC_EINVAL);
+    assert_int_equal(vxc_replica_transfer(c.worlds[id].replica, 9, &err), VXC_ENOTFOUND);
+    assert_string_equal(err.text, "9 is not a member; the members are 1, 2, 3");
     assert_int_equal(vxc_replica_transfer(c.worlds[other].replica, id, &err), VXC_ENOTPRIMARY);
     assert_int_equal(vxc_replica_transfer(c.worlds[id].replica, other, &err), 0);
     assert_int_equal(world_put(&c.worlds[id], &write, "a", vxc_slice_of_string("1")), VXC_EBUSY);
