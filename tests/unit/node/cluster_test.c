@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,10 +51,15 @@ static struct {
     struct member members[NODES];
 } world;
 
+static atomic_int silences; /* peers that were left for taking nothing */
+
 static void drop_line(void *data, enum vxc_log_level level, const char *line)
 {
     (void)data;
     (void)level;
+    if (strstr(line, "it takes nothing of what is sent") != NULL) {
+        atomic_fetch_add(&silences, 1);
+    }
     if (getenv("VXC_TEST_LOG") != NULL) {
         (void)fprintf(stderr, "%s\n", line);
     }
@@ -78,7 +84,8 @@ static int listen_somewhere(uint16_t *port)
     return fd;
 }
 
-static uint64_t connections_max; /* of each member; 0 = as usual */
+/* Of each member; 0 = as usual. */
+static uint64_t connections_max, election_timeout_ms;
 
 static int start(struct member *m, struct vxc_error *err)
 {
@@ -127,6 +134,9 @@ static bool start_members(int count)
         m->options.on_log = drop_line;
         if (connections_max != 0) {
             m->options.connections_max = connections_max;
+        }
+        if (election_timeout_ms != 0) {
+            m->options.election_timeout_ms = election_timeout_ms;
         }
         if (start(m, &err) != 0) {
             assert_int_equal(err.code, VXC_EADDRINUSE);
@@ -761,24 +771,30 @@ static void accept_caller(struct caller *c)
     assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
 }
 
-/* The node dials the third one: its hello, on an accepted connection. */
-static void be_dialed(struct caller *c, struct vxc_message *hello, struct vxc_buffer *transcript)
+/* A node dials the third one: its hello, on an accepted connection. */
+static void be_dialed_by(uint64_t node, struct caller *c, struct vxc_message *hello,
+                         struct vxc_buffer *transcript)
 {
     uint32_t id;
 
     memset(c, 0, sizeof *c);
     c->fd = -1;
-    do { /* one that the other member has begun is not looked at */
+    do { /* one that another member has begun is not looked at */
         caller_hang_up(c);
         accept_caller(c);
         assert_true(caller_next(c, hello, &id));
         assert_int_equal(hello->kind, VXC_KIND_PEER_HELLO);
-    } while (hello->peer_hello.node_id != 1);
+    } while (hello->peer_hello.node_id != node);
     assert_int_equal(hello->peer_hello.target_id, THIRD);
     assert_int_equal(hello->peer_hello.life >> 32, 1);
     assert_int_not_equal(hello->peer_hello.incarnation, 0);
     vxc_buffer_clear(transcript);
     assert_int_equal(vxc_message_encode(hello, transcript), 0);
+}
+
+static void be_dialed(struct caller *c, struct vxc_message *hello, struct vxc_buffer *transcript)
+{
+    be_dialed_by(1, c, hello, transcript);
 }
 
 static void send_message(struct caller *c, const struct vxc_message *m)
@@ -887,6 +903,68 @@ static void a_refusal_that_may_pass_is_tried_again(void **state)
     assert_int_equal(vxc_node_ended(world.members[0].node, NULL), 0);
     vxc_buffer_free(&transcript);
     end_world();
+}
+
+/* ---- who stands still ---- */
+
+static bool somebody_was_left(void)
+{
+    return atomic_load(&silences) > 0;
+}
+
+/* Welcomes the node that dials, which sends from now on. */
+static void welcome(uint64_t node, struct caller *c)
+{
+    struct vxc_message greeting = caller_message(VXC_KIND_PEER_WELCOME);
+    struct person p = third_person(0);
+    struct vxc_message m, challenge;
+    struct vxc_buffer transcript = {0};
+    uint8_t proof[32];
+    uint32_t id;
+
+    be_dialed_by(node, c, &m, &transcript);
+    challenge = challenge_of(&p, SECRET, &transcript, proof);
+    send_message(c, &challenge);
+    assert_true(caller_next(c, &m, &id));
+    assert_int_equal(m.kind, VXC_KIND_PEER_PROOF);
+    send_message(c, &greeting);
+    vxc_buffer_free(&transcript);
+}
+
+/* Its machine takes what fits its buffers, and no more: nobody reads there. */
+static void a_member_that_takes_nothing_is_left_and_dialed_anew(void **state)
+{
+    enum { PUTS = 24, VALUE = 512 * 1024 };
+    static uint8_t value[VALUE];
+    struct vxc_message put = caller_message(VXC_KIND_MAP_PUT);
+    struct vxc_message m;
+    struct caller client, deaf, again;
+    uint64_t node;
+    uint32_t id;
+
+    (void)state;
+    election_timeout_ms = 2000; /* so that it is not TCP whose patience ends first */
+    atomic_store(&silences, 0);
+    make_world(SECRET, NODES);
+    until(has_primary);
+    node = (uint64_t)primary() + 1;
+    welcome(node, &deaf);
+    assert_true(caller_dial(&client, world.ports[node - 1], PATIENCE_S));
+    put.map_put.map = vxc_slice_of_string("m");
+    put.map_put.key = vxc_slice_of_string("k");
+    put.map_put.value = vxc_slice(value, sizeof value);
+    for (int i = 0; i < PUTS; i++) { /* the other two go on without it */
+        assert_true(caller_answer(&client, caller_post(&client, &put, false), &m));
+        assert_int_equal(m.kind, VXC_KIND_VALUE_REPLY);
+    }
+    until(somebody_was_left);
+    welcome(node, &again);
+    assert_true(caller_next(&again, &m, &id)); /* and is told what there is */
+    caller_hang_up(&again);
+    caller_hang_up(&deaf);
+    caller_hang_up(&client);
+    end_world();
+    election_timeout_ms = 0;
 }
 
 /* ---- options against data ---- */
@@ -1094,6 +1172,7 @@ int main(void)
         cmocka_unit_test(frames_that_end_anywhere_change_nothing),
         cmocka_unit_test(only_a_member_that_proved_itself_can_send_a_node_away),
         cmocka_unit_test(a_refusal_that_may_pass_is_tried_again),
+        cmocka_unit_test(a_member_that_takes_nothing_is_left_and_dialed_anew),
         cmocka_unit_test(options_that_contradict_the_data_are_refused),
         cmocka_unit_test(a_node_with_a_cluster_of_its_own_cannot_join),
         cmocka_unit_test(a_node_that_joins_waits_for_being_added),
