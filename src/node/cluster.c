@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_MS = 100 }; /* how often the member table is looked at */
+enum { LOOK_MS = 100 }; /* how often configuration and member table are looked at */
 
 /* ---- small things ---- */
 
@@ -599,7 +599,8 @@ static void refresh_peers(struct vxc_cluster *c)
     }
     for (uint32_t i = 0; i < c->member_count; i++) {
         if (c->members[i].id != c->node_id) {
-            (void)vxc_cluster_add_peer(c, c->members[i].id); /* no room: in one of the next turns */
+            (void)vxc_cluster_add_peer(c,
+                                       c->members[i].id); /* no room: with one of the next looks */
         }
     }
 }
@@ -678,9 +679,9 @@ uint64_t vxc_cluster_turn(struct vxc_cluster *c)
     if (c->replica == NULL && !c->stands_in) {
         return LOOK_MS;
     }
-    refresh_peers(c);
     if (now_ms >= c->look_ms) {
         c->look_ms = now_ms + LOOK_MS;
+        refresh_peers(c);
         look_at_self(c);
         refresh_addresses(c);
     }

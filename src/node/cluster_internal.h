@@ -87,9 +87,9 @@ struct vxc_cluster {
     struct vxc_fsm *fsm;
     bool stands_in; /* there is no replica, but this: */
     struct vxc_cluster_stand_in stand_in;
-    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX]; /* as of the last turn */
+    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX]; /* as of the last look */
     uint32_t member_count;
-    uint64_t look_ms; /* when the member table is looked at again */
+    uint64_t look_ms; /* when configuration and member table are looked at again */
     struct peer peers[PEERS_MAX];
     struct peer self; /* only for what is announced of it */
     struct link *links;
