@@ -185,6 +185,29 @@ teardown_file() {
     exits 1 vxc member remove 5
 }
 
+# lines_of_bar FILE: what was drawn over one another, each on a line of its own.
+lines_of_bar() {
+    tr '\r' '\n' <"$1" | sed 's/\x1b\[K//' | grep '\['
+}
+
+@test "on a terminal a bar of one line shows how far a new member is" {
+    local terminal=$BATS_TEST_DIRNAME/../lib/terminal.py columns status
+    for columns in 80 40; do
+        cli_wait_until 20 members_are 'all((.silent_ms // 0) < 1000)'
+        status=0
+        python3 "$terminal" "$columns" vxc member add "$(place 5)" --standby --wait 300ms >drawn || status=$?
+        [ "$status" -eq 124 ]
+        lines_of_bar drawn >lines
+        [ "$(wc -l <lines)" -ge 2 ]
+        [ "$(sort -u lines | wc -l)" -eq 1 ] # one over the other
+        [ "$(wc -L <lines)" -lt "$columns" ]
+        grep -q '^waiting     \[\.*' lines
+        [ "$columns" -eq 40 ] || grep -q '0 %  for the node to be started$' lines
+        tail -n 2 drawn | grep -q 'has not caught up yet'
+        exits 0 vxc member remove "$(vxc member list -o json | jq '.[-1].id')"
+    done
+}
+
 @test "a cluster without a majority says so" {
     end_member 9 1
     end_member 9 2
