@@ -155,6 +155,24 @@ static void take_over(struct vxc_lease *lease, struct vxc_caller *caller)
     caller->namespace_id = lease->namespace_id;
 }
 
+static bool is_secret_of(const struct vxc_session_view *view, struct vxc_slice secret)
+{
+    return view->secret.size == SECRET_SIZE && secret.size == SECRET_SIZE &&
+           CRYPTO_memcmp(view->secret.data, secret.data, SECRET_SIZE) == 0;
+}
+
+/* Who asks for his session lives, also while there is no space for the place in the log. */
+static void hear(struct vxc_gateway *g, const struct vxc_msg_session_resume *resume)
+{
+    struct vxc_lease *lease = vxc_lease_find(g, resume->session);
+    struct vxc_session_view view;
+
+    if (lease != NULL && vxc_fsm_session(g->options.fsm, resume->session, &view) == 0 &&
+        is_secret_of(&view, resume->secret)) {
+        lease->heard_ms = vxc_gateway_now_ms(g);
+    }
+}
+
 /* Resume only reads the state, but it answers in its turn and behind an expiry that is under way.
  */
 static void resume_session(struct vxc_request *r, const struct vxc_msg_session_resume *resume)
@@ -172,6 +190,7 @@ static void resume_session(struct vxc_request *r, const struct vxc_msg_session_r
         vxc_request_refuse(r, VXC_ENOMEM, NULL);
         return;
     }
+    hear(r->caller->gateway, resume);
     vxc_request_propose(r, &command);
 }
 
@@ -194,8 +213,7 @@ static void resumed(struct vxc_request *r)
                         "no such session: it has expired or was closed; open a new one");
         return;
     }
-    if (view.secret.size != SECRET_SIZE ||
-        CRYPTO_memcmp(view.secret.data, r->payload + 8, SECRET_SIZE) != 0) {
+    if (!is_secret_of(&view, vxc_slice(r->payload + 8, SECRET_SIZE))) {
         vxc_reply_error(caller, r->kind, r->request_id, VXC_ESECRET, NULL);
         return;
     }

@@ -569,6 +569,14 @@ static void what_never_left_is_refused_before_what_did_is_answered(void **state)
     }
 }
 
+static void pass_seconds(struct world *w, int seconds)
+{
+    for (int i = 0; i < seconds; i++) { /* small steps: a gap would be added to the lease */
+        w->now_ms += 1000;
+        (void)vxc_gateway_turn(w->gateway);
+    }
+}
+
 static void a_new_primary_gives_every_session_its_whole_timeout(void **state)
 {
     struct world *w = *state;
@@ -580,13 +588,36 @@ static void a_new_primary_gives_every_session_its_whole_timeout(void **state)
     w->now_ms += 19000;
     world_follow(w, 2);
     world_lead(w);
-    for (int i = 0; i < 19; i++) { /* small steps: a gap would be added to the lease */
-        w->now_ms += 1000;
-        (void)vxc_gateway_turn(w->gateway);
-    }
+    pass_seconds(w, 19);
     assert_int_equal(w->replica.proposal_count, 0);
-    w->now_ms += 2000;
-    (void)vxc_gateway_turn(w->gateway);
+    pass_seconds(w, 2);
+    assert_int_equal(w->replica.proposal_count, 1); /* its expiry */
+}
+
+/* The session's client comes on a new connection while the log has no room for its resume. */
+static void a_session_that_is_asked_for_lives_without_space(void **state)
+{
+    struct world *w = *state;
+    struct client c;
+    struct vxc_msg_session_reply session;
+    uint8_t secret[16];
+
+    client_open(w, &c);
+    session = open_session(w, &c); /* of 20 s */
+    memcpy(secret, session.secret.data, sizeof secret);
+    session.secret = vxc_slice(secret, sizeof secret);
+    client_close(&c);
+    for (int i = 0; i < 4; i++) {
+        pass_seconds(w, 15);
+        assert_int_equal(w->replica.proposal_count, 0);
+        w->replica.propose_code = VXC_ENOSPC;
+        client_open(w, &c);
+        client_expect_error(&c, resume(&c, &session, 0), VXC_ENOSPC, "space");
+        client_close(&c);
+        w->replica.propose_code = 0;
+        secret[3] ^= i == 2; /* the last one comes with a wrong secret: that is somebody else */
+    }
+    pass_seconds(w, 6);
     assert_int_equal(w->replica.proposal_count, 1); /* its expiry */
 }
 
@@ -1334,6 +1365,7 @@ int main(void)
         TEST(pending_requests_are_answered_before_the_cut),
         TEST(what_never_left_is_refused_before_what_did_is_answered),
         TEST(a_new_primary_gives_every_session_its_whole_timeout),
+        TEST(a_session_that_is_asked_for_lives_without_space),
         TEST(events_are_resumed_without_gap_or_repetition),
         TEST(a_legacy_node_rejoins_at_the_new_primary),
         TEST(while_there_is_no_state_everything_is_busy),
