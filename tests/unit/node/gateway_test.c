@@ -594,12 +594,13 @@ static void a_new_primary_gives_every_session_its_whole_timeout(void **state)
     assert_int_equal(w->replica.proposal_count, 1); /* its expiry */
 }
 
-/* The session's client comes on a new connection while the log has no room for its resume. */
-static void a_session_that_is_asked_for_lives_without_space(void **state)
+/* The session's client comes on a new connection while the log has no room. */
+static void a_session_is_resumed_without_space(void **state)
 {
     struct world *w = *state;
     struct client c;
     struct vxc_msg_session_reply session;
+    struct vxc_message m;
     uint8_t secret[16];
 
     client_open(w, &c);
@@ -607,18 +608,64 @@ static void a_session_that_is_asked_for_lives_without_space(void **state)
     memcpy(secret, session.secret.data, sizeof secret);
     session.secret = vxc_slice(secret, sizeof secret);
     client_close(&c);
-    for (int i = 0; i < 4; i++) {
+    w->replica.propose_code = VXC_ENOSPC;
+    for (int i = 0; i < 3; i++) {
         pass_seconds(w, 15);
-        assert_int_equal(w->replica.proposal_count, 0);
-        w->replica.propose_code = VXC_ENOSPC;
         client_open(w, &c);
-        client_expect_error(&c, resume(&c, &session, 0), VXC_ENOSPC, "space");
+        client_expect(&c, resume(&c, &session, 0), VXC_KIND_SESSION_REPLY, &m);
+        assert_true(m.session_reply.resumed);
+        assert_int_equal(m.session_reply.session, session.session);
         client_close(&c);
-        w->replica.propose_code = 0;
-        secret[3] ^= i == 2; /* the last one comes with a wrong secret: that is somebody else */
     }
+    pass_seconds(w, 15);
+    secret[3] ^= 1; /* that is somebody else */
+    client_open(w, &c);
+    client_expect_error(&c, resume(&c, &session, 0), VXC_ENOSPC, "space");
+    client_close(&c);
+    w->replica.propose_code = 0;
     pass_seconds(w, 6);
     assert_int_equal(w->replica.proposal_count, 1); /* its expiry */
+    client_open(w, &c);
+    secret[3] ^= 1;
+    const uint32_t id = resume(&c, &session, 0); /* too late, and it has to wait for that */
+    world_commit(w);
+    client_expect_error(&c, id, VXC_ESESSION, "expired");
+    client_close(&c);
+}
+
+static void a_resume_waits_for_its_round(void **state)
+{
+    struct world *w = *state;
+    struct client c;
+    struct vxc_msg_session_reply session;
+    struct vxc_message m;
+    uint8_t secret[16];
+    uint32_t ids[2];
+
+    client_open(w, &c);
+    session = open_session(w, &c);
+    memcpy(secret, session.secret.data, sizeof secret);
+    session.secret = vxc_slice(secret, sizeof secret);
+    client_close(&c);
+    client_open(w, &c);
+    w->replica.round = 1;
+    ids[0] = resume(&c, &session, 0);
+    ids[1] = get(&c, "k"); /* waits for its turn behind it */
+    client_expect_nothing(&c);
+    world_confirm(w, 1);
+    client_expect(&c, ids[0], VXC_KIND_SESSION_REPLY, &m);
+    assert_true(m.session_reply.resumed);
+    client_send(&c, &(struct vxc_message){.kind = VXC_KIND_PING}); /* feeds what waited */
+    expect_read(&c, ids[1], NULL);
+    client_close(&c);
+
+    w->replica.round = 2;
+    client_open(w, &c);
+    ids[0] = resume(&c, &session, 0);
+    client_expect_nothing(&c);
+    world_follow(w, 2);
+    client_expect_error(&c, ids[0], VXC_ENOTPRIMARY, "node 2");
+    client_close(&c);
 }
 
 static void events_are_resumed_without_gap_or_repetition(void **state)
@@ -1365,7 +1412,8 @@ int main(void)
         TEST(pending_requests_are_answered_before_the_cut),
         TEST(what_never_left_is_refused_before_what_did_is_answered),
         TEST(a_new_primary_gives_every_session_its_whole_timeout),
-        TEST(a_session_that_is_asked_for_lives_without_space),
+        TEST(a_session_is_resumed_without_space),
+        TEST(a_resume_waits_for_its_round),
         TEST(events_are_resumed_without_gap_or_repetition),
         TEST(a_legacy_node_rejoins_at_the_new_primary),
         TEST(while_there_is_no_state_everything_is_busy),
