@@ -156,6 +156,7 @@
 /* nothing of what was sent was taken for so long, though the other machine answers: longer, for what
  * a thin link has still to carry looks the same */
 #define VXC_PEER_SILENCE_MS      3000u
+#define VXC_PEER_LACK_MS         1000u  /* a member without room for entries is believed so long */
 #define VXC_PEER_HANDSHAKE_MS    5000u  /* from the connection to the welcome */
 #define VXC_PEER_REDIAL_MS_MIN   20u    /* first pause before a member is dialed again … */
 #define VXC_PEER_REDIAL_MS_MAX   250u   /* … which doubles up to this */

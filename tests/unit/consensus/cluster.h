@@ -15,7 +15,7 @@ struct cluster {
     struct vxc_configuration initial;
     uint32_t count;
     size_t frame_bytes;
-    uint64_t carried[VXC_PEER_DIGEST + 1]; /* messages by type */
+    uint64_t carried[VXC_PEER_LACK + 1]; /* messages by type */
 };
 
 /* All voters, all started. */
