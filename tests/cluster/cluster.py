@@ -29,14 +29,14 @@ class Node:
     def __init__(self, cluster, number, disk):
         self.cluster, self.number, self.disk = cluster, number, disk
         self.process, self.stopped, self.expected_down = None, False, True
-        self.environment = {}
+        self.environment, self.programs = {}, cluster.programs
         self.log_path = os.path.join(cluster.work, "node%d.log" % number)
 
     def start(self):
         """Does not wait until it is ready: without the others it may not become so."""
         self.note("start")
         address = self.cluster.network.address(self.number)
-        words = [self.cluster.program("vxcd"), "--data", os.path.join(self.disk.path, "data"), "--node-id",
+        words = [os.path.join(self.programs, "vxcd"), "--data", os.path.join(self.disk.path, "data"), "--node-id",
                  str(self.number), "--host", address, "--port", str(PORT), "--i-accept-plaintext-on", address,
                  *self.cluster.options]
         with open(self.log_path, "ab") as log:

@@ -6,9 +6,11 @@ within five seconds, the clients' history is linearizable, and all nodes have th
 """
 import json
 import os
+import shutil
 import signal
 import subprocess
 
+import old_build
 from cluster import until
 from resource_server import Resource
 
@@ -115,6 +117,57 @@ def rolling_restart(t):
         rounds += 1
     t.zero_refused, t.gap_ms_max = True, 1000
     t.check("the primary changed hands", handed > 0, "%d times in %d rounds" % (handed, rounds))
+
+
+# ---- old and new ----
+
+def with_old_programs(cluster):
+    for node in cluster.nodes.values():
+        node.programs = old_build.folder()
+
+
+def change_programs(t, node, programs, damaged):
+    """Stops the node and starts another build of it. A damaged state it gets from the others, as an image."""
+    status = node.stop()
+    if status != 0:
+        t.check("a stop by SIGTERM ends with 0", False, "node %d ended with %d" % (node.number, status))
+    if damaged:
+        with open(os.path.join(node.disk.path, "data", "state", "data.mdb"), "r+b") as state:
+            state.write(bytes(1 << 16))
+    node.programs = programs
+    mark = len(node.log_text())
+    node.start()
+    t.caught_up(node, 30)
+    if damaged:
+        t.check("a node whose state is damaged gets one of the other build",
+                "state_repaired" in node.log_text()[mark:])
+
+
+def hand_over_to(t, node):
+    """A transfer may fail under load, and is asked for again."""
+    def asked():
+        return t.cluster.primary() == node or not t.cluster.client("member", "transfer", str(node.number), timeout="5s")
+    until(asked, 10, "node %d becomes the primary" % node.number)
+
+
+@scenario(12, "upgrade", prepare=with_old_programs)
+def upgrade(t):
+    """A cluster of an older build is upgraded node by node, and goes back."""
+    nodes = list(t.cluster.nodes.values())
+    rounds = 0
+    while t.time() or rounds == 0:
+        for programs in (t.cluster.programs, old_build.folder()):
+            order = t.random.sample(nodes, len(nodes))
+            for node in order:
+                change_programs(t, node, programs, damaged=node == order[0])
+                if node != order[-1]:
+                    hand_over_to(t, node)  # over at least one of the other build
+                    t.pause(0.1, 0.3)
+                    hand_over_to(t, order[-1])
+                    t.pause(0.1, 0.3)
+        rounds += 1
+    t.zero_refused, t.gap_ms_max = True, 1000
+    t.check("all nodes went there and back", True, "%d times" % rounds)
 
 
 # ---- the network ----
