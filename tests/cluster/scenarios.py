@@ -6,6 +6,7 @@ within five seconds, the clients' history is linearizable, and all nodes have th
 """
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -168,6 +169,31 @@ def upgrade(t):
         rounds += 1
     t.zero_refused, t.gap_ms_max = True, 1000
     t.check("all nodes went there and back", True, "%d times" % rounds)
+
+
+@scenario(4, "upgrade")
+def next_protocol(t):
+    """A node of a build that speaks another version of the protocol between nodes is refused, and waits."""
+    rounds = 0
+    while t.time() or rounds == 0:
+        node = t.random.choice(list(t.cluster.nodes.values()))
+        node.stop()
+        marks = {other.number: len(other.log_text()) for other in t.cluster.nodes.values()}
+        node.programs = os.path.join(t.cluster.programs, "test-programs", "next_protocol")
+        node.start()
+        for other in t.cluster.nodes.values():
+            until(lambda other=other: re.search(r"refused.* code=EVERSION .*run releases that have one in common",
+                                                other.log_text()[marks[other.number]:]), 10,
+                  "node %d says that node %d is refused, and what to do" % (other.number, node.number))
+        t.pause(0.5, 1)
+        t.check("it waits, and serves nobody", node.alive() and t.cluster.client(
+            "counter", "get", "probe", timeout="300ms", endpoints=t.network.endpoint(node.number)).returncode != 0)
+        t.check("it stops when it is told to", node.stop() == 0)
+        node.programs = t.cluster.programs
+        node.start()
+        t.caught_up(node)
+        rounds += 1
+    t.zero_refused, t.gap_ms_max = True, 1000
 
 
 # ---- the network ----
