@@ -147,6 +147,7 @@
 /* nothing of what was sent was taken for so long: a new connection learns sooner than TCP, which
  * waits twice as long each time, that a network is whole again */
 #define VXC_PEER_SILENCE_MS      3000u
+#define VXC_PEER_LACK_MS         1000u  /* a member without room for entries is believed so long */
 #define VXC_PEER_HANDSHAKE_MS    5000u  /* from the connection to the welcome */
 #define VXC_PEER_REDIAL_MS_MIN   20u    /* first pause before a member is dialed again … */
 #define VXC_PEER_REDIAL_MS_MAX   1000u  /* … which doubles up to this */

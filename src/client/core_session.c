@@ -223,6 +223,22 @@ void vxc_core_doubt_session(struct vxc_core *core, uint64_t now_ms)
     }
 }
 
+/* Does the refusal say nothing about the session itself? It is asked for again then. */
+static bool is_for_a_while(const struct vxc_core *core, int code)
+{
+    switch (code) {
+    case VXC_EBUSY:
+    case VXC_ENOQUORUM:
+    case VXC_EUNKNOWN:
+        return true;
+    case VXC_ENOSPC: /* a resume takes a place in the log, and there was none: the lease goes on */
+    case VXC_ENOMEM:
+        return core->session.id != 0;
+    default:
+        return false;
+    }
+}
+
 static int on_session_refused(struct vxc_core *core, const struct vxc_message *m, uint64_t now_ms,
                               struct vxc_error *err)
 {
@@ -240,7 +256,7 @@ static int on_session_refused(struct vxc_core *core, const struct vxc_message *m
         core->searching = true;
         return vxc_core_not_primary(core, err);
     }
-    if (reply.code == VXC_EBUSY || reply.code == VXC_ENOQUORUM || reply.code == VXC_EUNKNOWN) {
+    if (is_for_a_while(core, reply.code)) {
         return vxc_error_set(err, reply.code, "no session yet: %s", reply.message);
     }
     if (core->session.id != 0 && core->session.on_done == NULL) {

@@ -215,6 +215,8 @@ void vxc_router_ended(struct vxc_router *router, uint64_t now_ms, int why, const
     case VXC_EBUSY:
     case VXC_ENOQUORUM:
     case VXC_EUNKNOWN:
+    case VXC_ENOSPC:
+    case VXC_ENOMEM:
         vxc_router_postponed(router, now_ms);
         break;
     default:

@@ -15,6 +15,7 @@ enum vxc_peer_message_type {
     VXC_PEER_PROBE = 2,        /* is somebody's term higher than mine? see read_index.h */
     VXC_PEER_PROBE_RESULT = 3, /* the term that the answerer has stored */
     VXC_PEER_DIGEST = 4,       /* of the state at a checkpoint */
+    VXC_PEER_LACK = 5,         /* entries were left out: the sender's log has no room for them */
 };
 
 struct vxc_peer_message {
@@ -30,6 +31,9 @@ struct vxc_peer_message {
             uint64_t index;
             uint64_t digest;
         } digest;
+        struct {
+            int code; /* of what it has none: VXC_ENOSPC, VXC_ENOMEM */
+        } lack;
     };
 };
 

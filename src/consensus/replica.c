@@ -28,6 +28,22 @@ void vxc_replica_refuse_for_a_while(struct vxc_replica *replica, int lack)
 {
     replica->lack = lack;
     replica->no_space_until_ms = vxc_replica_now_ms(replica) + SPACE_RETRY_MS;
+    if (replica->leader != 0 && replica->leader != replica->options.node_id) {
+        vxc_replica_tell_lack(replica, replica->leader);
+    }
+}
+
+/* The moment is over. What is in the log's memory still may have no room on the disk. */
+static void look_for_room(struct vxc_replica *replica)
+{
+    const struct vxc_log *log = replica->options.log;
+    struct vxc_log_stats stats;
+
+    vxc_log_stats(log, &stats);
+    replica->no_space_until_ms = 0;
+    if (stats.no_space && vxc_log_durable_index(log) < vxc_log_last_index(log)) {
+        vxc_replica_refuse_for_a_while(replica, stats.lack);
+    }
 }
 
 /* ---- what the engine wants done ---- */
@@ -263,11 +279,11 @@ uint64_t vxc_replica_turn(struct vxc_replica *replica)
     vxc_check(!replica->applying);
     stop_on_damage(replica);
     vxc_stamp_look(&replica->stamp, vxc_replica_now_ns(replica));
-    if (replica->no_space_until_ms != 0 && time_ms >= replica->no_space_until_ms) {
-        replica->no_space_until_ms = 0;
-    }
     if (vxc_log_durable_index(log) < vxc_log_last_index(log)) {
         (void)vxc_log_poll(log);
+    }
+    if (replica->no_space_until_ms != 0 && time_ms >= replica->no_space_until_ms) {
+        look_for_room(replica);
     }
     vxc_replica_keep_checkpoints(replica, time_ms);
     vxc_replica_submit_proposed(replica); /* the disk works while what it had before is applied */

@@ -18,6 +18,8 @@ struct vxc_replica_peer {
     uint64_t id;
     uint64_t heard_ms; /* loop clock; meaningless until heard */
     bool heard;
+    int lack;                        /* of what its log had none when it last said so; 0 = never */
+    uint64_t lack_ms;                /* loop clock */
     bool image_wanted;               /* the engine asked for one; the owner has yet to be told */
     struct vxc_buffer image_offered; /* configuration of the image that the outbox announces */
     uint64_t digest_index, digest;   /* what it said at its last checkpoint */
@@ -60,6 +62,7 @@ struct vxc_replica {
     uint64_t unflushed_bytes;   /* appended since the last flush */
     uint64_t no_space_until_ms; /* 0 = the log has space */
     int lack;                   /* of what it has none: VXC_ENOSPC or VXC_ENOMEM */
+    bool peers_lack;            /* some have said so of their logs not long ago */
     uint64_t base_retry_ms;
     bool restart_engine; /* the log could not take what the engine believes to be there */
 
@@ -106,7 +109,7 @@ static inline uint64_t vxc_replica_now_ns(const struct vxc_replica *replica)
  * read for want of memory or because the disk failed; but those say nothing about the data. */
 _Noreturn void vxc_replica_end_unread(const struct vxc_error *err, const char *doing);
 
-/* The log takes no more for a moment: for want of what. */
+/* The log takes no more for a moment: for want of what. The primary is told, if that is another. */
 void vxc_replica_refuse_for_a_while(struct vxc_replica *replica, int lack);
 
 /* ---- replica_apply.c ---- */
@@ -145,6 +148,7 @@ void vxc_replica_fail_all(struct vxc_replica *replica, int open_code);
 /* Hook of the engine. */
 void vxc_replica_send(void *data, const struct vxc_engine_message *message);
 void vxc_replica_push(struct vxc_replica *replica, uint64_t peer, struct vxc_peer_message message);
+void vxc_replica_tell_lack(struct vxc_replica *replica, uint64_t peer);
 /* To all other members of the newest configuration; voters only, if so. */
 void vxc_replica_push_all(struct vxc_replica *replica, const struct vxc_peer_message *message,
                           bool voters_only);

@@ -100,6 +100,13 @@ void vxc_replica_push(struct vxc_replica *replica, uint64_t id, struct vxc_peer_
     }
 }
 
+void vxc_replica_tell_lack(struct vxc_replica *replica, uint64_t id)
+{
+    vxc_replica_push(
+        replica, id,
+        (struct vxc_peer_message){.type = VXC_PEER_LACK, .lack = {.code = replica->lack}});
+}
+
 void vxc_replica_push_all(struct vxc_replica *replica, const struct vxc_peer_message *message,
                           bool voters_only)
 {
@@ -278,8 +285,10 @@ static int take_engine_message(struct vxc_replica *replica, const struct vxc_pee
     if (engine.peer != message->peer) {
         return VXC_EPROTO;
     }
-    if (engine.type == VXC_ENGINE_APPEND && replica->no_space_until_ms != 0) {
+    if (engine.type == VXC_ENGINE_APPEND && engine.append.count > 0 &&
+        replica->no_space_until_ms != 0) {
         engine.append.count = 0; /* there is no room: it still is a heartbeat, and comes again */
+        vxc_replica_tell_lack(replica, message->peer);
     }
     replica->receiving_from = message->peer;
     rv = vxc_engine_receive(replica->engine, vxc_replica_now_ms(replica), &engine);
@@ -322,6 +331,13 @@ int vxc_replica_receive(struct vxc_replica *replica, const struct vxc_peer_messa
             peer->digest_index = message->digest.index;
             peer->digest = message->digest.digest;
             peer->digest_seen = false;
+        }
+        return 0;
+    case VXC_PEER_LACK:
+        if (peer != NULL) {
+            peer->lack = message->lack.code;
+            peer->lack_ms = vxc_replica_now_ms(replica);
+            replica->peers_lack = true;
         }
         return 0;
     default:

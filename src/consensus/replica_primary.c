@@ -67,9 +67,41 @@ static bool can_submit(const struct vxc_replica *replica)
            vxc_proposals_have_room(&replica->proposals);
 }
 
+/* Of what so many voters have none that no majority is left which could take an entry; 0: of nothing. */
+static int lack_of_majority(struct vxc_replica *replica)
+{
+    struct vxc_configuration newest;
+    uint32_t voters = 0, full = 0;
+    uint64_t now_ms;
+    int lack = 0;
+
+    if (!replica->peers_lack) {
+        return 0; /* asked for every proposal */
+    }
+    now_ms = vxc_replica_now_ms(replica);
+    replica->peers_lack = false;
+    vxc_engine_configuration(replica->engine, &newest);
+    for (uint32_t i = 0; i < newest.count; i++) {
+        const struct vxc_replica_peer *peer = vxc_replica_peer(replica, newest.members[i].id);
+
+        if (newest.members[i].role != VXC_MEMBER_VOTER) {
+            continue;
+        }
+        voters++;
+        if (peer != NULL && peer->lack != 0 && now_ms - peer->lack_ms < VXC_PEER_LACK_MS) {
+            lack = peer->lack;
+            full++;
+            replica->peers_lack = true;
+        }
+    }
+    return voters - full > voters / 2 ? 0 : lack;
+}
+
 int vxc_replica_propose(struct vxc_replica *replica, const struct vxc_command *command,
                         struct vxc_proposal *proposal)
 {
+    int lack;
+
     if (replica->stopping || vxc_engine_role(replica->engine) != VXC_ENGINE_LEADER) {
         return VXC_ENOTPRIMARY;
     }
@@ -78,6 +110,10 @@ int vxc_replica_propose(struct vxc_replica *replica, const struct vxc_command *c
     }
     if (replica->no_space_until_ms != 0) {
         return replica->lack;
+    }
+    lack = lack_of_majority(replica);
+    if (lack != 0) {
+        return lack;
     }
     if (replica->freeze.no_space && vxc_command_grows(command)) {
         return VXC_ENOSPC;

@@ -177,7 +177,7 @@ static int look_up(struct vxc_conn *conn, const struct vxc_endpoint *endpoint)
 
 static bool is_numeric(const struct vxc_endpoint *endpoint, struct sockaddr_storage *address)
 {
-    int port = atoi(endpoint->port); /* its digits were looked at */
+    int port = (int)strtol(endpoint->port, NULL, 10); /* its digits were looked at */
 
     memset(address, 0, sizeof *address);
     return uv_ip4_addr(endpoint->host, port, (struct sockaddr_in *)address) == 0 ||

@@ -293,6 +293,8 @@ static void answer(struct vxc_caller *caller, struct vxc_request *r)
         vxc_reply_error(caller, r->kind, r->request_id, rv, NULL);
     } else if (r->state == VXC_REQUEST_READY) {
         send_kept(caller, r);
+    } else if (r->state == VXC_REQUEST_BEGUN) {
+        vxc_session_resumed(r);
     } else {
         vxc_read_answer(r);
     }

@@ -303,6 +303,10 @@ static void on_peer_message(struct link *link, const struct vxc_frame *frame)
         return;
     }
     rv = vxc_peer_message_decode(frame->kind, frame->payload, link->peer->id, c->entries, &message);
+    if (rv == VXC_EKIND && frame->kind > VXC_KIND_PEER_WELCOME &&
+        frame->kind <= VXC_KIND_PEER_LAST) {
+        return; /* of a later release; and whatever it is, it might have been lost */
+    }
     if (rv == 0 && c->replica != NULL) {
         rv = vxc_replica_receive(c->replica, &message);
     }

@@ -117,6 +117,10 @@ int vxc_peer_message_encode(const struct vxc_peer_message *message, struct vxc_b
         m.peer_digest.index = message->digest.index;
         m.peer_digest.digest = message->digest.digest;
         break;
+    case VXC_PEER_LACK:
+        m.kind = VXC_KIND_PEER_LACK;
+        m.peer_lack.code = message->lack.code;
+        break;
     }
     vxc_check(m.kind != 0); /* the replica knows no others */
     return vxc_message_frame(&m, VXC_FRAME_EVENT, 0, out);
@@ -230,6 +234,10 @@ int vxc_peer_message_decode(uint16_t kind, struct vxc_slice payload, uint64_t pe
         out->digest.index = m.peer_digest.index;
         out->digest.digest = m.peer_digest.digest;
         return 0;
+    case VXC_KIND_PEER_LACK:
+        out->type = VXC_PEER_LACK;
+        out->lack.code = (int)m.peer_lack.code;
+        return m.peer_lack.code == VXC_ENOSPC || m.peer_lack.code == VXC_ENOMEM ? 0 : VXC_EPROTO;
     case VXC_KIND_PEER_IMAGE:
         take_image(&m.peer_image, engine);
         return 0;

@@ -159,7 +159,8 @@ void vxc_request_begin(struct vxc_request *r, const struct vxc_message *m)
         vxc_session_begin(r, m);
     }
     vxc_check(r->state != VXC_REQUEST_WAITING);
-    if (r->state == VXC_REQUEST_PROPOSED || r->state == VXC_REQUEST_HELD) {
+    if (r->state == VXC_REQUEST_BEGUN || r->state == VXC_REQUEST_PROPOSED ||
+        r->state == VXC_REQUEST_HELD) {
         vxc_caller_block(r->caller);
     }
 }

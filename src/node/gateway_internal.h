@@ -40,6 +40,7 @@ struct vxc_lease {
 
 enum vxc_request_state {
     VXC_REQUEST_WAITING,  /* for its turn, a read for its round too; payload kept */
+    VXC_REQUEST_BEGUN,    /* session_resume: waits for its round */
     VXC_REQUEST_PROPOSED, /* in the log's hands */
     VXC_REQUEST_HELD,     /* waits for the role to change (member_transfer) */
     VXC_REQUEST_READY,    /* its reply is made and kept in place of the payload */
@@ -60,7 +61,7 @@ struct vxc_request {
     uint8_t stage;    /* of requests that take several commands: 0, 1, … */
     int code;         /* REFUSED */
     const char *text; /* REFUSED; static, or the payload */
-    uint64_t round;   /* of a read, by our count; 0 = none */
+    uint64_t round;   /* of a read or a resume, by our count; 0 = none */
     uint32_t cost;    /* bytes counted against the in-flight bounds */
     uint8_t *payload; /* owned, or `small`; WAITING, READY, or what a later stage needs */
     uint32_t payload_size;
@@ -179,6 +180,8 @@ void vxc_read_expect(const struct vxc_caller *caller, uint16_t kind, struct vxc_
 /* Its turn has come: 0, or why it may not be answered. */
 int vxc_read_refusal(const struct vxc_request *request);
 void vxc_read_answer(struct vxc_request *request);
+/* From which round on what only looks may be answered; VXC_EBUSY, VXC_ENOTPRIMARY. */
+int vxc_rounds_ask(struct vxc_gateway *gateway, uint64_t *round);
 /* Reads that wait for this round or an earlier one are refused. */
 void vxc_rounds_refuse(struct vxc_gateway *gateway, uint64_t round, int code);
 
@@ -230,6 +233,8 @@ void vxc_legacy_read(struct vxc_caller *caller, uint32_t request_id,
 /* ---- session.c: hello, namespaces, sessions ---- */
 
 void vxc_session_begin(struct vxc_request *request, const struct vxc_message *message);
+/* The round of a resume is confirmed: its reply. */
+void vxc_session_resumed(struct vxc_request *request);
 /* Answers any request from kind 100 up; true when instead a next stage was proposed. */
 bool vxc_session_result(struct vxc_request *request, const struct vxc_result *result);
 

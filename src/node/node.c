@@ -293,9 +293,33 @@ static void on_event(void *data, const struct vxc_event *event)
     vxc_gateway_on_event(((struct vxc_node *)data)->gateway, event);
 }
 
+/* Who leads, and since when: what an operator looks for first. A node alone has nothing to tell. */
+static void log_role(struct vxc_node *n)
+{
+    struct vxc_replica_status status;
+
+    if (n->replica == NULL || is_sole_voter(n)) {
+        return;
+    }
+    vxc_replica_status(n->replica, &status);
+    if ((status.term == n->told.term && status.primary_id == n->told.primary_id) ||
+        (status.primary_id == 0 && strcmp(status.role, "candidate") != 0)) {
+        return; /* known; or not known yet, and nobody says that there is none */
+    }
+    n->told.term = status.term;
+    n->told.primary_id = status.primary_id;
+    vxc_log_event(&n->logger, status.primary_id == 0 ? VXC_LOG_WARN : VXC_LOG_INFO, "role",
+                  "role=%s term=%llu primary=%llu%s", status.role, (unsigned long long)status.term,
+                  (unsigned long long)status.primary_id,
+                  status.primary_id == 0 ? "; there is none at present" : "");
+}
+
 static void on_role(void *data)
 {
-    vxc_gateway_on_role(((struct vxc_node *)data)->gateway);
+    struct vxc_node *n = data;
+
+    log_role(n);
+    vxc_gateway_on_role(n->gateway);
 }
 
 static void on_reads(void *data, uint64_t round, int code)

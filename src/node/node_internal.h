@@ -69,6 +69,9 @@ struct vxc_node {
     uint64_t verified_rows;
     uint64_t stop_deadline_ms; /* a graceful stop waits for requests until then */
     uint64_t silent_told;      /* of those cleaned away, how many were told */
+    struct {
+        uint64_t term, primary_id;
+    } told; /* by the last line about roles in the log */
     bool begun;                /* start() was called */
     bool started;
     bool stopping;

@@ -168,22 +168,6 @@ void vxc_read_expect(const struct vxc_caller *caller, uint16_t kind, struct vxc_
     vxc_fsm_expect(fsm, &query);
 }
 
-/* From when on it may be answered; VXC_EBUSY, VXC_ENOTPRIMARY. */
-static int ask_round(struct vxc_gateway *g, uint64_t *round)
-{
-    int rv;
-
-    if (g->options.replica == NULL) {
-        return VXC_EBUSY;
-    }
-    rv = vxc_replica_read(g->options.replica, round);
-    if (rv == 0 && *round != 0) {
-        *round += g->rounds.base;
-        g->rounds.asked = *round;
-    }
-    return rv;
-}
-
 bool vxc_read_request(struct vxc_caller *caller, const struct vxc_frame *frame,
                       const struct vxc_message *m)
 {
@@ -195,7 +179,7 @@ bool vxc_read_request(struct vxc_caller *caller, const struct vxc_frame *frame,
     if (!is_read(m)) {
         return false;
     }
-    rv = is_answered_anywhere(m->kind, frame->flags) ? 0 : ask_round(g, &round);
+    rv = is_answered_anywhere(m->kind, frame->flags) ? 0 : vxc_rounds_ask(g, &round);
     if (caller->head == NULL && rv != 0) {
         vxc_reply_error(caller, m->kind, frame->request_id, rv, NULL);
         return true;
@@ -219,6 +203,21 @@ bool vxc_read_request(struct vxc_caller *caller, const struct vxc_frame *frame,
 }
 
 /* ---- rounds ---- */
+
+int vxc_rounds_ask(struct vxc_gateway *g, uint64_t *round)
+{
+    int rv;
+
+    if (g->options.replica == NULL) {
+        return VXC_EBUSY;
+    }
+    rv = vxc_replica_read(g->options.replica, round);
+    if (rv == 0 && *round != 0) {
+        *round += g->rounds.base;
+        g->rounds.asked = *round;
+    }
+    return rv;
+}
 
 /* Those whose front waited go on. */
 static void run_waiting(struct vxc_gateway *g)

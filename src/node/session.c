@@ -155,13 +155,35 @@ static void take_over(struct vxc_lease *lease, struct vxc_caller *caller)
     caller->namespace_id = lease->namespace_id;
 }
 
-/* Resume only reads the state, but it answers in its turn and behind an expiry that is under way.
- */
+static bool is_secret_of(const struct vxc_session_view *view, struct vxc_slice secret)
+{
+    return view->secret.size == SECRET_SIZE && secret.size == SECRET_SIZE &&
+           CRYPTO_memcmp(view->secret.data, secret.data, SECRET_SIZE) == 0;
+}
+
+/* Who asks for his session lives. True: its expiry is not under way, nor will it be soon. */
+static bool hear(struct vxc_gateway *g, const struct vxc_msg_session_resume *resume)
+{
+    struct vxc_lease *lease = vxc_lease_find(g, resume->session);
+    struct vxc_session_view view;
+
+    if (lease == NULL || lease->expiring ||
+        vxc_fsm_session(g->options.fsm, resume->session, &view) != 0 ||
+        !is_secret_of(&view, resume->secret)) {
+        return false;
+    }
+    lease->heard_ms = vxc_gateway_now_ms(g);
+    return true;
+}
+
+/* Resume only reads the state, as soon as it is certain that nobody else is primary. An expiry that is
+ * under way comes first: then a command that changes nothing takes a place in the log behind it. */
 static void resume_session(struct vxc_request *r, const struct vxc_msg_session_resume *resume)
 {
-    /* A command that changes nothing: its place in the log decides between resume and expiry. */
     struct vxc_command command = {.op = VXC_OP_NAMESPACE_ENSURE};
+    const bool is_alive = hear(r->caller->gateway, resume);
     uint8_t kept[8 + SECRET_SIZE + 8] = {0};
+    int rv;
 
     if (resume->secret.size == SECRET_SIZE) {
         vxc_store_u64(kept, resume->session);
@@ -172,10 +194,18 @@ static void resume_session(struct vxc_request *r, const struct vxc_msg_session_r
         vxc_request_refuse(r, VXC_ENOMEM, NULL);
         return;
     }
-    vxc_request_propose(r, &command);
+    if (!is_alive) {
+        vxc_request_propose(r, &command);
+        return;
+    }
+    r->state = VXC_REQUEST_BEGUN;
+    rv = vxc_rounds_ask(r->caller->gateway, &r->round);
+    if (rv != 0) {
+        vxc_request_refuse(r, rv, NULL);
+    }
 }
 
-static void resumed(struct vxc_request *r)
+void vxc_session_resumed(struct vxc_request *r)
 {
     struct vxc_caller *caller = r->caller;
     struct vxc_gateway *g = caller->gateway;
@@ -194,8 +224,7 @@ static void resumed(struct vxc_request *r)
                         "no such session: it has expired or was closed; open a new one");
         return;
     }
-    if (view.secret.size != SECRET_SIZE ||
-        CRYPTO_memcmp(view.secret.data, r->payload + 8, SECRET_SIZE) != 0) {
+    if (!is_secret_of(&view, vxc_slice(r->payload + 8, SECRET_SIZE))) {
         vxc_reply_error(caller, r->kind, r->request_id, VXC_ESECRET, NULL);
         return;
     }
@@ -265,7 +294,7 @@ bool vxc_session_result(struct vxc_request *r, const struct vxc_result *result)
             answer_session(caller, r->request_id, &view, false, false);
         }
     } else if (r->kind == VXC_KIND_SESSION_RESUME) {
-        resumed(r);
+        vxc_session_resumed(r);
     } else {
         caller->namespace_id = (uint64_t)result->number;
         vxc_free(caller->namespace_name);

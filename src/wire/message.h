@@ -24,6 +24,7 @@ enum vxc_message_kind {
 #define M(kind, NAME, name, role, reply) VXC_KIND_##NAME = (kind),
     VXC_MESSAGE_MAP(M)
 #undef M
+        VXC_KIND_PEER_LAST = 399, /* of what nodes say to each other, now or ever */
 };
 
 #define F(owner, TYPE, name) vxc_field_##TYPE name;

@@ -371,21 +371,31 @@ def fill_by_import(t, name):
     return t.cluster.client("map", "import", name, path, timeout="10s", seconds=60).returncode
 
 
+def refused_for_space(t, who, name):
+    """Exit status 5, "no space", once what was under way when the room ran out is over."""
+    statuses = []
+    while 5 not in statuses and len(statuses) < 8:
+        statuses.append(fill_by_import(t, "%s%d" % (name, len(statuses))))
+    t.check("%s refuse with \"no space\"" % who, 5 in statuses, "statuses %s" % statuses)
+
+
 @scenario(10, "disk", nodes=(3, 1), disk_mib=1500, options=["--rate", "400"])
 def disk_full(t):
-    """Full disks: of one backup, then of all; then there is room again."""
+    """Full disks: of one backup, of both, then of all; then there is room again."""
     nodes = list(t.cluster.nodes.values())
     if len(nodes) > 1:
-        t.random.choice(t.cluster.others(t.cluster.primary())).disk.fill()
+        first, second = t.random.sample(t.cluster.others(t.cluster.primary()), 2)
+        first.disk.fill()
         t.pause(1, 1)
         statuses = [fill_by_import(t, "before%d" % i) for i in range(3)]  # more than what its log has reserved
         t.check("a full backup stands in nobody's way", statuses == [0, 0, 0], "statuses %s" % statuses)
+        second.disk.fill()
+        refused_for_space(t, "a majority of full disks", "both")
+        second.disk.free()
+        t.check("one of them with room is enough", True, "after %.2f s" % write_again(t, 20))  # first comes what it missed
     for node in nodes:
         node.disk.fill(leave=16 << 20)
-    statuses = []
-    while 5 not in statuses and len(statuses) < 8:
-        statuses.append(fill_by_import(t, "bulk%d" % len(statuses)))
-    t.check("full disks refuse with \"no space\"", 5 in statuses, "statuses %s" % statuses)
+    refused_for_space(t, "full disks", "bulk")
     read = t.cluster.client("counter", "get", "probe")
     t.check("and are read all the same", read.returncode == 0, read.stderr)
     while t.time():

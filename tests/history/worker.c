@@ -231,7 +231,7 @@ void worker_call(struct worker *worker, struct vxc_request *request, struct reco
     record->sequence = reply->sequence;
     record->index = record->error == VXC_OK ? reply->index : 0;
     record->endpoint = vxc_client_endpoint(worker->client);
-    if (record->error == VXC_OK) {
+    if (record->error == VXC_OK && !worker->session_lost) { /* a read needs no session */
         worker->alive_ns = record->begun_ns;
     }
 }

@@ -117,6 +117,7 @@ int main(int argc, char **argv)
 {
     struct vxc_client *clients[2];
     struct vxc_request watch = vxc_request(VXC_CALL_WATCH_ADD);
+    double next_ms;
 
     if (argc != 5) {
         return 2;
@@ -130,10 +131,12 @@ int main(int argc, char **argv)
     if (vxc_client_call(clients[1], &watch, NULL) != 0) {
         return 3;
     }
-    for (double next_ms = now_ms();; next_ms += interval_ms) {
+    next_ms = now_ms();
+    for (;;) {
         add(clients[0], argv[2]);
-        while (now_ms() < next_ms + interval_ms) {
-            if (turn(clients, next_ms + interval_ms, STDIN_FILENO)) {
+        next_ms += interval_ms;
+        while (now_ms() < next_ms) {
+            if (turn(clients, next_ms, STDIN_FILENO)) {
                 goto drain;
             }
         }

@@ -231,21 +231,22 @@ static int finish(const struct run *run)
 /* Seeds in order, several at a time; ends at the first that is not clean. */
 static int run_all(const struct all *all)
 {
+    const unsigned jobs = all->jobs > 0 ? all->jobs : 1;
     struct run runs[JOBS_MAX];
     uint64_t started = all->from;
     uint64_t done = all->from;
     int status = 0;
 
     while (done <= all->to && status == 0) {
-        while (started <= all->to && started - done < all->jobs) {
-            start(all, &runs[started % all->jobs], started);
+        while (started <= all->to && started - done < jobs) {
+            start(all, &runs[started % jobs], started);
             started++;
         }
-        status = finish(&runs[done % all->jobs]);
+        status = finish(&runs[done % jobs]);
         done++;
     }
     for (; done < started; done++) {
-        const struct run *run = &runs[done % all->jobs];
+        const struct run *run = &runs[done % jobs];
 
         (void)kill(run->pid, SIGKILL);
         (void)waitpid(run->pid, NULL, 0);

@@ -309,6 +309,7 @@ static const struct vector all_vectors[] = {
     EVENT("peer_probe_result", PEER_PROBE_RESULT, peer_probe_result, .round = 5, .term = 3),
     EVENT("peer_digest", PEER_DIGEST, peer_digest, .index = 1000, .digest = 12345),
     EVENT("peer_members", PEER_MEMBERS, peer_members, .members = {1, S("\10\0\0\0\2\0\0\0\0\0\0\0\15\0\0\00010.0.0.2:7400")}),
+    EVENT("peer_lack", PEER_LACK, peer_lack, .code = -4),
     EVENT("peer_image", PEER_IMAGE, peer_image, .term = 3, .image = 1, .file_bytes = 4500, .index = 1000, .index_term = 2, .configuration_index = 1, .configuration = S("\1")),
     EVENT("peer_image_want", PEER_IMAGE_WANT, peer_image_want, .index = 1000),
     EVENT("peer_image_read", PEER_IMAGE_READ, peer_image_read, .image = 1, .offset = 0, .size = 1048576),

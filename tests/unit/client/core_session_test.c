@@ -622,6 +622,28 @@ static void a_refused_resume_loses_the_locks_too(void **state)
     peer_deinit(&p);
 }
 
+static void a_resume_for_which_there_is_no_space_is_asked_for_again(void **state)
+{
+    struct session_done done;
+    struct vxc_frame frame;
+    struct vxc_message m;
+    struct peer p;
+
+    (void)state;
+    peer_init(&p);
+    open_session(&p, &done);
+    acquire(&p, "one", 11);
+    vxc_core_on_disconnected(p.core, "cable");
+    peer_hello(&p);
+    assert_true(peer_next(&p, &frame, &m));
+    assert_int_equal(peer_fail(&p, frame.request_id, VXC_ENOSPC), VXC_ENOSPC);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_LOCK_LOST), 0);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_SESSION_EXPIRED), 0);
+    resume_session(&p, NULL);
+    assert_int_equal(peer_notices(&p, VXC_NOTICE_LOCK_LOST), 0);
+    peer_deinit(&p);
+}
+
 static void a_session_closed_by_another_connection_is_lost(void **state)
 {
     struct session_done done;
@@ -719,6 +741,7 @@ int main(void)
         cmocka_unit_test(the_locks_of_a_lost_session_are_told_one_by_one),
         cmocka_unit_test(a_canceled_acquire_that_had_the_lock_already_loses_nothing),
         cmocka_unit_test(a_refused_resume_loses_the_locks_too),
+        cmocka_unit_test(a_resume_for_which_there_is_no_space_is_asked_for_again),
         cmocka_unit_test(a_session_closed_by_another_connection_is_lost),
         cmocka_unit_test(a_session_closed_at_our_own_wish_loses_nothing),
         cmocka_unit_test(a_silent_server_makes_the_session_doubtful_before_its_lease_is_over),

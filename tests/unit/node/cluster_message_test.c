@@ -109,6 +109,10 @@ static void every_message_arrives_as_it_was_sent(void **state)
     got = carried(&m, &out);
     assert_int_equal(got.digest.index, 2);
     assert_int_equal(got.digest.digest, 1);
+
+    m = (struct vxc_peer_message){.type = VXC_PEER_LACK, .lack = {.code = VXC_ENOSPC}};
+    got = carried(&m, &out);
+    assert_int_equal(got.lack.code, VXC_ENOSPC);
     vxc_buffer_free(&out);
 }
 

@@ -733,6 +733,34 @@ static void nonsense_of_a_member_ends_its_connection(void **state)
     end_world();
 }
 
+static bool has_term_1000(void)
+{
+    return facts_of(0).term >= 1000;
+}
+
+/* A newer release may say what this one does not know: what comes behind it counts. */
+static void a_word_of_a_later_release_is_passed_over(void **state)
+{
+    struct vxc_buffer bytes = {0};
+    struct person p;
+    struct vxc_buffer vote = stranger_bytes(9);
+    struct caller c;
+
+    (void)state;
+    make_world(SECRET, NODES);
+    until(is_calm);
+    p = third_person(0);
+    assert_int_equal(enter(&c, 0, &p), 0);
+    put_frame(&bytes, VXC_KIND_PEER_LAST, "whatever", 8);
+    assert_int_equal(vxc_buffer_append(&bytes, vote.data, vote.size), 0);
+    assert_int_equal(send(c.fd, bytes.data, bytes.size, MSG_NOSIGNAL), (ssize_t)bytes.size);
+    until(has_term_1000);
+    caller_hang_up(&c);
+    vxc_buffer_free(&vote);
+    vxc_buffer_free(&bytes);
+    end_world();
+}
+
 static void frames_that_end_anywhere_change_nothing(void **state)
 {
     struct vxc_buffer bytes = {0};
@@ -1014,6 +1042,7 @@ int main(void)
         cmocka_unit_test(a_new_connection_ends_the_old_one),
         cmocka_unit_test(a_stranger_changes_nothing),
         cmocka_unit_test(nonsense_of_a_member_ends_its_connection),
+        cmocka_unit_test(a_word_of_a_later_release_is_passed_over),
         cmocka_unit_test(frames_that_end_anywhere_change_nothing),
         cmocka_unit_test(only_a_member_that_proved_itself_can_send_a_node_away),
         cmocka_unit_test(a_refusal_that_may_pass_is_tried_again),

@@ -569,6 +569,14 @@ static void what_never_left_is_refused_before_what_did_is_answered(void **state)
     }
 }
 
+static void pass_seconds(struct world *w, int seconds)
+{
+    for (int i = 0; i < seconds; i++) { /* small steps: a gap would be added to the lease */
+        w->now_ms += 1000;
+        (void)vxc_gateway_turn(w->gateway);
+    }
+}
+
 static void a_new_primary_gives_every_session_its_whole_timeout(void **state)
 {
     struct world *w = *state;
@@ -580,14 +588,84 @@ static void a_new_primary_gives_every_session_its_whole_timeout(void **state)
     w->now_ms += 19000;
     world_follow(w, 2);
     world_lead(w);
-    for (int i = 0; i < 19; i++) { /* small steps: a gap would be added to the lease */
-        w->now_ms += 1000;
-        (void)vxc_gateway_turn(w->gateway);
-    }
+    pass_seconds(w, 19);
     assert_int_equal(w->replica.proposal_count, 0);
-    w->now_ms += 2000;
-    (void)vxc_gateway_turn(w->gateway);
+    pass_seconds(w, 2);
     assert_int_equal(w->replica.proposal_count, 1); /* its expiry */
+}
+
+/* The session's client comes on a new connection while the log has no room. */
+static void a_session_is_resumed_without_space(void **state)
+{
+    struct world *w = *state;
+    struct client c;
+    struct vxc_msg_session_reply session;
+    struct vxc_message m;
+    uint8_t secret[16];
+
+    client_open(w, &c);
+    session = open_session(w, &c); /* of 20 s */
+    memcpy(secret, session.secret.data, sizeof secret);
+    session.secret = vxc_slice(secret, sizeof secret);
+    client_close(&c);
+    w->replica.propose_code = VXC_ENOSPC;
+    for (int i = 0; i < 3; i++) {
+        pass_seconds(w, 15);
+        client_open(w, &c);
+        client_expect(&c, resume(&c, &session, 0), VXC_KIND_SESSION_REPLY, &m);
+        assert_true(m.session_reply.resumed);
+        assert_int_equal(m.session_reply.session, session.session);
+        client_close(&c);
+    }
+    pass_seconds(w, 15);
+    secret[3] ^= 1; /* that is somebody else */
+    client_open(w, &c);
+    client_expect_error(&c, resume(&c, &session, 0), VXC_ENOSPC, "space");
+    client_close(&c);
+    w->replica.propose_code = 0;
+    pass_seconds(w, 6);
+    assert_int_equal(w->replica.proposal_count, 1); /* its expiry */
+    client_open(w, &c);
+    secret[3] ^= 1;
+    const uint32_t id = resume(&c, &session, 0); /* too late, and it has to wait for that */
+    world_commit(w);
+    client_expect_error(&c, id, VXC_ESESSION, "expired");
+    client_close(&c);
+}
+
+static void a_resume_waits_for_its_round(void **state)
+{
+    struct world *w = *state;
+    struct client c;
+    struct vxc_msg_session_reply session;
+    struct vxc_message m;
+    uint8_t secret[16];
+    uint32_t ids[2];
+
+    client_open(w, &c);
+    session = open_session(w, &c);
+    memcpy(secret, session.secret.data, sizeof secret);
+    session.secret = vxc_slice(secret, sizeof secret);
+    client_close(&c);
+    client_open(w, &c);
+    w->replica.round = 1;
+    ids[0] = resume(&c, &session, 0);
+    ids[1] = get(&c, "k"); /* waits for its turn behind it */
+    client_expect_nothing(&c);
+    world_confirm(w, 1);
+    client_expect(&c, ids[0], VXC_KIND_SESSION_REPLY, &m);
+    assert_true(m.session_reply.resumed);
+    client_send(&c, &(struct vxc_message){.kind = VXC_KIND_PING}); /* feeds what waited */
+    expect_read(&c, ids[1], NULL);
+    client_close(&c);
+
+    w->replica.round = 2;
+    client_open(w, &c);
+    ids[0] = resume(&c, &session, 0);
+    client_expect_nothing(&c);
+    world_follow(w, 2);
+    client_expect_error(&c, ids[0], VXC_ENOTPRIMARY, "node 2");
+    client_close(&c);
 }
 
 static void events_are_resumed_without_gap_or_repetition(void **state)
@@ -1334,6 +1412,8 @@ int main(void)
         TEST(pending_requests_are_answered_before_the_cut),
         TEST(what_never_left_is_refused_before_what_did_is_answered),
         TEST(a_new_primary_gives_every_session_its_whole_timeout),
+        TEST(a_session_is_resumed_without_space),
+        TEST(a_resume_waits_for_its_round),
         TEST(events_are_resumed_without_gap_or_repetition),
         TEST(a_legacy_node_rejoins_at_the_new_primary),
         TEST(while_there_is_no_state_everything_is_busy),
