@@ -121,11 +121,11 @@ class Cluster:
 
     # ---- clients ----
 
-    def client(self, *words, timeout="2s", endpoints=None, seconds=20):
-        """Runs vxc where the clients are."""
+    def client(self, *words, timeout="2s", endpoints=None, seconds=20, programs=None):
+        """Runs vxc, that of `programs`, where the clients are."""
         return subprocess.run(
             self.network.inside(self.network.clients) +
-            [self.program("vxc"), "-e", endpoints or self.network.endpoints, "--timeout", timeout, *words],
+            [os.path.join(programs or self.programs, "vxc"), "-e", endpoints or self.network.endpoints, "--timeout", timeout, *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=seconds,
             check=False)
 

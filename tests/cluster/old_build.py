@@ -1,6 +1,6 @@
-"""A vxcd of an earlier commit of this repository (old_build.txt), to be mixed with today's.
+"""vxcd and vxc of an earlier commit of this repository (old_build.txt), to be mixed with today's.
 
-It is built once, in build/old/COMMIT, without link-time optimization and without tests. A shallow checkout
+They are built once, in build/old/COMMIT, without link-time optimization and without tests. A shallow checkout
 fetches the commit from where it was cloned; where that is not possible either, Missing says so.
 """
 import os
@@ -51,7 +51,7 @@ def checked(*words):
 
 
 def folder():
-    """The folder with the old vxcd, built when it is not there."""
+    """The folder with the old programs, built when they are not there."""
     commit = pinned()
     built = os.path.join(TOP, "build", "old", commit)
     if os.path.exists(os.path.join(built, "vxcd")):
@@ -69,9 +69,10 @@ def folder():
         made = os.path.join(source, "build")
         checked("cmake", "-S", source, "-B", made, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
                 "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O2 -DNDEBUG", "-DVXC_TESTS=OFF", *launcher)
-        checked("cmake", "--build", made, "-j", str(os.cpu_count() or 2), "--target", "vxcd")
+        checked("cmake", "--build", made, "-j", str(os.cpu_count() or 2), "--target", "vxc", "vxcd")
         os.makedirs(built, exist_ok=True)
-        os.replace(os.path.join(made, "vxcd"), os.path.join(built, "vxcd"))  # last: it says that all is done
+        for program in ("vxc", "vxcd"):  # vxcd last: it says that all is done
+            os.replace(os.path.join(made, program), os.path.join(built, program))
     finally:
         shutil.rmtree(source, ignore_errors=True)
     return built

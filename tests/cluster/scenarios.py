@@ -157,7 +157,7 @@ def upgrade(t):
     nodes = list(t.cluster.nodes.values())
     rounds = 0
     while t.time() or rounds == 0:
-        for programs in (t.cluster.programs, old_build.folder()):
+        for programs, others in (t.cluster.programs, old_build.folder()), (old_build.folder(), t.cluster.programs):
             order = t.random.sample(nodes, len(nodes))
             for node in order:
                 change_programs(t, node, programs, damaged=node == order[0])
@@ -166,6 +166,8 @@ def upgrade(t):
                     t.pause(0.1, 0.3)
                     hand_over_to(t, order[-1])
                     t.pause(0.1, 0.3)
+            done = t.cluster.client("counter", "add", "probe", "1", programs=others)
+            t.check("a client of the other build is served", done.returncode == 0, done.stderr)
         rounds += 1
     t.zero_refused, t.gap_ms_max = True, 1000
     t.check("all nodes went there and back", True, "%d times" % rounds)
