@@ -5,6 +5,8 @@
  *
  *   world.c    virtual time, the queue of events, the streams of chance
  *   disk.c     what the nodes' writes become: durable, or lost and torn at a power cut
+ *   files.c    what files hold: memory, LMDB's map included
+ *   heap.c     what the product's code allocates, by lives
  *   device.c   the log's device: writes in flight complete later, in any order
  *   fatal.c    base/check.h: the end of a node's process is the end of one life of that node
  *   node.c     lives of a node: start, turns, crash
@@ -20,8 +22,7 @@
  *   main.c     options, seeds, what is printed
  *
  * One event runs at a time, to its end; nothing here reads a real clock, a socket or an address of
- * memory to decide anything, so a seed gives the same run each time. A seed has a process of its
- * own: what a crashed life leaves in memory is simply left.
+ * memory to decide anything, so a seed gives the same run each time. A seed has a process of its own.
  */
 #ifndef VXC_TESTS_SIM_SIM_H
 #define VXC_TESTS_SIM_SIM_H

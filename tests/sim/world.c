@@ -1,8 +1,8 @@
 #include "world.h"
 
 #include "check.h"
-#include "disk.h"
 #include "faults.h"
+#include "heap.h"
 #include "witness.h"
 
 #include <inttypes.h>
@@ -202,7 +202,6 @@ static void begin(struct world *world, const struct sim_options *options, const 
     world->clients = stream_of(options->seed, 5);
     sim_world = world;
     sim_trace(world, SIM_TRACE_SEED, options->seed, options->seconds, options->nodes, 0);
-    sim_disk_begin(world);
     world->check = check_create(world);
     world->witness = witness_create(world);
     for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
@@ -221,6 +220,7 @@ int sim_run(const struct sim_options *options, const char *folder)
 {
     static struct world world; /* large */
 
+    heap_begin();
     begin(&world, options, folder);
     run_until(&world, world.calm_ns);
     world.healed = true;
