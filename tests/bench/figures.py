@@ -58,13 +58,8 @@ def less_than(figure, value, bound, unit=""):
     return _target(figure, value, "< ", bound, unit, value < bound)
 
 
-def void(target, reason):
-    """The same target, which cannot be judged: the measurement is not worth it."""
-    return {**target, "void": reason}
-
-
 def verdict(target):
-    return "void" if "void" in target else "yes" if target["reached"] else "no"
+    return "yes" if target["reached"] else "no"
 
 
 def _target(figure, value, sign, bound, unit, reached):
@@ -76,7 +71,7 @@ def _target(figure, value, sign, bound, unit, reached):
 
 def _told(target):
     words = verdict(target)
-    return "void: " + target["void"] if words == "void" else "**no**" if words == "no" else words
+    return "**no**" if words == "no" else words
 
 
 def targets(rows):

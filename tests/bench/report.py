@@ -47,7 +47,7 @@ def _made(results, quick):
 
 
 def write(path, sections, results, quick):
-    """Returns how many targets were reached ("yes"), were not ("no"), and cannot be judged ("void")."""
+    """Returns how many targets were reached ("yes") and were not ("no")."""
     measured = [section for section in sections if section.NAME in results]
     targets = [(target, section.TITLE) for section in measured
                for target in section.targets(results[section.NAME]["raw"])]
@@ -62,4 +62,4 @@ def write(path, sections, results, quick):
         file.write(text)
     os.replace(path + ".part", path)
     verdicts = [figures.verdict(target) for target, _ in targets]
-    return {verdict: verdicts.count(verdict) for verdict in ("yes", "no", "void")}
+    return {verdict: verdicts.count(verdict) for verdict in ("yes", "no")}
