@@ -23,10 +23,6 @@ public final class SessionInfo {
         return info.text("name");
     }
 
-    public String namespace() {
-        return info.text("namespace_name");
-    }
-
     /** Under which it has joined; "" when it has not. */
     public String nodeId() {
         return info.text("node_id");
