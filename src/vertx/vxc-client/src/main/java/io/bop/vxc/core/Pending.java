@@ -26,6 +26,7 @@ final class Pending {
     Pending next;
     State state = State.WAITING;
     boolean everSent; // on any connection: then it may have taken effect
+    boolean everQueued; // an acquire; the server knows of it without its reply
     int busyCount; // answers "busy" so far
     int requestId; // on this connection, while SENT or QUEUED
     long endOffset; // of its frame within all that this connection sends
