@@ -33,7 +33,7 @@ public final class Watching {
 
             @Override
             public void resync(long index) {
-                client.nodes().list().thenAccept(nodes -> System.out.println("events were missed, now " + nodes.keySet()));
+                client.nodes().list().thenAccept(nodes -> System.out.println("missed some, now " + nodes.keySet()));
             }
         });
         client.nodes().join("node-1", "10.0.0.1:8080".getBytes(UTF_8));

@@ -12,8 +12,15 @@ final class Arguments {
 
     /** A name as it travels; ETOOBIG when it is over its bound. */
     static byte[] name(String name) {
-        byte[] bytes = Objects.requireNonNull(name, "name").getBytes(StandardCharsets.UTF_8);
-        return bounded("a name", bytes, Limits.NAME_SIZE_MAX);
+        return name(utf8(name));
+    }
+
+    static byte[] name(byte[] name) {
+        return bounded("a name", name, Limits.NAME_SIZE_MAX);
+    }
+
+    static byte[] utf8(String name) {
+        return Objects.requireNonNull(name, "name").getBytes(StandardCharsets.UTF_8);
     }
 
     static byte[] key(byte[] key) {

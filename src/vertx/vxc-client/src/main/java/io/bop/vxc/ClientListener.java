@@ -1,8 +1,8 @@
 package io.bop.vxc;
 
 /**
- * What happens to a client's connection and session. Called on the client's executor, in one order with stages and watch
- * events. Must not wait for a stage of the same client.
+ * What happens to a client's connection and session. Called on the client's executor, in one order with stages and
+ * watch events. Must not wait for a stage of the same client.
  */
 public interface ClientListener {
     /** Ready for requests. @param session its id, 0 when there is none */

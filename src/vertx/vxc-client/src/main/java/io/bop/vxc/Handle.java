@@ -7,10 +7,11 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
- * What the handles on maps, sets, counters … share: a client, how long a call may take, and which node may answer reads.
+ * What the handles on maps, sets, counters … share: a client, how long a call may take, and which node may answer
+ * reads.
  *
- * <p>A handle is immutable, cheap and thread-safe; {@link #withTimeout} and {@link #stale} make others. Methods answer at
- * once with a stage that always completes: with the result, or with a {@link VxcException} that tells whether the
+ * <p>A handle is immutable, cheap and thread-safe; {@link #withTimeout} and {@link #stale} make others. Methods answer
+ * at once with a stage that always completes: with the result, or with a {@link VxcException} that tells whether the
  * operation can have taken effect. {@code null} arguments throw NullPointerException. Byte arrays given are to be left
  * alone until the stage completes; those returned are the caller's.
  *
@@ -18,11 +19,14 @@ import java.util.function.Supplier;
  */
 public abstract class Handle<H extends Handle<H>> {
     final VxcClient client;
+    /** Of what it is a handle on; {@code null} where there is one for all. */
+    final byte[] name;
     final long timeoutMs;
     final boolean stale;
 
-    Handle(VxcClient client, long timeoutMs, boolean stale) {
+    Handle(VxcClient client, byte[] name, long timeoutMs, boolean stale) {
         this.client = client;
+        this.name = name;
         this.timeoutMs = timeoutMs;
         this.stale = stale;
     }
@@ -45,9 +49,16 @@ public abstract class Handle<H extends Handle<H>> {
     /** Arguments over a bound fail the stage, not the caller. */
     <T> CompletionStage<T> call(Supplier<Message> request, Function<Message, T> decode) {
         try {
+            checkName();
             return client.submit(new ClientCall<>(client, request.get(), timeoutMs, stale, decode));
         } catch (VxcException tooBig) {
             return client.failed(tooBig);
+        }
+    }
+
+    void checkName() {
+        if (name != null) {
+            Arguments.name(name);
         }
     }
 

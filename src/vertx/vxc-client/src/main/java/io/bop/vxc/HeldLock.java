@@ -38,7 +38,10 @@ public final class HeldLock {
         return lost;
     }
 
-    /** Gives it to whoever is next. True when it was held until now. Releasing again asks nobody: the same stage. */
+    /**
+     * Gives it to whoever is next. True when it was held until now. Releasing again asks nobody: it is the same stage,
+     * unless that failed.
+     */
     public CompletionStage<Boolean> release() {
         CompletionStage<Boolean> before = release.get();
         if (before != null) {
@@ -53,10 +56,20 @@ public final class HeldLock {
             if (failure == null) {
                 first.complete(held);
             } else {
+                notReleased(failure);
                 first.completeExceptionally(failure);
             }
         });
         return first;
+    }
+
+    private void notReleased(Throwable failure) {
+        if (failure instanceof VxcException && ((VxcException) failure).error() == VxcError.ESESSION) {
+            lose(failure.getMessage()); // it went with its session
+        } else {
+            release.set(null); // it may be held still
+            lock.client.hold(this);
+        }
     }
 
     void lose(String reason) {

@@ -34,8 +34,8 @@ import java.util.function.LongConsumer;
  *     client.close();
  * </pre>
  *
- * <p>The connection is made on demand, and made again with a jittered, growing delay when it breaks. The client finds the
- * primary from any endpoint and learns where all members are. What a broken connection means for a call under way:
+ * <p>The connection is made on demand, and made again with a jittered, growing delay when it breaks. The client finds
+ * the primary from any endpoint and learns where all members are. What a broken connection means for a call under way:
  *
  * <ul>
  *   <li>a read is asked again;
@@ -48,8 +48,8 @@ import java.util.function.LongConsumer;
  * calls and {@link Limits#PENDING_BYTES_MAX} bytes of them are under way; one more fails with EBUSY at once.
  *
  * <p>Thread-safe. One thread of the client's does the I/O; stages complete and listeners run on
- * {@linkplain VxcOptions#executor the executor}, in one order: a write's stage completes behind the events that the write
- * caused. Nothing that runs there may wait for a stage of the same client.
+ * {@linkplain VxcOptions#executor the executor}, in one order: a write's stage completes behind the events that the
+ * write caused. Nothing that runs there may wait for a stage of the same client.
  */
 public final class VxcClient implements AutoCloseable {
     private final VxcOptions options;
@@ -94,25 +94,27 @@ public final class VxcClient implements AutoCloseable {
 
     // ---- what is in the cluster ----
 
-    /** No request is made. A name over {@link Limits#NAME_SIZE_MAX} throws {@link VxcException} ETOOBIG; as all below. */
+    /**
+     * No request is made. A name over {@link Limits#NAME_SIZE_MAX} throws {@link VxcException} ETOOBIG; as all below.
+     */
     public VxcMap map(String name) {
-        return new VxcMap(this, Arguments.name(name), options.timeoutMs, false);
+        return new VxcMap(this, Arguments.utf8(name), options.timeoutMs, false);
     }
 
     public VxcSet set(String name) {
-        return new VxcSet(this, Arguments.name(name), options.timeoutMs, false);
+        return new VxcSet(this, Arguments.utf8(name), options.timeoutMs, false);
     }
 
     public VxcMultimap multimap(String name) {
-        return new VxcMultimap(this, Arguments.name(name), options.timeoutMs, false);
+        return new VxcMultimap(this, Arguments.utf8(name), options.timeoutMs, false);
     }
 
     public VxcCounter counter(String name) {
-        return new VxcCounter(this, Arguments.name(name), options.timeoutMs, false);
+        return new VxcCounter(this, Arguments.utf8(name), options.timeoutMs, false);
     }
 
     public VxcLock lock(String name) {
-        return new VxcLock(this, Arguments.name(name), options.timeoutMs, false);
+        return new VxcLock(this, Arguments.utf8(name), options.timeoutMs, false);
     }
 
     public VxcNodes nodes() {
@@ -132,7 +134,11 @@ public final class VxcClient implements AutoCloseable {
      * connection and a change of the primary, or the listener is told to read again.
      */
     public CompletionStage<Watch> watch(WatchTarget target, WatchListener listener) {
-        return submit(new WatchCall(this, watches, target, listener, options.timeoutMs));
+        try {
+            return submit(new WatchCall(this, watches, target, listener, options.timeoutMs));
+        } catch (VxcException tooBig) {
+            return failed(tooBig);
+        }
     }
 
     CompletionStage<Void> unwatch(long id) {
@@ -162,7 +168,7 @@ public final class VxcClient implements AutoCloseable {
         if (leaseMs < 0 || leaseMs > 0xffffffffL) {
             throw new IllegalArgumentException("a lease of " + leaseMs + " ms");
         }
-        return wantSession(0, new byte[0], 1, leaseMs, Arguments.name(name));
+        return wantSession(0, new byte[0], 1, leaseMs, Arguments.utf8(name));
     }
 
     /**
@@ -173,7 +179,8 @@ public final class VxcClient implements AutoCloseable {
         return wantSession(handle.session(), handle.secret(), handle.nextSequence(), handle.leaseMs(), new byte[0]);
     }
 
-    private CompletionStage<Long> wantSession(long session, byte[] secret, long firstSequence, long leaseMs, byte[] name) {
+    private CompletionStage<Long> wantSession(
+            long session, byte[] secret, long firstSequence, long leaseMs, byte[] name) {
         CompletableFuture<Long> opened = new CompletableFuture<>();
         SessionWish wish = new SessionWish(session, secret, firstSequence, leaseMs, name, options.timeoutMs) {
             @Override

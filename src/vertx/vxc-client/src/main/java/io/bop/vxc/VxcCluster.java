@@ -8,7 +8,7 @@ import java.util.concurrent.CompletionStage;
 /** The cluster itself: its members, its status, the sessions of this namespace's clients and others. */
 public final class VxcCluster extends Handle<VxcCluster> {
     VxcCluster(VxcClient client, long timeoutMs, boolean stale) {
-        super(client, timeoutMs, stale);
+        super(client, null, timeoutMs, stale);
     }
 
     @Override

@@ -4,15 +4,12 @@ import io.bop.vxc.wire.Kind;
 import java.util.concurrent.CompletionStage;
 
 /**
- * A counter of the cluster, of 64 bits, which wraps. One that does not exist is 0. See {@link Handle} for how calls end;
- * within a session an addition takes effect once, whatever happens to the connection.
+ * A counter of the cluster, of 64 bits, which wraps. One that does not exist is 0. See {@link Handle} for how calls
+ * end; within a session an addition takes effect once, whatever happens to the connection.
  */
 public final class VxcCounter extends Handle<VxcCounter> {
-    private final byte[] name;
-
     VxcCounter(VxcClient client, byte[] name, long timeoutMs, boolean stale) {
-        super(client, timeoutMs, stale);
-        this.name = name;
+        super(client, name, timeoutMs, stale);
     }
 
     @Override

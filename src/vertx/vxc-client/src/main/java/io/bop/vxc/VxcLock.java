@@ -8,18 +8,15 @@ import java.util.concurrent.CompletionStage;
 
 /**
  * A lock of the cluster: one holder at a time, first come first served, not reentrant, each grant with a fencing token
- * larger than all before. It belongs to the client's session ({@link VxcClient#openSession} first) and goes with it. See
- * {@link Handle} for how calls end.
+ * larger than all before. It belongs to the client's session ({@link VxcClient#openSession} first) and goes with it.
+ * See {@link Handle} for how calls end.
  */
 public final class VxcLock extends Handle<VxcLock> {
     /** Wait until the lock is granted, or the session ends. */
     public static final long FOREVER = -1;
 
-    private final byte[] name;
-
     VxcLock(VxcClient client, byte[] name, long timeoutMs, boolean stale) {
-        super(client, timeoutMs, stale);
-        this.name = name;
+        super(client, name, timeoutMs, stale);
     }
 
     @Override
@@ -28,8 +25,8 @@ public final class VxcLock extends Handle<VxcLock> {
     }
 
     /**
-     * Acquires the lock: empty when it was not granted within the wait. The server measures the wait, from when it hears
-     * of it; the call's own time limit begins behind that. A caller that gives up, by that limit or by
+     * Acquires the lock: empty when it was not granted within the wait. The server measures the wait, from when it
+     * hears of it; the call's own time limit begins behind that. A caller that gives up, by that limit or by
      * {@code toCompletableFuture().cancel(true)}, leaves the queue, and a grant that comes all the same is given back.
      *
      * @param waitMs 0 = not at all, {@link #FOREVER} = until it is granted
@@ -38,13 +35,19 @@ public final class VxcLock extends Handle<VxcLock> {
         if (waitMs < FOREVER) {
             throw new IllegalArgumentException("a wait of " + waitMs + " ms");
         }
+        try {
+            checkName();
+        } catch (VxcException tooBig) {
+            return client.failed(tooBig);
+        }
         long limitMs = waitMs == FOREVER ? Call.FOREVER : Math.min(waitMs, Long.MAX_VALUE / 4) + timeoutMs;
         return client.submit(new Acquire(message(Kind.LOCK_ACQUIRE, name, waitMs), limitMs));
     }
 
     /** Who holds it and who waits; empty when nobody does. */
     public CompletionStage<Optional<LockInfo>> info() {
-        return call(() -> message(Kind.LOCK_GET, name), reply -> Optional.ofNullable(reply.bytes("value")).map(LockInfo::of));
+        return call(() -> message(Kind.LOCK_GET, name),
+                reply -> Optional.ofNullable(reply.bytes("value")).map(LockInfo::of));
     }
 
     /** Gives it up under this token; false when it is not held under it any more. */
@@ -68,6 +71,8 @@ public final class VxcLock extends Handle<VxcLock> {
     }
 
     private Optional<HeldLock> held(Message reply) {
-        return reply.truth("acquired") ? Optional.of(client.hold(new HeldLock(this, reply.number("token")))) : Optional.empty();
+        return reply.truth("acquired")
+                ? Optional.of(client.hold(new HeldLock(this, reply.number("token"))))
+                : Optional.empty();
     }
 }

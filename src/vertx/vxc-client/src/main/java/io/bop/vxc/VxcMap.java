@@ -9,16 +9,13 @@ import java.util.List;
 import java.util.concurrent.CompletionStage;
 
 /**
- * A map of the cluster: byte arrays to byte arrays, in the order of their keys. It comes into being by its first write; one
- * that does not exist is empty. Values are compared byte by byte. Times to live are in milliseconds, above 0; an entry
- * may live a little longer than its own, never shorter. See {@link Handle} for how calls end.
+ * A map of the cluster: byte arrays to byte arrays, in the order of their keys. It comes into being by its first
+ * write; one that does not exist is empty. Values are compared byte by byte. Times to live are in milliseconds, above
+ * 0; an entry may live a little longer than its own, never shorter. See {@link Handle} for how calls end.
  */
 public final class VxcMap extends Handle<VxcMap> {
-    private final byte[] name;
-
     VxcMap(VxcClient client, byte[] name, long timeoutMs, boolean stale) {
-        super(client, timeoutMs, stale);
-        this.name = name;
+        super(client, name, timeoutMs, stale);
     }
 
     @Override
@@ -51,7 +48,9 @@ public final class VxcMap extends Handle<VxcMap> {
         return page(() -> message(Kind.MAP_SCAN, name, what.number, cursor, (long) limitRows, 0L));
     }
 
-    /** All keys, page by page; what is put or removed meanwhile may be among them or not. The time limit is per page. */
+    /**
+     * All keys, page by page; what is put or removed meanwhile may be among them or not. The time limit is per page.
+     */
     public CompletionStage<List<byte[]>> keys() {
         return Pages.all(cursor -> scan(Rows.KEYS, cursor, 0), Entry::key);
     }

@@ -7,15 +7,12 @@ import java.util.List;
 import java.util.concurrent.CompletionStage;
 
 /**
- * A multimap of the cluster: each key with a set of values. See {@link VxcMap} for its life, {@link Handle} for how calls
- * end.
+ * A multimap of the cluster: each key with a set of values. See {@link VxcMap} for its life, {@link Handle} for how
+ * calls end.
  */
 public final class VxcMultimap extends Handle<VxcMultimap> {
-    private final byte[] name;
-
     VxcMultimap(VxcClient client, byte[] name, long timeoutMs, boolean stale) {
-        super(client, timeoutMs, stale);
-        this.name = name;
+        super(client, name, timeoutMs, stale);
     }
 
     @Override

@@ -11,12 +11,12 @@ import java.util.Map;
 import java.util.concurrent.CompletionStage;
 
 /**
- * The node registry of the namespace: who has joined, in which order, with what info. An entry belongs to the session that
- * joined and goes with it. See {@link Handle} for how calls end.
+ * The node registry of the namespace: who has joined, in which order, with what info. An entry belongs to the session
+ * that joined and goes with it. See {@link Handle} for how calls end.
  */
 public final class VxcNodes extends Handle<VxcNodes> {
     VxcNodes(VxcClient client, long timeoutMs, boolean stale) {
-        super(client, timeoutMs, stale);
+        super(client, null, timeoutMs, stale);
     }
 
     @Override

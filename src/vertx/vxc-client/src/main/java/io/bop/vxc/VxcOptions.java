@@ -58,7 +58,9 @@ public final class VxcOptions {
         return this;
     }
 
-    /** At least one frame in so many milliseconds while connected, and in a third of a session's lease; default 20000. */
+    /**
+     * At least one frame in so many milliseconds while connected, and in a third of a session's lease; default 20000.
+     */
     public VxcOptions pingIntervalMs(long intervalMs) {
         this.pingIntervalMs = positive(intervalMs);
         return this;

@@ -16,7 +16,7 @@ import java.util.concurrent.CompletionStage;
  */
 public final class VxcRegistrations extends Handle<VxcRegistrations> {
     VxcRegistrations(VxcClient client, long timeoutMs, boolean stale) {
-        super(client, timeoutMs, stale);
+        super(client, null, timeoutMs, stale);
     }
 
     @Override
@@ -39,7 +39,9 @@ public final class VxcRegistrations extends Handle<VxcRegistrations> {
         return call(() -> message(Kind.REGISTRATION_GET, name(address)), reply -> Registration.of(reply.pairs("rows")));
     }
 
-    /** The whole own set, by address: what the session has beyond it is removed, what is missing is added, in one step. */
+    /**
+     * The whole own set, by address: what the session has beyond it is removed, what is missing is added, in one step.
+     */
     public CompletionStage<Void> resync(Map<String, List<Registration>> own) {
         return done(() -> {
             List<Part> parts = new ArrayList<>();

@@ -6,13 +6,12 @@ import io.bop.vxc.wire.Kind;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
 
-/** A set of the cluster, in the order of its values. See {@link VxcMap} for its life, {@link Handle} for how calls end. */
+/**
+ * A set of the cluster, in the order of its values. See {@link VxcMap} for its life, {@link Handle} for how calls end.
+ */
 public final class VxcSet extends Handle<VxcSet> {
-    private final byte[] name;
-
     VxcSet(VxcClient client, byte[] name, long timeoutMs, boolean stale) {
-        super(client, timeoutMs, stale);
-        this.name = name;
+        super(client, name, timeoutMs, stale);
     }
 
     @Override

@@ -83,7 +83,9 @@ public final class WatchEvent {
         return event.kind == Kind.EVENT_DATA ? event.bytes("key") : null;
     }
 
-    /** The new value, or the info of a node; {@code null} where there is none, and when it is too large for the event. */
+    /**
+     * The new value, or the info of a node; {@code null} where there is none, and when it is too large for the event.
+     */
     public byte[] value() {
         switch (event.kind) {
             case EVENT_DATA:

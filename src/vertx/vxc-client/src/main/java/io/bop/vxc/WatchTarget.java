@@ -1,12 +1,12 @@
 package io.bop.vxc;
 
-import static io.bop.vxc.Arguments.key;
-import static io.bop.vxc.Arguments.name;
+import static io.bop.vxc.Arguments.utf8;
 
 import io.bop.vxc.wire.Kind;
 import io.bop.vxc.wire.Message;
+import java.util.Objects;
 
-/** What is watched; it need not exist. Immutable. Names and keys over their bounds throw ETOOBIG here. */
+/** What is watched; it need not exist. Immutable. */
 public final class WatchTarget {
     private static final byte[] NO_NAME = new byte[0];
 
@@ -21,28 +21,28 @@ public final class WatchTarget {
     }
 
     public static WatchTarget map(String name) {
-        return new WatchTarget(1, name(name), null);
+        return new WatchTarget(1, utf8(name), null);
     }
 
     /** Only that key. */
     public static WatchTarget map(String name, byte[] key) {
-        return new WatchTarget(1, name(name), key(key));
+        return new WatchTarget(1, utf8(name), Objects.requireNonNull(key, "key"));
     }
 
     public static WatchTarget set(String name) {
-        return new WatchTarget(2, name(name), null);
+        return new WatchTarget(2, utf8(name), null);
     }
 
     public static WatchTarget multimap(String name) {
-        return new WatchTarget(3, name(name), null);
+        return new WatchTarget(3, utf8(name), null);
     }
 
     public static WatchTarget counter(String name) {
-        return new WatchTarget(4, name(name), null);
+        return new WatchTarget(4, utf8(name), null);
     }
 
     public static WatchTarget lock(String name) {
-        return new WatchTarget(5, name(name), null);
+        return new WatchTarget(5, utf8(name), null);
     }
 
     /** Who joins, leaves, or sets its info. */
@@ -57,10 +57,10 @@ public final class WatchTarget {
 
     /** Registrations of that address. */
     public static WatchTarget registrations(String address) {
-        return new WatchTarget(7, name(address), null);
+        return new WatchTarget(7, utf8(address), null);
     }
 
     Message request() {
-        return new Message(Kind.WATCH_ADD, kind, name, key);
+        return new Message(Kind.WATCH_ADD, kind, Arguments.name(name), key == null ? null : Arguments.key(key));
     }
 }

@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Which listener hears of which watch. Used on the client's executor alone, so it sees replies and events in the order of
- * the stream.
+ * Which listener hears of which watch. Used on the client's executor alone, so it sees replies and events in the order
+ * of the stream.
  *
  * <p>Events of a watch may come before the answer that tells its id: a watch and a write of somebody else can share an
  * entry of the log. They are kept while an answer is open.

@@ -30,7 +30,8 @@ class DocumentationTest {
             } else if (path != null && line.equals("```java")) {
                 block = new ArrayList<>();
             } else if (block != null && line.equals("```")) {
-                assertTrue(trimmed(Project.lines(path)).contains(trimmed(block)), path + " has no\n" + String.join("\n", block));
+                assertTrue(trimmed(Project.lines(path)).contains(trimmed(block)),
+                        path + " has no\n" + String.join("\n", block));
                 shown.add(path);
                 block = null;
                 path = null;

@@ -56,6 +56,7 @@ class ExamplesIT {
 
     @Test
     void watching() {
-        assertTrue(output(() -> Watching.main(new String[] {node.endpoint()})).contains("NODE_JOINED node-1, now [node-1]"));
+        String output = output(() -> Watching.main(new String[] {node.endpoint()}));
+        assertTrue(output.contains("NODE_JOINED node-1, now [node-1]"), output);
     }
 }

@@ -96,7 +96,8 @@ class Kill9IT {
                 }
             }
             long counted = of(client.counter("c").get());
-            assertTrue(counted >= done && counted <= done + unknown, done + " done, " + unknown + " unknown, " + counted);
+            assertTrue(counted >= done && counted <= done + unknown,
+                    done + " done, " + unknown + " unknown, " + counted);
         }
     }
 

@@ -462,9 +462,11 @@ class OneNodeIT {
             of(client.map(name).put(b(name), b("v")));
             assertEquals("v", s(of(client.map(name).get(b(name)))), name.length() + " characters");
         }
-        VxcException tooBig = org.junit.jupiter.api.Assertions.assertThrows(VxcException.class,
-                () -> client.map(new String(many) + "y"));
-        assertEquals(VxcError.ETOOBIG, tooBig.error());
+        String tooLong = new String(many) + "y";
+        assertEquals(VxcError.ETOOBIG, failure(client.map(tooLong).size()).error());
+        assertEquals(VxcError.ETOOBIG, failure(client.lock(tooLong).acquire(0)).error());
+        assertEquals(VxcError.ETOOBIG, failure(client.nodes().get(tooLong)).error());
+        assertEquals(VxcError.ETOOBIG, failure(client.watch(WatchTarget.map(tooLong), event -> { })).error());
     }
 
     @Test

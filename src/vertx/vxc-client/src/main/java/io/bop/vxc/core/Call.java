@@ -5,8 +5,8 @@ import io.bop.vxc.wire.Kind;
 import io.bop.vxc.wire.Message;
 
 /**
- * One request of a caller, and who is told its outcome. Exactly one of {@link #done} and {@link #failed} is called, once,
- * on the thread that drives the {@link Core}; they must neither block nor call the core.
+ * One request of a caller, and who is told its outcome. Exactly one of {@link #done} and {@link #failed} is called,
+ * once, on the thread that drives the {@link Core}; they must neither block nor call the core.
  */
 public abstract class Call {
     /** No deadline: its end is the session's or the client's. */

@@ -11,7 +11,8 @@ final class Input {
     /** Room for what arrives, at least a few bytes; grows with what is there, not with what a header announces. */
     ByteBuffer space() {
         if (in.remaining() == 0) {
-            ByteBuffer larger = ByteBuffer.allocate(Math.min(2 * in.capacity(), Limits.FRAME_SIZE_MAX + Limits.READ_SIZE));
+            int size = Math.min(2 * in.capacity(), Limits.FRAME_SIZE_MAX + Limits.READ_SIZE);
+            ByteBuffer larger = ByteBuffer.allocate(size);
             in.flip();
             larger.put(in);
             in = larger;

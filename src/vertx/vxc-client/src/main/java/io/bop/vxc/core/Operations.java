@@ -31,7 +31,9 @@ public final class Operations {
         return READS.contains(kind);
     }
 
-    /** Changes of the membership stand in no session's sequence, and "busy" is an answer to them that says what to do. */
+    /**
+     * Changes of the membership stand in no session's sequence, and "busy" is an answer to them that says what to do.
+     */
     static boolean isOfMembers(Kind kind) {
         return kind.number >= MEMBER_ADD.number && kind.number <= MEMBER_TRANSFER.number;
     }

@@ -91,7 +91,10 @@ final class PendingList {
         return p;
     }
 
-    /** The floor to send: one less than the oldest sequence without answer ("queued" is one), {@code otherwise} when there is none. */
+    /**
+     * The floor to send: one less than the oldest sequence without answer ("queued" is one), {@code otherwise} when
+     * there is none.
+     */
     long floor(long otherwise) {
         for (Pending p = first; p != null; p = p.next) {
             if (p.sequence != 0 && !p.everQueued) { // a long wait must not fill the session's window

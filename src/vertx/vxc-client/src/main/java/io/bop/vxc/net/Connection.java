@@ -80,7 +80,8 @@ public final class Connection {
         if (connecting) {
             return SelectionKey.OP_CONNECT;
         }
-        return core.hasOutput() || link.wantsWrite() ? SelectionKey.OP_READ | SelectionKey.OP_WRITE : SelectionKey.OP_READ;
+        boolean writes = core.hasOutput() || link.wantsWrite();
+        return writes ? SelectionKey.OP_READ | SelectionKey.OP_WRITE : SelectionKey.OP_READ;
     }
 
     private boolean isOpen() {

@@ -33,7 +33,8 @@ public final class Loop {
     private final LongSupplier clock = () -> TimeUnit.NANOSECONDS.toMillis(System.nanoTime());
     private final Queue<Task> tasks = new ConcurrentLinkedQueue<>();
     private final Selector selector;
-    private final Object gate = new Object(); // between waking the selector and closing it; its own lock is held while it sleeps
+    /** Between waking the selector and closing it; the selector holds its own lock while it sleeps. */
+    private final Object gate = new Object();
     private final Thread thread;
     private Link registered;
     private SelectionKey key;

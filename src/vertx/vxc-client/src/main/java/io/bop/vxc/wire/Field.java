@@ -19,7 +19,8 @@ final class Field {
         Field[] fields = new Field[words.length];
         for (int i = 0; i < words.length; i++) {
             int colon = words[i].indexOf(':');
-            fields[i] = new Field(words[i].substring(0, colon).intern(), FieldType.valueOf(words[i].substring(colon + 1)));
+            FieldType type = FieldType.valueOf(words[i].substring(colon + 1));
+            fields[i] = new Field(words[i].substring(0, colon).intern(), type);
         }
         return fields;
     }

@@ -133,7 +133,8 @@ public final class Frame {
                     "the request does not fit a frame of " + Limits.FRAME_SIZE_MAX + " bytes");
         }
         ByteBuffer out = ByteBuffer.allocate(head + payload.length).order(ByteOrder.LITTLE_ENDIAN);
-        out.putInt(0).putInt(out.capacity()).put((byte) VERSION).put((byte) flags).putShort((short) kind).putInt(requestId);
+        out.putInt(0).putInt(out.capacity()); // the checksum comes last
+        out.put((byte) VERSION).put((byte) flags).putShort((short) kind).putInt(requestId);
         if (sequenced) {
             out.putLong(sequence).putLong(floor);
         }

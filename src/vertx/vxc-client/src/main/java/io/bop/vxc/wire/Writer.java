@@ -99,7 +99,8 @@ final class Writer {
 
     private void reserve(int more) {
         if (more > Limits.FRAME_SIZE_MAX - size) {
-            throw VxcException.failed(VxcError.ETOOBIG, "the message does not fit a frame of " + Limits.FRAME_SIZE_MAX + " bytes");
+            throw VxcException.failed(VxcError.ETOOBIG,
+                    "the message does not fit a frame of " + Limits.FRAME_SIZE_MAX + " bytes");
         }
         if (out.length - size < more) {
             out = Arrays.copyOf(out, Math.min(Limits.FRAME_SIZE_MAX, Math.max(size + more, 2 * out.length)));

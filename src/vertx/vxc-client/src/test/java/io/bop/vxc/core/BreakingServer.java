@@ -13,7 +13,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
-/** A server that keeps (sequence → reply) as a real one does, answers late, and whose connection breaks at any moment. */
+/**
+ * A server that keeps (sequence → reply) as a real one does, answers late, and whose connection breaks at any moment.
+ */
 final class BreakingServer {
     private static final int CALLS = 200;
 

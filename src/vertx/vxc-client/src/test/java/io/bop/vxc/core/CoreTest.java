@@ -577,7 +577,8 @@ class CoreTest {
             if (!peer.asked.isEmpty()) {
                 Asked ping = peer.take(Kind.PING);
                 assertTrue(ping.frame.has(Frame.PING));
-                peer.receive(Frame.encode(Frame.RESPONSE | Frame.PONG, Kind.PONG.number, ping.frame.requestId, Peer.NONE));
+                peer.receive(Frame.encode(
+                        Frame.RESPONSE | Frame.PONG, Kind.PONG.number, ping.frame.requestId, Peer.NONE));
             }
         }
         assertFalse(peer.told.contains("doubtful 42"));

@@ -26,8 +26,8 @@ class RouterTest {
     void endpointsAreHostAndPort() {
         assertEquals("[127.0.0.1:7400, host.example:1, [::1]:65535]",
                 Endpoint.parse("127.0.0.1:7400, host.example:1,[::1]:65535").toString());
-        for (String bad : Arrays.asList("", "host", ":1", "host:", "host:0", "host:65536", "host:1x", "::1:7400", "a:1,",
-                "a b:1", "[]:1", "host:999999")) {
+        for (String bad : Arrays.asList("", "host", ":1", "host:", "host:0", "host:65536", "host:1x", "::1:7400",
+                "a:1,", "a b:1", "[]:1", "host:999999")) {
             assertThrows(IllegalArgumentException.class, () -> Endpoint.parse(bad), bad);
         }
         assertThrows(IllegalArgumentException.class,

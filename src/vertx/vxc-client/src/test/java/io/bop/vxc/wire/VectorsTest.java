@@ -147,7 +147,7 @@ class VectorsTest {
                 () -> Frame.encode(Frame.RESPONSE, 102, 1, new byte[payload.length + 1]));
         assertEquals(VxcError.ETOOBIG, tooBig.error());
         byte[] value = new byte[Limits.FRAME_SIZE_MAX];
-        assertEquals(VxcError.ETOOBIG,
-                assertThrows(VxcException.class, () -> new Message(Kind.NODE_SET_INFO, (Object) value).encode()).error());
+        Message message = new Message(Kind.NODE_SET_INFO, (Object) value);
+        assertEquals(VxcError.ETOOBIG, assertThrows(VxcException.class, message::encode).error());
     }
 }
