@@ -1,5 +1,6 @@
 #include "storage/install.h"
 
+#include "base/check.h"
 #include "base/crc.h"
 #include "base/memory.h"
 #include "storage/disk.h"
@@ -183,8 +184,16 @@ static int write_record(const struct place *p, struct vxc_slice bytes, struct vx
 
 bool vxc_install_keeps_log(const struct vxc_log *log, const struct vxc_log_base *base)
 {
-    return vxc_log_last_index(log) >= base->index && vxc_log_first_index(log) <= base->index + 1 &&
-           vxc_log_term(log, base->index) == base->term;
+    const uint64_t first = vxc_log_first_index(log);
+    const uint64_t term = vxc_log_term(log, base->index);
+
+    if (vxc_log_last_index(log) < base->index) {
+        return false;
+    }
+    vxc_check(first <= base->index + 1); /* nobody asks for an image that leaves a gap */
+    /* 0: the one in front of the first entry that is left. What a log let go of was committed, as is
+     * that where an image ends: they are the same. */
+    return term == base->term || term == 0;
 }
 
 int vxc_install_plan(const char *data, const struct vxc_install *install,

@@ -49,7 +49,9 @@ struct vxc_install_watch {
     void (*on_step)(void *data, const char *step);
 };
 
-/* keep_log for an image that ends at `base`: does this log have the entries behind it, or end with it? */
+/* keep_log for an image that ends at `base`: does this log have the entries behind it, or end with
+ * it? Where not, all that it has is in the image, or was never committed. The image does not end
+ * further back than in front of the log's first entry. */
 bool vxc_install_keeps_log(const struct vxc_log *log, const struct vxc_log_base *base);
 
 /* Writes the intent, durably. The new state lies in DATA/incoming/state, durably: VXC_ENOTFOUND

@@ -8,11 +8,17 @@
 #include "node/cluster.h"
 #include "wire/message.h"
 
+/* Of the protocol between nodes. Nodes without a common version refuse each other, so that they
+ * never misunderstand. The tests build a node of the next one. */
+#ifndef VXC_PEER_PROTOCOL_VERSION
+#define VXC_PEER_PROTOCOL_VERSION 1
+#endif
+
 enum {
     NONCE_SIZE = 16,
     PROOF_SIZE = 32,
     CLUSTER_ID_SIZE = 16,
-    PEER_PROTOCOL_VERSION = 1,
+    PEER_PROTOCOL_VERSION = VXC_PEER_PROTOCOL_VERSION,
     /* members, and as many addresses of --join behind which a member may be */
     PEERS_MAX = 2 * VXC_CONFIGURATION_MEMBERS_MAX,
 };

@@ -71,8 +71,8 @@ struct vxc_node {
     uint64_t silent_told;      /* of those cleaned away, how many were told */
     struct {
         uint64_t term, primary_id;
-    } told; /* by the last line about roles in the log */
-    bool begun;                /* start() was called */
+    } told;     /* by the last line about roles in the log */
+    bool begun; /* start() was called */
     bool started;
     bool stopping;
     bool vote_bound;        /* the vote knows of which cluster it is */

@@ -29,14 +29,14 @@ class Node:
     def __init__(self, cluster, number, disk):
         self.cluster, self.number, self.disk = cluster, number, disk
         self.process, self.stopped, self.expected_down = None, False, True
-        self.environment = {}
+        self.environment, self.programs = {}, cluster.programs
         self.log_path = os.path.join(cluster.work, "node%d.log" % number)
 
     def start(self):
         """Does not wait until it is ready: without the others it may not become so."""
         self.note("start")
         address = self.cluster.network.address(self.number)
-        words = [self.cluster.program("vxcd"), "--data", os.path.join(self.disk.path, "data"), "--node-id",
+        words = [os.path.join(self.programs, "vxcd"), "--data", os.path.join(self.disk.path, "data"), "--node-id",
                  str(self.number), "--host", address, "--port", str(PORT), "--i-accept-plaintext-on", address,
                  *self.cluster.options]
         with open(self.log_path, "ab") as log:
@@ -121,11 +121,11 @@ class Cluster:
 
     # ---- clients ----
 
-    def client(self, *words, timeout="2s", endpoints=None, seconds=20):
-        """Runs vxc where the clients are."""
+    def client(self, *words, timeout="2s", endpoints=None, seconds=20, programs=None):
+        """Runs vxc, that of `programs`, where the clients are."""
         return subprocess.run(
             self.network.inside(self.network.clients) +
-            [self.program("vxc"), "-e", endpoints or self.network.endpoints, "--timeout", timeout, *words],
+            [os.path.join(programs or self.programs, "vxc"), "-e", endpoints or self.network.endpoints, "--timeout", timeout, *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=seconds,
             check=False)
 

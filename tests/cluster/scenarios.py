@@ -6,9 +6,12 @@ within five seconds, the clients' history is linearizable, and all nodes have th
 """
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 
+import old_build
 from cluster import until
 from resource_server import Resource
 
@@ -115,6 +118,84 @@ def rolling_restart(t):
         rounds += 1
     t.zero_refused, t.gap_ms_max = True, 1000
     t.check("the primary changed hands", handed > 0, "%d times in %d rounds" % (handed, rounds))
+
+
+# ---- old and new ----
+
+def with_old_programs(cluster):
+    for node in cluster.nodes.values():
+        node.programs = old_build.folder()
+
+
+def change_programs(t, node, programs, damaged):
+    """Stops the node and starts another build of it. A damaged state it gets from the others, as an image."""
+    status = node.stop()
+    if status != 0:
+        t.check("a stop by SIGTERM ends with 0", False, "node %d ended with %d" % (node.number, status))
+    if damaged:
+        with open(os.path.join(node.disk.path, "data", "state", "data.mdb"), "r+b") as state:
+            state.write(bytes(1 << 16))
+    node.programs = programs
+    mark = len(node.log_text())
+    node.start()
+    t.caught_up(node, 30)
+    if damaged:
+        t.check("a node whose state is damaged gets one of the other build",
+                "state_repaired" in node.log_text()[mark:])
+
+
+def hand_over_to(t, node):
+    """A transfer may fail under load, and is asked for again."""
+    def asked():
+        return t.cluster.primary() == node or not t.cluster.client("member", "transfer", str(node.number), timeout="5s")
+    until(asked, 10, "node %d becomes the primary" % node.number)
+
+
+@scenario(12, "upgrade", prepare=with_old_programs)
+def upgrade(t):
+    """A cluster of an older build is upgraded node by node, and goes back."""
+    nodes = list(t.cluster.nodes.values())
+    rounds = 0
+    while t.time() or rounds == 0:
+        for programs, others in (t.cluster.programs, old_build.folder()), (old_build.folder(), t.cluster.programs):
+            order = t.random.sample(nodes, len(nodes))
+            for node in order:
+                change_programs(t, node, programs, damaged=node == order[0])
+                if node != order[-1]:
+                    hand_over_to(t, node)  # over at least one of the other build
+                    t.pause(0.1, 0.3)
+                    hand_over_to(t, order[-1])
+                    t.pause(0.1, 0.3)
+            done = t.cluster.client("counter", "add", "probe", "1", programs=others)
+            t.check("a client of the other build is served", done.returncode == 0, done.stderr)
+        rounds += 1
+    t.zero_refused, t.gap_ms_max = True, 1000
+    t.check("all nodes went there and back", True, "%d times" % rounds)
+
+
+@scenario(4, "upgrade")
+def next_protocol(t):
+    """A node of a build that speaks another version of the protocol between nodes is refused, and waits."""
+    rounds = 0
+    while t.time() or rounds == 0:
+        node = t.random.choice(list(t.cluster.nodes.values()))
+        node.stop()
+        marks = {other.number: len(other.log_text()) for other in t.cluster.nodes.values()}
+        node.programs = os.path.join(t.cluster.programs, "test-programs", "next_protocol")
+        node.start()
+        for other in t.cluster.nodes.values():
+            until(lambda other=other: re.search(r"refused.* code=EVERSION .*run releases that have one in common",
+                                                other.log_text()[marks[other.number]:]), 10,
+                  "node %d says that node %d is refused, and what to do" % (other.number, node.number))
+        t.pause(0.5, 1)
+        t.check("it waits, and serves nobody", node.alive() and t.cluster.client(
+            "counter", "get", "probe", timeout="300ms", endpoints=t.network.endpoint(node.number)).returncode != 0)
+        t.check("it stops when it is told to", node.stop() == 0)
+        node.programs = t.cluster.programs
+        node.start()
+        t.caught_up(node)
+        rounds += 1
+    t.zero_refused, t.gap_ms_max = True, 1000
 
 
 # ---- the network ----

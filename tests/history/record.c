@@ -85,6 +85,9 @@ static void put_answer(struct line *line, const struct record *record)
 
     put(line, ",\"t0\":%" PRId64 ",\"t1\":%" PRId64 ",\"st\":\"%s\"", record->begun_ns,
         record->ended_ns, outcomes[record->outcome]);
+    if (record->queued_ns != 0) {
+        put(line, ",\"tq\":%" PRId64, record->queued_ns);
+    }
     if (record->error != 0) {
         put(line, ",\"e\":\"%s\"", vxc_error_name(record->error));
     }

@@ -9,6 +9,7 @@
  *   f, k  what was asked (operations.c), and of which key
  *   a, b  what was given: values as strings, deltas and numbers as numbers
  *   t0    ns of CLOCK_MONOTONIC before the request was given to the client library
+ *   tq    ns after an acquire was told that it waits in the lock's queue; absent when it was not
  *   t1    ns after its answer, or after it was given up
  *   st    ok: took effect · fail: did certainly not · info: nobody knows, and it may yet
  *   e     error name of what did not end with an answer to the question
@@ -53,7 +54,7 @@ struct record {
     struct text_field a, b, v;
     struct number_field a_number, b_number, n;
     uint64_t fence, index;
-    int64_t begun_ns, ended_ns;
+    int64_t begun_ns, queued_ns, ended_ns; /* queued: 0 = it was not */
     enum outcome outcome;
     int error; /* 0 or a VXC_E… code */
     const char *endpoint;

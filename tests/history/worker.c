@@ -13,6 +13,8 @@ static void on_notice(void *data, const struct vxc_notice *notice)
 
     if (notice->type == VXC_NOTICE_SESSION_EXPIRED) {
         worker->session_lost = true;
+    } else if (notice->type == VXC_NOTICE_LOCK_QUEUED && worker->queued_ns == 0) {
+        worker->queued_ns = now_ns();
     } else if (notice->type == VXC_NOTICE_DISCONNECTED) {
         worker->disconnects++;
     }
@@ -224,9 +226,11 @@ void worker_call(struct worker *worker, struct vxc_request *request, struct reco
 
     record->client = worker->number;
     record->session = worker->session;
+    worker->queued_ns = 0;
     record->begun_ns = now_ns();
     record->error = vxc_client_call(worker->client, request, reply);
     record->ended_ns = now_ns();
+    record->queued_ns = worker->queued_ns;
     record->outcome = outcome_of(record->error, disconnects == worker->disconnects);
     record->sequence = reply->sequence;
     record->index = record->error == VXC_OK ? reply->index : 0;

@@ -48,6 +48,7 @@ struct worker {
     uint64_t session;     /* 0 = none */
     uint64_t values;      /* that it has made */
     uint64_t disconnects; /* that it was told of */
+    int64_t queued_ns;    /* when the acquire under way was told that it waits; 0 = it was not */
     bool session_lost;    /* told while a call was under way */
     int64_t alive_ns;     /* the session was surely known to the server after this moment */
 };

@@ -12,40 +12,9 @@
 . "$(dirname "$0")/../lib/cluster.sh"
 
 megabytes=${CATCHUP_MB:-200}
-writer=''
-
-# A client that writes all the time, one operation after the other.
-writer_begin() {
-    vxc bench --op counter-add --connections 1 --pipeline 1 --keys 100 --seconds 600 --no-fill \
-        >"$work/writer.log" 2>&1 &
-    writer=$!
-}
-
-# shellcheck disable=SC2317 # called at the end of the test too
-writer_end() {
-    [ -z "$writer" ] || { kill "$writer" && wait "$writer"; } 2>/dev/null
-    writer=''
-}
-at_exit writer_end
-
 leave_behind() {
     vxc bench --op map-put --pipeline 8 --keys 50 --value-size 1000000 --count "$megabytes" \
         --no-fill >"$work/bench.log" 2>&1
-}
-
-# Do all members that are up have the same state in LMDB, at the same entry?
-digests_agree() {
-    local id all=''
-    for id in "${!member_pids[@]}"; do
-        member_is_up "$id" || continue
-        all+=$(member_value "$id" digest_index):$(member_value "$id" state_digest)$'\n'
-    done
-    [ "$(sort -u <<<"$all" | grep -c .)" -eq 1 ] && ! grep -q '^:' <<<"$all"
-}
-
-same_everywhere() {
-    check "$1: all members have applied the same" wait_until 60 members_agree
-    check "$1: all members have the same digest" wait_until 30 digests_agree
 }
 
 is_empty() {
@@ -81,7 +50,7 @@ check 'killed in the middle, it begins anew' wait_until 30 member_said image_fet
 check 'and installs the image' wait_until 90 member_said image_installed "$backup"
 check 'the writer was served all the time' kill -0 "$writer"
 writer_end
-same_everywhere 'after the image'
+members_are_alike 'after the image'
 check 'nothing of the image is left with the backup' wait_until 10 is_gone "$work/$backup/incoming"
 check 'nor with the primary' wait_until 10 is_empty "$work/$primary/outgoing"
 member_kill "$backup"
@@ -101,7 +70,7 @@ check 'a new member is added' wait_until 20 is_added
 member_start 4 --join "${VERTX_CLUSTER_ENDPOINTS//,*/}"
 check 'an empty node gets an image' wait_until 60 member_said image_installed 4
 check 'and becomes a voter' wait_until 60 grep -q 'caught up and is a voter' "$work/add.log"
-same_everywhere 'a new member'
+members_are_alike 'a new member'
 check 'and is removed again' vxc member remove 4 --yes
 member_kill 4
 unset 'member_pids[4]'
@@ -113,7 +82,7 @@ repaired() {
     check "$what: it says so" member_said state_damaged "$backup"
     check "$what: it gets another one" wait_until 60 member_said state_repaired "$backup"
     check "$what: the damaged one is kept" test -d "$work/$backup/state.damaged-$number"
-    same_everywhere "$what"
+    members_are_alike "$what"
 }
 
 member_stop "$backup"
@@ -133,13 +102,13 @@ member_start "$backup"
 check 'damaged while writes go on: it gets another one' \
     wait_until 60 member_said state_repaired "$backup"
 writer_end
-same_everywhere 'damaged while writes go on'
+members_are_alike 'damaged while writes go on'
 
 member_kill "$backup"
 rm -rf "$work/$backup/state"
 member_start "$backup"
 check 'a missing state: it gets another one' wait_until 60 member_said state_repaired "$backup"
-same_everywhere 'a missing state'
+members_are_alike 'a missing state'
 
 # Without anybody who could help it waits. One peer is enough, which need not be primary, and cannot
 # become it before: there is no majority without the one that waits.
@@ -154,7 +123,7 @@ member_start "${others[0]}"
 check 'a peer that is no primary helps it' wait_until 60 member_said state_repaired "$backup"
 check 'then the two are a majority' members_elect
 member_start "${others[1]}"
-same_everywhere 'after all were down'
+members_are_alike 'after all were down'
 equal 'what was written is there' v "$(vxc map get m k)"
 
 # ---- what peers cannot give back ----

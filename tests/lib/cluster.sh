@@ -129,6 +129,22 @@ members_agree() {
     done
 }
 
+# Do all members that are up have the same state in LMDB, at the same entry?
+members_digests_agree() {
+    local id all=''
+    for id in "${!member_pids[@]}"; do
+        member_is_up "$id" || continue
+        all+=$(member_value "$id" digest_index):$(member_value "$id" state_digest)$'\n'
+    done
+    [ "$(sort -u <<<"$all" | grep -c .)" -eq 1 ] && ! grep -q '^:' <<<"$all"
+}
+
+# members_are_alike NAME: two checks.
+members_are_alike() {
+    check "$1: all members have applied the same" wait_until 60 members_agree
+    check "$1: all members have the same digest" wait_until 30 members_digests_agree
+}
+
 # Another member than the ones given.
 member_beside() {
     local id
@@ -138,3 +154,20 @@ member_beside() {
         return
     done
 }
+
+# ---- a client that writes all the time, one operation after the other ----
+
+writer=''
+
+writer_begin() {
+    vxc bench --op counter-add --connections 1 --pipeline 1 --keys 100 --seconds 600 --no-fill \
+        >"$work/writer.log" 2>&1 &
+    writer=$!
+}
+
+# shellcheck disable=SC2317 # called at the end of the test too
+writer_end() {
+    [ -z "$writer" ] || { kill "$writer" && wait "$writer"; } 2>/dev/null
+    writer=''
+}
+at_exit writer_end

@@ -187,6 +187,29 @@ var histories = []struct {
 		1 2 0 lock_acquire l ok s=1 a=0 fence=10
 		3 4 0 lock_release l ok s=1 a=10
 		5 6 0 lock_acquire l ok s=1 a=0 fence=9`},
+	{"waiters_are_served_in_their_order", "", `
+		1 2 0 lock_acquire l ok s=1 a=0 fence=10
+		3 19 1 lock_acquire l ok s=2 a=1000 tq=4 fence=11
+		5 29 2 lock_acquire l ok s=3 a=1000 tq=6 fence=12
+		12 13 0 lock_release l ok s=1 a=10
+		20 21 1 lock_release l ok s=2 a=11`},
+	{"a_waiter_whose_wait_is_over_is_passed_by", "", `
+		1 2 0 lock_acquire l ok s=1 a=0 fence=10
+		3 9 1 lock_acquire l fail s=2 a=1 tq=4
+		5 29 2 lock_acquire l ok s=3 a=1000 tq=6 fence=11
+		12 13 0 lock_release l ok s=1 a=10`},
+	{"who_asks_before_the_other_knows_its_place_may_be_first", "", `
+		1 2 0 lock_acquire l ok s=1 a=0 fence=10
+		3 29 1 lock_acquire l ok s=2 a=1000 tq=6 fence=12
+		5 19 2 lock_acquire l ok s=3 a=1000 tq=6 fence=11
+		12 13 0 lock_release l ok s=1 a=10
+		20 21 2 lock_release l ok s=3 a=11`},
+	{"a_waiter_that_is_passed_by", "fences: #1", `
+		1 2 0 lock_acquire l ok s=1 a=0 fence=10
+		3 29 1 lock_acquire l ok s=2 a=1000 tq=4 fence=12
+		5 19 2 lock_acquire l ok s=3 a=1000 tq=6 fence=11
+		12 13 0 lock_release l ok s=1 a=10
+		20 21 2 lock_release l ok s=3 a=11`},
 	{"a_fence_that_is_given_twice", "given twice", `
 		1 2 0 lock_acquire l ok s=1 a=0 fence=10
 		1 2 1 lock_acquire m ok s=2 a=0 fence=10`},

@@ -19,6 +19,7 @@ type record struct {
 	A       operand `json:"a"`
 	B       operand `json:"b"`
 	T0      int64   `json:"t0"`
+	TQ      int64   `json:"tq"`
 	T1      int64   `json:"t1"`
 	Status  string  `json:"st"`
 	Error   string  `json:"e"`
@@ -60,6 +61,15 @@ func (r *record) unknown() bool { return r.Status == "info" }
 func (r *record) end() int64 {
 	if r.unknown() {
 		return math.MaxInt64
+	}
+	return r.T1
+}
+
+// placed is when it was known that nobody who asks later comes before it: an acquire that waits in the
+// queue is ahead of all who come after, and whatever has ended is over.
+func (r *record) placed() int64 {
+	if r.TQ != 0 {
+		return r.TQ
 	}
 	return r.T1
 }

@@ -30,16 +30,16 @@ func (f *findings) list() []string {
 }
 
 // inRealTime calls `judge` for every record with the record of the highest `value` among those that
-// had ended before it began.
-func inRealTime(records []*record, value func(*record) uint64, judge func(before, after *record)) {
+// were over, as `over` tells, before it began.
+func inRealTime(records []*record, over func(*record) int64, value func(*record) uint64, judge func(before, after *record)) {
 	begun := append([]*record(nil), records...)
 	ended := append([]*record(nil), records...)
 	sort.SliceStable(begun, func(i, j int) bool { return begun[i].T0 < begun[j].T0 })
-	sort.SliceStable(ended, func(i, j int) bool { return ended[i].T1 < ended[j].T1 })
+	sort.SliceStable(ended, func(i, j int) bool { return over(ended[i]) < over(ended[j]) })
 	var highest *record
 	at := 0
 	for _, r := range begun {
-		for ; at < len(ended) && ended[at].T1 < r.T0; at++ {
+		for ; at < len(ended) && over(ended[at]) < r.T0; at++ {
 			if highest == nil || value(ended[at]) > value(highest) {
 				highest = ended[at]
 			}
@@ -60,8 +60,9 @@ func checkIndexes(records []*record) []string {
 			indexed = append(indexed, r)
 		}
 	}
+	end := func(r *record) int64 { return r.T1 }
 	index := func(r *record) uint64 { return r.Index }
-	inRealTime(indexed, index, func(before, after *record) {
+	inRealTime(indexed, end, index, func(before, after *record) {
 		if after.Index < before.Index {
 			found.add("%v had ended before %v", before, after)
 		}
@@ -69,7 +70,9 @@ func checkIndexes(records []*record) []string {
 	return found.list()
 }
 
-// checkFences: a fence is given once in the whole cluster, and those of a lock rise in real time.
+// checkFences: a fence is given once in the whole cluster, and those of a lock rise in the order in which
+// it was asked for, as far as that can be told from outside: who was told that it waits is granted before
+// whoever asked after that, unless its wait ends without a grant.
 func checkFences(records []*record) []string {
 	found := findings{rule: "fences"}
 	given := map[uint64]*record{}
@@ -89,9 +92,9 @@ func checkFences(records []*record) []string {
 	}
 	fence := func(r *record) uint64 { return r.Fence }
 	for _, list := range grants {
-		inRealTime(list, fence, func(before, after *record) {
+		inRealTime(list, (*record).placed, fence, func(before, after *record) {
 			if after.Fence <= before.Fence {
-				found.add("%v had ended before %v", before, after)
+				found.add("%v had its place before %v was asked for", before, after)
 			}
 		})
 	}

@@ -15,6 +15,7 @@
  *   faults.c   what goes wrong, and when
  *   witness.c  the one true history: each entry as first applied, replayed by a second state machine
  *              and by the naive model of tests/unit/fsm
+ *   queues.c   who waits for which lock, as the log orders it
  *   check.c    what must hold of every reply, read and event
  *   main.c     options, seeds, what is printed
  *

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "check.h"
 #include "members.h"
+#include "queues.h"
 #include "unit/fsm/model.h"
 #include "versions.h"
 #include "world.h"
@@ -46,6 +47,7 @@ struct witness {
     struct outcome *outcomes; /* hash by session and sequence */
     size_t outcome_count, outcome_room;
     struct versions *versions;
+    struct queues *queues;
     struct session_events *sessions; /* by session id, rising */
     size_t session_count, session_room;
 };
@@ -109,6 +111,16 @@ const struct outcome *witness_outcome(const struct witness *w, uint64_t session,
     return outcome->session == 0 ? NULL : outcome;
 }
 
+static void note_acquire(struct witness *w, const struct vxc_command *c,
+                         const struct vxc_result *result)
+{
+    if (result->code == 0 && result->found) {
+        queues_take_token(w->queues, c->session, result->token);
+    } else if (result->code == 0 && result->number > 0) {
+        queues_wait(w->queues, witness_hash(c->name) ^ c->namespace_id, c->session, c->sequence);
+    }
+}
+
 static void note_outcome(struct witness *w, const struct vxc_command *c,
                          const struct vxc_result *result)
 {
@@ -129,6 +141,9 @@ static void note_outcome(struct witness *w, const struct vxc_command *c,
                           c->sequence, c->session, outcome->index, result->index);
         }
         return;
+    }
+    if (c->op == VXC_OP_LOCK_ACQUIRE) {
+        note_acquire(w, c, result);
     }
     w->outcome_count++;
     *outcome = (struct outcome){
@@ -191,6 +206,12 @@ static void note_lock_event(struct witness *w, const struct vxc_event *e)
                       "lock: session %" PRIu64 " is told of ticket %" PRIu64
                       ", which does not wait",
                       e->session, e->ticket);
+    }
+    if (e->type == VXC_EVENT_LOCK_GRANTED) {
+        queues_grant(w->queues, w->fsm, e->session, e->ticket);
+        queues_take_token(w->queues, e->session, e->token);
+    } else {
+        queues_leave(w->queues, e->session, e->ticket);
     }
     outcome->queued = false;
     outcome->number = 0;
@@ -474,6 +495,7 @@ struct witness *witness_create(struct world *world)
     make_room(w, 0);
     outcomes_grow(w);
     w->versions = versions_create();
+    w->queues = queues_create(world);
     w->model = model_create();
     (void)snprintf(path, sizeof path, "%s/witness", world->folder);
     if (vxc_store_open(path, &options, &w->store, &err) != 0 ||

@@ -407,6 +407,36 @@ static void who_is_not_meant_or_does_not_fit_is_told_why(void **state)
     end_world();
 }
 
+/* Versions to come only ever add behind the fields that there are. */
+static void a_hello_of_versions_to_come_can_be_read(void **state)
+{
+    static const struct {
+        uint8_t min, max;
+        int code;
+    } cases[] = {{1, 1, 0}, {1, 2, 0}, {0, 255, 0}, {2, 2, VXC_EVERSION}, {2, 255, VXC_EVERSION}};
+    (void)state;
+    make_world(NULL, NODES);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct person p = third_person(1);
+        struct vxc_message m;
+        struct caller c;
+        size_t at;
+
+        p.hello.peer_hello.version_min = cases[i].min;
+        p.hello.peer_hello.version_max = cases[i].max;
+        assert_true(caller_dial(&c, world.ports[0], PATIENCE_S));
+        at = vxc_frame_begin(&c.out, VXC_FRAME_REQUEST, VXC_KIND_PEER_HELLO, 1);
+        assert_int_equal(vxc_message_encode(hello_of(&p), &c.out), 0);
+        assert_int_equal(vxc_buffer_append(&c.out, "something new", 13), 0);
+        assert_int_equal(vxc_frame_finish(&c.out, at), 0);
+        assert_int_equal(send(c.fd, c.out.data, c.out.size, MSG_NOSIGNAL), c.out.size);
+        assert_int_equal(answer(&c, VXC_KIND_PEER_CHALLENGE, &m, &p), cases[i].code);
+        assert_true(cases[i].code == 0 || strstr(p.text, "run releases that have one in common"));
+        caller_hang_up(&c);
+    }
+    end_world();
+}
+
 /* It may be one by a configuration that this node was cut off from: the one who can tell is not to be
  * kept out. */
 static void who_knows_the_cluster_may_be_a_member_that_is_not_known_yet(void **state)
@@ -1005,6 +1035,7 @@ int main(void)
         cmocka_unit_test(a_member_is_welcome),
         cmocka_unit_test(without_a_secret_proofs_are_empty),
         cmocka_unit_test(who_is_not_meant_or_does_not_fit_is_told_why),
+        cmocka_unit_test(a_hello_of_versions_to_come_can_be_read),
         cmocka_unit_test(who_knows_the_cluster_may_be_a_member_that_is_not_known_yet),
         cmocka_unit_test(a_wiped_or_rolled_back_disk_is_recognised),
         cmocka_unit_test(a_second_node_of_the_same_id_does_not_get_in_beside_the_first),

@@ -13,7 +13,7 @@
 #include "storage/verify.h"
 #include "storage/vote.h"
 
-enum { NODE = 7, OLD_ENTRIES = 20, NEW_INDEX = 500, NEW_TERM = 9 };
+enum { NODE = 7, OLD_ENTRIES = 20, NEW_INDEX = 500, NEW_TERM = 9, SEGMENT = 1 << 16 };
 
 struct fixture {
     struct driver d; /* whose state is the new one */
@@ -245,6 +245,49 @@ static void a_log_that_goes_on_behind_the_image_is_kept(void **state)
     remove_tree(f.data);
 }
 
+/* Entries 1 to `count` of term 2 in small segments, the first ones let go of behind a base. */
+static struct vxc_log *open_trimmed_log(const struct fixture *f, uint64_t count)
+{
+    const struct vxc_log_options options = {
+        .io = VXC_LOG_IO_THREAD, .node_id = NODE, .segment_size = SEGMENT};
+    const struct vxc_log_base base = {
+        .index = count - 1, .term = 2, .configuration_index = 1, .configuration = configuration};
+    static const uint8_t payload[8192];
+    struct vxc_error err;
+    struct vxc_log *log;
+
+    assert_int_equal(vxc_log_open(path_in(f, "trimmed"), &options, &log, &err), 0);
+    for (uint64_t i = 1; i <= count; i++) {
+        assert_int_equal(
+            vxc_log_append(log, i, 2, VXC_LOG_COMMAND, vxc_slice(payload, sizeof payload)), 0);
+        vxc_log_sync(log);
+    }
+    assert_int_equal(vxc_log_set_base(log, &base, SEGMENT, &err), 0);
+    assert_in_range(vxc_log_first_index(log), 2, base.index - 1); /* a trailing part is left */
+    return log;
+}
+
+/* What is in it may be what a majority counts on. */
+static void a_log_is_kept_when_it_has_what_the_image_lacks(void **state)
+{
+    struct vxc_log *log;
+    struct fixture f;
+    struct vxc_log_base end = {.term = 2};
+
+    (void)state;
+    init(&f);
+    make_node(&f);
+    log = open_trimmed_log(&f, 60);
+    for (end.index = vxc_log_first_index(log) - 1; end.index <= 60; end.index++) {
+        assert_true(vxc_install_keeps_log(log, &end));
+    }
+    assert_false(vxc_install_keeps_log(log, &end)); /* 61: all of it is in the image */
+    end = (struct vxc_log_base){.index = 60, .term = 3};
+    assert_false(vxc_install_keeps_log(log, &end)); /* it has what was never committed */
+    vxc_log_close(log);
+    remove_tree(f.data);
+}
+
 static void without_an_intent_nothing_but_leftovers_goes(void **state)
 {
     struct fixture f;
@@ -445,6 +488,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_takes_the_place_of_state_and_log),
         cmocka_unit_test(a_log_that_goes_on_behind_the_image_is_kept),
+        cmocka_unit_test(a_log_is_kept_when_it_has_what_the_image_lacks),
         cmocka_unit_test(without_an_intent_nothing_but_leftovers_goes),
         cmocka_unit_test(a_state_that_was_lost_is_replaced_too),
         cmocka_unit_test(an_intent_needs_a_state),
