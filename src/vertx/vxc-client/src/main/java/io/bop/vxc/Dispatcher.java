@@ -42,13 +42,14 @@ final class Dispatcher {
 
     private void run(Runnable task) {
         Thread thread = Thread.currentThread();
+        Thread outer = here; // a direct executor runs one task within another
         here = thread;
         try {
             task.run();
         } catch (Throwable e) { // of a listener: it must not end the others
             thread.getUncaughtExceptionHandler().uncaughtException(thread, e);
         } finally {
-            here = null;
+            here = outer == thread ? outer : null;
         }
     }
 

@@ -19,6 +19,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
@@ -62,6 +63,7 @@ public final class VxcClient implements AutoCloseable {
     private final AtomicInteger pendingCount = new AtomicInteger();
     private final AtomicLong pendingBytes = new AtomicLong();
     private volatile ServerInfo server = ServerInfo.UNKNOWN;
+    private final AtomicBoolean closing = new AtomicBoolean();
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
 
     private VxcClient(VxcOptions options) throws IOException {
@@ -248,6 +250,9 @@ public final class VxcClient implements AutoCloseable {
 
     /** Closes the session, if there is one, then the client; calls under way end with ECANCELED. Always completes. */
     public CompletionStage<Void> shutdown() {
+        if (!closing.compareAndSet(false, true)) {
+            return ended;
+        }
         execute(nowMs -> {
             if (core.sessionId() == 0) {
                 loop.stop();

@@ -1,6 +1,7 @@
 package io.bop.vxc.core;
 
 import io.bop.vxc.core.Pending.State;
+import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -8,6 +9,8 @@ import java.util.Map;
 final class PendingList {
     private final Map<Integer, Pending> byRequestId = new HashMap<>(); // SENT and QUEUED
     private final Map<Long, Pending> bySequence = new HashMap<>();
+    /** In the order of their sequences; those that are answered go when they are the first. */
+    private final ArrayDeque<Pending> unanswered = new ArrayDeque<>();
     private Pending first;
     private Pending last;
     private int waitingCount;
@@ -37,6 +40,7 @@ final class PendingList {
         waitingCount++;
         if (p.sequence != 0) {
             bySequence.put(p.sequence, p);
+            unanswered.add(p);
         }
     }
 
@@ -54,6 +58,7 @@ final class PendingList {
             p.next.previous = p.previous;
         }
         bySequence.remove(p.sequence);
+        p.ended = true;
     }
 
     /** The only way into another state; SENT with the request id of its frame. */
@@ -96,11 +101,9 @@ final class PendingList {
      * there is none.
      */
     long floor(long otherwise) {
-        for (Pending p = first; p != null; p = p.next) {
-            if (p.sequence != 0 && !p.everQueued) { // a long wait must not fill the session's window
-                return p.sequence - 1;
-            }
+        while (!unanswered.isEmpty() && unanswered.peek().isAnswered()) {
+            unanswered.poll();
         }
-        return otherwise;
+        return unanswered.isEmpty() ? otherwise : unanswered.peek().sequence - 1;
     }
 }

@@ -12,7 +12,6 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.ByteBuffer;
-import java.nio.channels.SelectionKey;
 import java.util.List;
 import java.util.concurrent.Executor;
 
@@ -52,7 +51,7 @@ public final class Connection {
         if (connecting || resolving) {
             finishConnect(nowMs);
         }
-        if (isOpen() && readable) {
+        if (isOpen() && (readable || link.hasInput())) {
             read(nowMs);
         }
         try {
@@ -67,6 +66,9 @@ public final class Connection {
 
     /** When a turn is wanted next; {@code Long.MAX_VALUE} when not. */
     public long dueMs() {
+        if (isOpen() && link.hasInput()) {
+            return 0;
+        }
         return isOpen() ? core.dueMs() : Math.min(core.dueMs(), dueMs);
     }
 
@@ -75,13 +77,9 @@ public final class Connection {
         return link;
     }
 
-    /** For what to wait on it: operations of {@link SelectionKey}. */
+    /** For what to wait on it. */
     public int interest() {
-        if (connecting) {
-            return SelectionKey.OP_CONNECT;
-        }
-        boolean writes = core.hasOutput() || link.wantsWrite();
-        return writes ? SelectionKey.OP_READ | SelectionKey.OP_WRITE : SelectionKey.OP_READ;
+        return link.interest(core.hasOutput());
     }
 
     private boolean isOpen() {

@@ -7,8 +7,8 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SelectableChannel;
 
 /**
- * One connection, never blocking; used by one thread. A link that encrypts hands out plain bytes here, and says by
- * {@link #wantsWrite} that it has bytes of its own to send.
+ * One connection, never blocking; used by one thread. A link that encrypts hands out plain bytes here; it says by
+ * {@link #interest} what its greeting waits for, and by {@link #hasInput} that it holds bytes that were read already.
  */
 public interface Link extends Closeable {
     /** What to wait on; {@code null} for a link of a test that nobody waits on. */
@@ -23,8 +23,15 @@ public interface Link extends Closeable {
     /** As {@link java.nio.channels.GatheringByteChannel#write}: 0 when nothing can be taken now. */
     long write(ByteBuffer[] parts) throws IOException;
 
-    /** Is there something to be sent that {@link #write} was not given? */
-    default boolean wantsWrite() {
+    /**
+     * What to wait for on the channel: operations of {@link java.nio.channels.SelectionKey}.
+     *
+     * @param output there is something to be written
+     */
+    int interest(boolean output);
+
+    /** Can something be read although the channel has nothing? */
+    default boolean hasInput() {
         return false;
     }
 

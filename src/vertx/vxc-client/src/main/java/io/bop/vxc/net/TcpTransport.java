@@ -6,6 +6,7 @@ import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.SelectableChannel;
+import java.nio.channels.SelectionKey;
 import java.nio.channels.SocketChannel;
 
 /** Plain TCP. */
@@ -49,6 +50,14 @@ public final class TcpTransport implements Transport {
         @Override
         public long write(ByteBuffer[] parts) throws IOException {
             return channel.write(parts);
+        }
+
+        @Override
+        public int interest(boolean output) {
+            if (!channel.isConnected()) {
+                return SelectionKey.OP_CONNECT;
+            }
+            return output ? SelectionKey.OP_READ | SelectionKey.OP_WRITE : SelectionKey.OP_READ;
         }
 
         @Override

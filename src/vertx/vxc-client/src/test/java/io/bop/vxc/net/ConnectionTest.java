@@ -142,6 +142,16 @@ class ConnectionTest implements CoreListener {
         }
 
         @Override
+        public int interest(boolean output) {
+            return 0;
+        }
+
+        @Override
+        public boolean hasInput() {
+            return toClient.position() > 0;
+        }
+
+        @Override
         public SocketAddress localAddress() {
             return new InetSocketAddress("127.0.0.1", 1);
         }
@@ -189,7 +199,7 @@ class ConnectionTest implements CoreListener {
             List<Runnable> due = new ArrayList<>(tasks);
             tasks.clear();
             due.forEach(Runnable::run);
-            connection.turn(nowMs, true);
+            connection.turn(nowMs, !nodes.values().stream().allMatch(node -> node.up));
             nowMs++;
         }
         return nowMs - beganMs;
