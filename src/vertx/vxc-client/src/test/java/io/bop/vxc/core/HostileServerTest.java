@@ -7,11 +7,14 @@ import io.bop.vxc.VxcError;
 import io.bop.vxc.VxcException;
 import io.bop.vxc.wire.Frame;
 import io.bop.vxc.wire.Kind;
+import io.bop.vxc.wire.Message;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -22,6 +25,7 @@ class HostileServerTest {
     private static final int SEEDS = Integer.getInteger("vxc.hostile.seeds", 300);
 
     private final List<byte[]> frames = new ArrayList<>();
+    private final Set<String> outcomes = new TreeSet<>();
 
     HostileServerTest() {
         for (String row : Project.lines("tests/vectors/v1.txt")) {
@@ -36,9 +40,25 @@ class HostileServerTest {
         }
     }
 
-    /** Some message, often with another request id and flags, sometimes damaged or cut. */
+    /** Some message under some request id. */
     private ByteBuffer something(Random random) {
-        byte[] frame = frames.get(random.nextInt(frames.size()));
+        Frame some = Frame.decode(ByteBuffer.wrap(frames.get(random.nextInt(frames.size()))));
+        int flags = random.nextInt(4) > 0 ? Frame.RESPONSE : random.nextBoolean() ? Frame.EVENT : random.nextInt(256);
+        return message(some.kind, flags & ~Frame.SEQUENCED, 1 + random.nextInt(12), random);
+    }
+
+    /** What that request is answered with, or an error, more often than not. */
+    private ByteBuffer answer(Peer.Asked asked, Random random) {
+        if (random.nextInt(3) == 0) {
+            Message error = new Message(Kind.ERROR_REPLY, -1L - random.nextInt(40), 0L, Peer.bytes("at 10.0.0.2:1"));
+            return Frame.encode(Frame.RESPONSE, Kind.ERROR_REPLY.number, asked.frame.requestId, error.encode());
+        }
+        return message(asked.kind().reply().number, Frame.RESPONSE, asked.frame.requestId, random);
+    }
+
+    /** The vector of that kind, sometimes damaged or cut. */
+    private ByteBuffer message(int kind, int flags, int requestId, Random random) {
+        byte[] frame = frames.stream().filter(f -> Frame.decode(ByteBuffer.wrap(f)).kind == kind).findFirst().get();
         Frame read = Frame.decode(ByteBuffer.wrap(frame));
         int head = read.has(Frame.SEQUENCED) ? 2 * Frame.HEADER_SIZE : Frame.HEADER_SIZE;
         byte[] payload = new byte[frame.length - head];
@@ -49,8 +69,7 @@ class HostileServerTest {
         if (random.nextInt(10) == 0) {
             payload = Arrays.copyOf(payload, random.nextInt(payload.length + 1));
         }
-        int flags = random.nextInt(4) > 0 ? Frame.RESPONSE : random.nextBoolean() ? Frame.EVENT : random.nextInt(256);
-        return Frame.encode(flags & ~Frame.SEQUENCED, read.kind, 1 + random.nextInt(12), payload);
+        return Frame.encode(flags, kind, requestId, payload);
     }
 
     @Test
@@ -70,12 +89,16 @@ class HostileServerTest {
             peer.core.failAll(VxcError.ECANCELED, "over");
             for (Peer.Noted call : calls) {
                 assertTrue(call.isOver(), "seed " + seed);
+                outcomes.add(call.outcome());
             }
         }
+        // All of it was reached.
+        assertTrue(outcomes.containsAll(Arrays.asList("done", "EUNKNOWN unknown", "ESESSION", "ENOSPC", "EUNDEFINED")),
+                outcomes::toString);
     }
 
     private void step(Peer peer, List<Peer.Noted> calls, Random random) {
-        switch (random.nextInt(6)) {
+        switch (random.nextInt(8)) {
             case 0:
                 calls.add(random.nextBoolean() ? peer.add("c") : peer.acquire("l", random.nextInt(3) - 1));
                 break;
@@ -89,6 +112,12 @@ class HostileServerTest {
                 break;
             case 2:
                 peer.tick(random.nextInt(400));
+                break;
+            case 3:
+            case 4:
+                if (peer.core.phase != Core.Phase.DOWN && !peer.asked.isEmpty()) {
+                    peer.receive(answer(peer.asked.poll(), random));
+                }
                 break;
             default:
                 if (peer.core.phase != Core.Phase.DOWN) {
