@@ -8,23 +8,42 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MARK_SIZE = 4 }; /* tells a chunk from the trailer */
+enum {
+    MARK_SIZE = 4, /* tells a chunk from the trailer */
+    SOURCE_SIZE = 48,
+    SOURCE_VERSION = 1,
+};
 
-int vxc_image_arrival_begin(const char *path, uint64_t file_bytes,
-                            struct vxc_image_arrival *arrival, struct vxc_error *err)
+static int open_file(const char *path, int flags, uint64_t file_bytes,
+                     struct vxc_image_arrival *arrival, struct vxc_error *err)
 {
     int fd;
 
     if (file_bytes < VXC_IMAGE_HEADER_SIZE_MIN + VXC_IMAGE_TRAILER_HEAD_SIZE) {
         return vxc_error_set(err, VXC_ECORRUPT, "no image has %" PRIu64 " bytes", file_bytes);
     }
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
     if (fd < 0) {
-        return vxc_error_set(err, vxc_error_from_errno(errno), "%s: create: %s", path,
-                             strerror(errno));
+        return vxc_error_set(err, errno == ENOENT ? VXC_ENOTFOUND : vxc_error_from_errno(errno),
+                             "%s: open: %s", path, strerror(errno));
     }
     *arrival = (struct vxc_image_arrival){.fd = fd, .file_bytes = file_bytes};
     return 0;
+}
+
+int vxc_image_arrival_begin(const char *path, uint64_t file_bytes,
+                            struct vxc_image_arrival *arrival, struct vxc_error *err)
+{
+    return open_file(path, O_CREAT | O_TRUNC, file_bytes, arrival, err);
+}
+
+int vxc_image_arrival_resume(const char *path, uint64_t file_bytes,
+                             struct vxc_image_arrival *arrival, struct vxc_error *err)
+{
+    int rv = open_file(path, 0, file_bytes, arrival, err);
+
+    arrival->again = rv == 0;
+    return rv;
 }
 
 void vxc_image_arrival_end(struct vxc_image_arrival *arrival)
@@ -132,6 +151,10 @@ static enum look look(struct vxc_image_arrival *a, struct vxc_slice bytes, size_
 
 static int keep(struct vxc_image_arrival *a, struct vxc_slice part, struct vxc_error *err)
 {
+    if (a->again) { /* it is there */
+        a->good += part.size;
+        return 0;
+    }
     if (vxc_disk_write(a->fd, a->good, part.data, part.size) != 0) {
         int code = errno == EFBIG ? VXC_ENOSPC : vxc_error_from_errno(errno);
 
@@ -201,4 +224,93 @@ int vxc_image_arrival_take(struct vxc_image_arrival *arrival, struct vxc_slice p
         vxc_buffer_clear(&arrival->waiting);
     }
     return rv;
+}
+
+/* ---- what a former life has written ---- */
+
+/* Whatever is behind the parts that are whole comes from the peer. */
+static int end_look(struct vxc_image_arrival *a, struct vxc_error *err)
+{
+    vxc_buffer_clear(&a->waiting);
+    a->again = false;
+    return ftruncate(a->fd, (off_t)a->good) == 0
+               ? 0
+               : vxc_error_set(err, vxc_error_from_errno(errno), "cutting the image: %s",
+                               strerror(errno));
+}
+
+int vxc_image_arrival_look(struct vxc_image_arrival *a, struct vxc_error *err)
+{
+    const uint64_t next = vxc_image_arrival_next(a);
+    const uint64_t left = a->file_bytes - next;
+    const size_t size = left < VXC_IMAGE_LOOK_SIZE ? (size_t)left : VXC_IMAGE_LOOK_SIZE;
+    struct vxc_buffer piece = {0};
+    ssize_t got;
+    int rv = 0;
+
+    if (a->ended || size == 0) {
+        return end_look(a, err);
+    }
+    if (vxc_buffer_reserve(&piece, size) != 0) {
+        return vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    do {
+        got = pread(a->fd, piece.data, size, (off_t)next);
+    } while (got < 0 && errno == EINTR);
+    if (got > 0) {
+        rv = vxc_image_arrival_take(a, vxc_slice(piece.data, (size_t)got), err);
+    } else if (got < 0) {
+        rv = vxc_error_set(err, VXC_EIO, "reading the image: %s", strerror(errno));
+    }
+    vxc_buffer_free(&piece);
+    if (got == 0 || rv == VXC_ECORRUPT || rv == VXC_EVERSION) {
+        *err = (struct vxc_error){0};
+        return end_look(a, err); /* from here on it comes again */
+    }
+    return rv;
+}
+
+/* ---- whose it is ---- */
+
+static void encode_source(const struct vxc_image_source *source, uint8_t bytes[SOURCE_SIZE])
+{
+    memset(bytes, 0, SOURCE_SIZE);
+    memcpy(bytes, "VXCPART\n", 8);
+    vxc_store_u16(bytes + 8, SOURCE_VERSION);
+    vxc_store_u64(bytes + 16, source->peer);
+    vxc_store_u64(bytes + 24, source->image);
+    vxc_store_u64(bytes + 32, source->file_bytes);
+    vxc_store_u64(bytes + 40, source->index);
+}
+
+int vxc_image_source_write(const char *path, const struct vxc_image_source *source,
+                           struct vxc_error *err)
+{
+    uint8_t bytes[SOURCE_SIZE];
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int rv = 0;
+
+    encode_source(source, bytes);
+    if (fd < 0 || vxc_disk_write(fd, 0, bytes, sizeof bytes) != 0) {
+        rv =
+            vxc_error_set(err, vxc_error_from_errno(errno), "%s: write: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd); /* whoever reads the file notices what is not in it */
+    }
+    return rv;
+}
+
+bool vxc_image_source_is(const char *path, const struct vxc_image_source *source)
+{
+    uint8_t expected[SOURCE_SIZE];
+    uint8_t bytes[SOURCE_SIZE + 1];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
+
+    if (fd >= 0) {
+        (void)close(fd); /* only read from */
+    }
+    encode_source(source, expected);
+    return size == SOURCE_SIZE && memcmp(bytes, expected, SOURCE_SIZE) == 0;
 }

@@ -359,8 +359,14 @@ static int carry_out(const struct place *p, const struct vxc_install *install, u
     return rv != 0 ? rv : remove_record(p, err);
 }
 
+/* The file of an image that was still arriving, with a note of whose it is: it may be gone on with. */
+static bool has_arrival(const struct place *p)
+{
+    return is_there(p->incoming, "image.part") && is_there(p->incoming, "image.source");
+}
+
 /* What is in it is nobody's; what cannot be removed is tried again at the next start. */
-static void remove_leftovers(const struct place *p)
+static void remove_leftovers(const struct place *p, bool installed)
 {
     char *path;
 
@@ -371,6 +377,9 @@ static void remove_leftovers(const struct place *p)
     remove_inside(p, "state");
     remove_inside(p, "old");
     step(p, "leftovers half gone");
+    if (!installed && has_arrival(p)) {
+        return;
+    }
     path = vxc_format("%s/incoming", p->data);
     if (path != NULL) {
         vxc_image_remove_folder(path);
@@ -395,7 +404,7 @@ int vxc_install_finish(const char *data, uint64_t node_id, const struct vxc_inst
     found = rv == 0;
     rv = rv == 0 ? carry_out(&p, &install, node_id, err) : rv == VXC_ENOTFOUND ? 0 : rv;
     if (rv == 0) {
-        remove_leftovers(&p);
+        remove_leftovers(&p, found);
         *installed = found;
     }
     close_place(&p);

@@ -59,8 +59,9 @@ bool vxc_install_keeps_log(const struct vxc_log *log, const struct vxc_log_base 
 int vxc_install_plan(const char *data, const struct vxc_install *install,
                      const struct vxc_install_watch *watch, struct vxc_error *err);
 
-/* Carries out an intent if there is one (*installed), and empties DATA/incoming. A failure leaves
- * what the next call goes on with. VXC_ECORRUPT, VXC_EFOREIGN, VXC_ENOSPC, VXC_EIO. */
+/* Carries out an intent if there is one (*installed), and empties DATA/incoming; without an intent an
+ * image that was still arriving stays there (node/fetch.h). A failure leaves what the next call goes on
+ * with. VXC_ECORRUPT, VXC_EFOREIGN, VXC_ENOSPC, VXC_EIO. */
 int vxc_install_finish(const char *data, uint64_t node_id, const struct vxc_install_watch *watch,
                        bool *installed, struct vxc_error *err);
 

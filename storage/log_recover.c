@@ -40,6 +40,7 @@ struct scan {
     size_t file_count, file_capacity;
     /* the window, for one segment at a time */
     int fd;
+    size_t fd_file; /* whose it is: of files[] */
     uint8_t *window;
     size_t capacity;
     uint64_t window_offset;
@@ -213,6 +214,28 @@ static int check_owner(struct scan *s, const struct log_segment *segment,
     return 0;
 }
 
+/* Whoever looks whether the log goes on in the next file has read its beginning: it is kept. */
+static int open_file(struct scan *s, size_t i)
+{
+    int rv;
+
+    if (s->fd >= 0 && s->fd_file == i) {
+        return 0;
+    }
+    s->window_size = 0;
+    if (s->fd >= 0) {
+        (void)close(s->fd); /* opened for reading */
+    }
+    rv = vxc_disk_open_block(s->log->folder, s->files[i].name, O_RDONLY, &s->fd);
+    if (rv != 0) {
+        s->fd = -1;
+        return vxc_error_set(s->err, rv == VXC_ENOTFOUND ? VXC_EIO : rv, "%s/%s: open: %s",
+                             s->log->path, s->files[i].name, strerror(errno));
+    }
+    s->fd_file = i;
+    return 0;
+}
+
 /* Opens file i as the next segment of the log and reads its header. *bad: the header or the size of
  * the file is damaged (text in hole_err); other errors are final. */
 static int open_segment(struct scan *s, size_t i, struct log_segment *segment, bool *bad)
@@ -225,15 +248,9 @@ static int open_segment(struct scan *s, size_t i, struct log_segment *segment, b
     segment->number = s->files[i].number;
     segment->first_index = s->files[i].first_index;
     segment->active = true;
-    s->window_size = 0;
-    if (s->fd >= 0) {
-        (void)close(s->fd); /* opened for reading */
-    }
-    rv = vxc_disk_open_block(log->folder, segment->name, O_RDONLY, &s->fd);
+    rv = open_file(s, i);
     if (rv != 0) {
-        s->fd = -1;
-        return vxc_error_set(s->err, rv == VXC_ENOTFOUND ? VXC_EIO : rv, "%s/%s: open: %s",
-                             log->path, segment->name, strerror(errno));
+        return rv;
     }
     if (fstat(s->fd, &st) != 0) {
         return vxc_error_set(s->err, VXC_EIO, "%s/%s: %s", log->path, segment->name,

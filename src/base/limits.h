@@ -120,9 +120,13 @@
 #define VXC_STATE_SYNCS_KEPT   1024u /* ids of state syncs that are known when they come again */
 
 /* ---- connections ---- */
-#define VXC_CONNECTIONS_MAX            16384u /* below the usual descriptor limit of 20,000 */
-#define VXC_DESCRIPTORS_RESERVED       64u    /* kept for files, peers, admin */
-#define VXC_CONN_INFLIGHT_REQUESTS_MAX 8192u  /* per connection; then its socket is not read */
+#define VXC_CONNECTIONS_MAX 16384u /* below the usual descriptor limit of 20,000 */
+/* descriptors for what is not a client: guests, two connections per member, log, state, images */
+#define VXC_DESCRIPTORS_RESERVED 192u
+/* connections beyond connections_max that may say that they are a member's: more than all members at
+ * once, so that a flood of strangers has to be this wide within a handshake to keep one out */
+#define VXC_CONN_GUESTS_MAX            64u
+#define VXC_CONN_INFLIGHT_REQUESTS_MAX 8192u /* per connection; then its socket is not read */
 #define VXC_CONN_INFLIGHT_BYTES_MAX    (32u * VXC_MIB) /* request bytes waiting per connection */
 #define VXC_CONN_OUTBOUND_BYTES_MAX    (64u * VXC_MIB) /* unread replies; a slower reader is cut */
 #define VXC_CONN_SEND_BYTES            (256u * VXC_KIB) /* replies that do not wait for the turn's end */
@@ -144,13 +148,18 @@
 #define VXC_PEER_FRAME_SIZE_TARGET (256u * VXC_KIB)
 /* bytes in a connection that the other side has not taken: some 100 ms of a fast network */
 #define VXC_PEER_OUTBOUND_BYTES_MAX (2u * VXC_MIB)
-/* nothing of what was sent was taken for so long: a new connection learns sooner than TCP, which
- * waits twice as long each time, that a network is whole again */
+/* election timeouts, and ms at least, without an answer of the other machine to what was sent, or to
+ * the call itself: a new connection learns sooner than TCP, which waits twice as long each time, that
+ * a network is whole again */
+#define VXC_PEER_PATIENCE_TIMES  2u
+#define VXC_PEER_PATIENCE_MS_MIN 1000u
+/* nothing of what was sent was taken for so long, though the other machine answers: longer, for what
+ * a thin link has still to carry looks the same */
 #define VXC_PEER_SILENCE_MS      3000u
 #define VXC_PEER_LACK_MS         1000u  /* a member without room for entries is believed so long */
 #define VXC_PEER_HANDSHAKE_MS    5000u  /* from the connection to the welcome */
 #define VXC_PEER_REDIAL_MS_MIN   20u    /* first pause before a member is dialed again … */
-#define VXC_PEER_REDIAL_MS_MAX   1000u  /* … which doubles up to this */
+#define VXC_PEER_REDIAL_MS_MAX   250u   /* … which doubles up to this */
 #define VXC_PEER_REFUSAL_LOG_MS  10000u /* the same refusal is logged at most so often */
 #define VXC_PEER_SECRET_SIZE_MIN 16u    /* bytes; a shorter secret can be guessed */
 #define VXC_PEER_SECRET_SIZE_MAX 4096u  /* bytes */
@@ -188,5 +197,6 @@ static_assert(VXC_PEER_OUTBOUND_BYTES_MAX + 2 * VXC_PEER_FRAME_SIZE_MAX <
 static_assert(VXC_ENTRY_SIZE_MAX < VXC_CONN_INFLIGHT_BYTES_MAX, "one largest request is admitted");
 static_assert(8 + 8 + VXC_ROW_KEY_PLAIN_MAX + 16 <= VXC_ROW_KEY_SIZE_MAX, "a row key fits LMDB");
 static_assert(VXC_CONNECTIONS_MAX + VXC_DESCRIPTORS_RESERVED < 20000, "descriptors suffice");
+static_assert(VXC_CONN_GUESTS_MAX + 64 < VXC_DESCRIPTORS_RESERVED, "and are left for files");
 
 #endif

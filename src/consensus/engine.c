@@ -513,17 +513,6 @@ void vxc_engine_timeout(struct vxc_engine *engine, uint64_t now_ms)
     (void)step(engine, now_ms, &(struct raft_event){.type = RAFT_TIMEOUT});
 }
 
-void vxc_engine_installed(struct vxc_engine *engine, uint64_t now_ms)
-{
-    struct raft_event event = {.type = RAFT_PERSISTED_SNAPSHOT};
-
-    vxc_check(engine->installing);
-    engine->installing = false;
-    event.persisted_snapshot.metadata = engine->image;
-    event.persisted_snapshot.last = true;
-    (void)step(engine, now_ms, &event);
-}
-
 static int hand_over(struct vxc_engine *engine, uint64_t now_ms, uint64_t id)
 {
     struct raft_event event = {.type = RAFT_TRANSFER, .transfer = {.server_id = id}};

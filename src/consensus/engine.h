@@ -8,7 +8,7 @@
  * After each event the hooks run in the one order that is safe:
  *   store_vote  term and vote, durable on return: nothing may leave the node before
  *   append      entries that came from a peer or from the engine itself (its barrier), see below
- *   install     an image is to be installed; call vxc_engine_installed() when it is
+ *   install     an image is to be installed; it ends the engine, for another one begins with it
  *   send        messages
  * Afterwards the caller looks at vxc_engine_commit_index() and applies, at most up to what is
  * durable and never while installing; for each applied configuration entry it calls
@@ -164,9 +164,6 @@ void vxc_engine_timeout(struct vxc_engine *engine, uint64_t now_ms);
  * engine sends such a thing, and it was not looked at further. */
 int vxc_engine_receive(struct vxc_engine *engine, uint64_t now_ms,
                        const struct vxc_engine_message *message);
-
-/* The image announced by the install hook is in place and durable. */
-void vxc_engine_installed(struct vxc_engine *engine, uint64_t now_ms);
 
 /* Hands the primaryship to `id` (0: to the best voter there is). Until that succeeds, or an election
  * timeout has passed, nothing can be submitted. VXC_ENOTPRIMARY, VXC_EINVAL: no other voter, or not

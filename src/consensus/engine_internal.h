@@ -8,13 +8,12 @@
  *   SUBMIT             nothing                         entry, payload, batch (anything but NULL)
  *   RECEIVE append     the one batch of all entries    entries array, payloads
  *   RECEIVE image      conf and data                   nothing
- *   PERSISTED_SNAPSHOT metadata.configuration          nothing
  *   CONFIGURATION      conf                            nothing
  *   SNAPSHOT           metadata.configuration          nothing
  *
  *   update             what comes back
  *   entries            batch[0].batch of a RECEIVE or of the own barrier; ours to free
- *   snapshot           conf, kept here until PERSISTED_SNAPSHOT; data, ours to free
+ *   snapshot           conf, kept here until the engine's end; data, ours to free
  *   messages           array and addresses, which live until the next raft_step()
  *
  * An image that arrives while one is being installed would be leaked, so the engine never sees it.

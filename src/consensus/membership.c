@@ -1,6 +1,21 @@
 #include "consensus/membership.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+
+int vxc_membership_not_found(const struct vxc_configuration *configuration, uint64_t id,
+                             struct vxc_error *err)
+{
+    char list[VXC_CONFIGURATION_MEMBERS_MAX * 24] = ""; /* a number has 20 digits at most */
+    size_t size = 0;
+
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        size += (size_t)snprintf(list + size, sizeof list - size, "%s%" PRIu64, i == 0 ? "" : ", ",
+                                 configuration->members[i].id);
+    }
+    return vxc_error_set(err, VXC_ENOTFOUND, "%" PRIu64 " is not a member; the members are %s", id,
+                         list);
+}
 
 /* Every voter but `except` and this node must be heard from. */
 static int need_voters_up(const struct vxc_membership_view *view, uint64_t except,
@@ -51,7 +66,7 @@ static int plan_promote(const struct vxc_membership_view *view, uint64_t id,
     uint64_t match_index;
 
     if (at < 0) {
-        return vxc_error_set(err, VXC_ENOTFOUND, "%" PRIu64 " is not a member; add it first", id);
+        return vxc_membership_not_found(next, id, err);
     }
     if (next->members[at].role == VXC_MEMBER_VOTER) {
         return vxc_error_set(err, VXC_EEXISTS, "%" PRIu64 " is a voter already", id);
@@ -74,7 +89,7 @@ static int plan_remove(const struct vxc_membership_view *view, uint64_t id,
     bool voter;
 
     if (at < 0) {
-        return vxc_error_set(err, VXC_ENOTFOUND, "%" PRIu64 " is not a member", id);
+        return vxc_membership_not_found(next, id, err);
     }
     if (id == view->self) {
         return vxc_error_set(err, VXC_EINVAL,

@@ -34,4 +34,8 @@ enum { VXC_MEMBER_LAG_MAX = 256 };
 int vxc_membership_plan(const struct vxc_membership_view *view, enum vxc_membership_change change,
                         uint64_t id, struct vxc_configuration *next, struct vxc_error *err);
 
+/* VXC_ENOTFOUND for an id that is no member's; the text lists those that are. */
+int vxc_membership_not_found(const struct vxc_configuration *configuration, uint64_t id,
+                             struct vxc_error *err);
+
 #endif

@@ -19,8 +19,9 @@ _Static_assert(VXC_ENTRY_SIZE_MAX + VXC_PROPOSAL_OVERHEAD < VXC_LOG_UNCOMMITTED_
 int vxc_proposals_init(struct vxc_proposals *proposals)
 {
     *proposals = (struct vxc_proposals){0};
-    proposals->waiting = vxc_calloc(VXC_PROPOSALS_MAX, sizeof(struct vxc_proposal *));
-    proposals->entries = vxc_calloc(VXC_PROPOSAL_ENTRIES_MAX, sizeof *proposals->entries);
+    /* 8 MiB, of which mostly the first page is used: a slot is written before it is read */
+    proposals->waiting = vxc_malloc(VXC_PROPOSALS_MAX * sizeof(struct vxc_proposal *));
+    proposals->entries = vxc_malloc(VXC_PROPOSAL_ENTRIES_MAX * sizeof *proposals->entries);
     if (proposals->waiting == NULL || proposals->entries == NULL ||
         vxc_entry_begin(&proposals->open) != 0) {
         vxc_proposals_deinit(proposals);

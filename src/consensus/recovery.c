@@ -7,10 +7,24 @@ static bool is_empty(const struct vxc_log *log, const struct vxc_store_meta *sta
     return vxc_log_last_index(log) == 0 && state->applied_index == 0;
 }
 
+int vxc_recovery_check_state(const struct vxc_log *log, const struct vxc_store_meta *state,
+                             struct vxc_error *err)
+{
+    const uint64_t first = vxc_log_first_index(log);
+
+    if (first <= state->applied_index + 1) {
+        return 0;
+    }
+    return vxc_error_set(err, VXC_ECORRUPT,
+                         "the log begins at entry %" PRIu64 ", but the state ends at entry "
+                         "%" PRIu64 ": the state is %s; restore a snapshot",
+                         first, state->applied_index,
+                         state->applied_index == 0 ? "missing" : "too old");
+}
+
 int vxc_recovery_check(const struct vxc_log *log, const struct vxc_store_meta *state,
                        const struct vxc_vote *vote, bool joins, struct vxc_error *err)
 {
-    uint64_t first = vxc_log_first_index(log);
     uint64_t last = vxc_log_last_index(log);
     uint64_t applied = state->applied_index;
     uint64_t term;
@@ -30,11 +44,8 @@ int vxc_recovery_check(const struct vxc_log *log, const struct vxc_store_meta *s
                              "%" PRIu64 ": the end of the log was lost; restore a snapshot",
                              last, applied);
     }
-    if (first > applied + 1) {
-        return vxc_error_set(err, VXC_ECORRUPT,
-                             "the log begins at entry %" PRIu64 ", but the state ends at entry "
-                             "%" PRIu64 ": the state is too old; restore a snapshot",
-                             first, applied);
+    if (vxc_recovery_check_state(log, state, err) != 0) {
+        return VXC_ECORRUPT;
     }
     term = applied == 0 ? 0 : vxc_log_term(log, applied);
     if (term != 0 && term != state->applied_term) {

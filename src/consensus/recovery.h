@@ -18,7 +18,12 @@
 #include "storage/store.h"
 #include "storage/vote.h"
 
-/* VXC_ECORRUPT with the reason. joins: the node waits for the log of a cluster that added it, so it
+/* Does the log go on where the state ends? VXC_ECORRUPT: the state is missing or an older copy, and the
+ * log alone cannot bring it up to date. */
+int vxc_recovery_check_state(const struct vxc_log *log, const struct vxc_store_meta *state,
+                             struct vxc_error *err);
+
+/* All of it. VXC_ECORRUPT with the reason. joins: the node waits for the log of a cluster that added it, so it
  * may have seen terms before any entry. */
 int vxc_recovery_check(const struct vxc_log *log, const struct vxc_store_meta *state,
                        const struct vxc_vote *vote, bool joins, struct vxc_error *err);

@@ -329,27 +329,41 @@ static uint64_t best_heir(struct vxc_replica *replica)
     return best;
 }
 
-int vxc_replica_transfer(struct vxc_replica *replica, uint64_t id, struct vxc_error *err)
+/* May this one be the next primary? */
+static int check_heir(struct vxc_replica *replica, uint64_t id, struct vxc_error *err)
 {
-    int rv = need_quiet_members(replica, err);
+    struct vxc_configuration newest;
+    int at;
 
-    if (rv != 0) {
-        return rv;
+    vxc_engine_configuration(replica->engine, &newest);
+    at = vxc_configuration_find(&newest, id);
+    if (at < 0) {
+        return vxc_membership_not_found(&newest, id, err);
     }
     if (id == replica->options.node_id) {
         return vxc_error_set(err, VXC_EINVAL, "%" PRIu64 " is the primary already", id);
     }
-    if (id != 0 && !is_up(replica, id)) {
-        return vxc_error_set(err, VXC_EINVAL, "member %" PRIu64 " is silent or none of ours", id);
+    if (newest.members[at].role != VXC_MEMBER_VOTER) {
+        return vxc_error_set(err, VXC_EINVAL,
+                             "%" PRIu64 " is a standby, and only a voter can be the primary: "
+                             "promote it first",
+                             id);
+    }
+    return is_up(replica, id) ? 0
+                              : vxc_error_set(err, VXC_EINVAL, "member %" PRIu64 " is silent", id);
+}
+
+int vxc_replica_transfer(struct vxc_replica *replica, uint64_t id, struct vxc_error *err)
+{
+    int rv = need_quiet_members(replica, err);
+
+    rv = rv != 0 || id == 0 ? rv : check_heir(replica, id, err);
+    if (rv != 0) {
+        return rv;
     }
     rv = vxc_engine_transfer(replica->engine, vxc_replica_now_ms(replica),
                              id != 0 ? id : best_heir(replica));
-    if (rv != 0) {
-        return vxc_error_set(err, rv,
-                             id == 0 ? "there is no other voter to hand over to"
-                                     : "only a voter can be the primary");
-    }
-    return 0;
+    return rv == 0 ? 0 : vxc_error_set(err, rv, "there is no other voter to hand over to");
 }
 
 /* ---- what is lost with the primaryship ---- */

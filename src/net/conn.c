@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "net/conn_internal.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,6 +91,16 @@ uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn)
            (conn->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&conn->tcp) : 0);
 }
 
+bool vxc_conn_is_stalled(const struct vxc_conn *conn)
+{
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    uv_os_fd_t fd;
+
+    return !conn->closing && uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0 &&
+           getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_retransmits > 0;
+}
+
 static bool has_peer(const struct vxc_conn *conn)
 {
     return conn->peer.on_frame != NULL;
@@ -135,7 +147,7 @@ void vxc_conn_free(struct vxc_conn *conn)
     vxc_buffer_free(&conn->sending);
     vxc_check(l->count > 0);
     l->count--;
-    l->dialed -= conn->outgoing;
+    l->uncounted -= conn->outgoing || conn->guest || conn->apart;
     vxc_free(conn);
     vxc_listener_finish(l);
 }
@@ -167,6 +179,49 @@ static void unlink_from(struct vxc_conn **list, struct vxc_conn *conn, size_t li
     }
 }
 
+/* ---- guests ---- */
+
+bool vxc_conn_is_guest(const struct vxc_conn *conn)
+{
+    return conn->guest;
+}
+
+static void leave_guests(struct vxc_conn *conn)
+{
+    TAILQ_REMOVE(&conn->listener->guests, conn, of_guests);
+    conn->listener->guest_count--;
+}
+
+bool vxc_conn_take_place(struct vxc_conn *conn)
+{
+    struct vxc_listener *l = conn->listener;
+
+    vxc_check(conn->guest && !conn->closing);
+    if (vxc_listener_count(l) >= l->connections_max) {
+        l->refused_total++; /* it will not come back for it */
+        return false;
+    }
+    leave_guests(conn);
+    conn->guest = false;
+    l->uncounted--;
+    return true;
+}
+
+void vxc_conn_set_apart(struct vxc_conn *conn)
+{
+    vxc_check(!conn->outgoing && !conn->apart);
+    if (conn->closing) {
+        return;
+    }
+    if (conn->guest) {
+        leave_guests(conn);
+        conn->guest = false;
+    } else {
+        conn->listener->uncounted++;
+    }
+    conn->apart = true;
+}
+
 static void close_now(struct vxc_conn *conn)
 {
     struct vxc_listener *l = conn->listener;
@@ -175,6 +230,9 @@ static void close_now(struct vxc_conn *conn)
         return;
     }
     conn->closing = true;
+    if (conn->guest) {
+        leave_guests(conn);
+    }
     if (conn->dirty) {
         unlink_from(&l->dirty, conn, offsetof(struct vxc_conn, next_dirty));
         conn->dirty = false;
@@ -738,6 +796,43 @@ static int open_up(struct vxc_conn *conn)
     return 0;
 }
 
+/* Who has not said a word goes first, then who has been there longest. */
+static void make_room_for_guest(struct vxc_listener *l)
+{
+    struct vxc_conn *oldest = TAILQ_FIRST(&l->guests);
+    struct vxc_conn *c;
+
+    TAILQ_FOREACH(c, &l->guests, of_guests)
+    {
+        if (!c->greeted) {
+            oldest = c;
+            break;
+        }
+    }
+    l->refused_total++;
+    vxc_conn_abort(oldest, VXC_ELIMIT, "all connections are taken, and others came after this one");
+}
+
+/* There is no place: it is a guest; false: nor are there guests, and it goes. */
+static bool receive_guest(struct vxc_conn *conn)
+{
+    struct vxc_listener *l = conn->listener;
+
+    if (l->guests_max == 0) {
+        l->refused_total++;
+        close_now(conn);
+        return false;
+    }
+    if (l->guest_count == l->guests_max) {
+        make_room_for_guest(l);
+    }
+    TAILQ_INSERT_TAIL(&l->guests, conn, of_guests);
+    l->guest_count++;
+    l->uncounted++;
+    conn->guest = true;
+    return true;
+}
+
 int vxc_conn_start(struct vxc_listener *l)
 {
     struct vxc_conn *conn = vxc_conn_add(l);
@@ -751,9 +846,7 @@ int vxc_conn_start(struct vxc_listener *l)
         close_now(conn);
         return rv;
     }
-    if (vxc_listener_count(l) > l->connections_max) {
-        l->refused_total++;
-        close_now(conn);
+    if (vxc_listener_count(l) > l->connections_max && !receive_guest(conn)) {
         return 0;
     }
     conn->id = ++l->next_id;

@@ -43,6 +43,14 @@ struct vxc_conn_hooks {
     uint32_t frame_size_max; /* bytes of a frame that is taken; 0 = VXC_FRAME_SIZE_MAX */
 };
 
+/* A guest came when all places of connections_max were taken. It keeps none from anybody else, and the
+ * next guest may take its own: it is cut, or says something that gives it a place. */
+bool vxc_conn_is_guest(const struct vxc_conn *conn);
+/* Gives a guest one of the places if one is free by now; false: all are taken. */
+bool vxc_conn_take_place(struct vxc_conn *conn);
+/* The connection is a member's: it counts against no bound any more. Its owner bounds how many. */
+void vxc_conn_set_apart(struct vxc_conn *conn);
+
 /* What stands in for a socket. No call comes from within vxc_conn_feed(). */
 struct vxc_conn_peer {
     void *data;
@@ -69,6 +77,9 @@ const char *vxc_conn_address(const struct vxc_conn *conn);
 struct vxc_buffer *vxc_conn_out(struct vxc_conn *conn);
 void vxc_conn_touch(struct vxc_conn *conn);
 uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn);
+/* What was sent was not answered by the other machine in the usual time and is being sent again: the
+ * next attempt comes late, although the network may be whole by now. */
+bool vxc_conn_is_stalled(const struct vxc_conn *conn);
 /* So many replies are unread that no frames are taken until they are gone; on_room follows. */
 bool vxc_conn_is_choked(const struct vxc_conn *conn);
 /* The socket is read at present, or the peer may feed; otherwise silence says nothing about the

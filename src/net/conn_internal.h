@@ -5,6 +5,7 @@
 #include "net/conn.h"
 #include "net/listener.h"
 
+#include <sys/queue.h>
 #include <uv.h>
 
 /* A connection whose unread replies exceed this is not read from until they are gone. */
@@ -24,6 +25,8 @@ struct vxc_conn {
     uint64_t waiting_since_ms; /* an unfinished frame or no frame at all; 0 = nothing is awaited */
     uint64_t writing_since_ms;
     bool outgoing; /* we dialed */
+    bool guest;    /* came when there was no place; still so while it closes */
+    bool apart;    /* takes none */
     bool paused;   /* by the owner */
     bool choked;   /* by its unread replies */
     bool room;     /* was choked; the owner is to hear of the end of it */
@@ -43,6 +46,7 @@ struct vxc_conn {
     uint64_t held_bytes;       /* of the three, as counted by the listener */
 
     struct vxc_conn *next, *previous; /* of the listener */
+    TAILQ_ENTRY(vxc_conn) of_guests;  /* valid while it is a guest and not closing */
     struct vxc_conn *next_dirty;      /* has something to flush */
     struct vxc_conn *next_resumed;    /* has frames to hand out */
     bool dirty, resumed;
@@ -56,8 +60,11 @@ struct vxc_listener {
     struct vxc_loop *loop;
     struct vxc_conn_hooks hooks;
     uint32_t connections_max;
-    uint32_t count;  /* all */
-    uint32_t dialed; /* of them, those that we dialed */
+    uint32_t guests_max;
+    uint32_t count;     /* all */
+    uint32_t uncounted; /* of them, those that take no place: dialed, guests, set apart */
+    uint32_t guest_count;
+    TAILQ_HEAD(, vxc_conn) guests; /* that are not closing; the oldest first */
     uint32_t next_id;
     uint64_t refused_total;
     uint64_t silent_total; /* cut by the sweep */

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "net/conn_internal.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -18,12 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 struct vxc_dial {
     uv_getaddrinfo_t lookup;
     uv_connect_t connect;
     struct addrinfo *found;         /* libuv's */
     const struct addrinfo *address; /* the next one to try */
+    uint32_t patience_ms;
     bool looking_up;
     bool renewing; /* the handle is being closed, for another one */
     bool closed;   /* the connection has ended, but the lookup has not */
@@ -88,16 +91,22 @@ static void failed(struct vxc_conn *conn, int uv_code)
     vxc_conn_abort(conn, VXC_ECLOSED, reason);
 }
 
-/* The other side of what we dial takes what we send, or is gone: its silence ends the connection
- * sooner than TCP's patience would, which doubles with every attempt. */
-static void bound_patience(struct vxc_conn *conn)
+/* A socket of our own making, for the patience counts from the first packet on. */
+static int make_socket(struct vxc_conn *conn, int family)
 {
-    const unsigned ms = VXC_PEER_SILENCE_MS;
-    uv_os_fd_t fd;
+    const unsigned ms = conn->dial->patience_ms;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int rv;
 
-    if (uv_fileno((const uv_handle_t *)&conn->tcp, &fd) == 0) {
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms); /* it only helps */
+    if (fd < 0) {
+        return uv_translate_sys_error(errno);
     }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms); /* it only helps */
+    rv = uv_tcp_open(&conn->tcp, fd);
+    if (rv != 0) {
+        (void)close(fd);
+    }
+    return rv;
 }
 
 static void on_connected(uv_connect_t *connect, int status)
@@ -114,7 +123,6 @@ static void on_connected(uv_connect_t *connect, int status)
     end_dial(conn);
     conn->waiting_since_ms = vxc_loop_now_ms(conn->listener->loop);
     vxc_conn_tune(conn);
-    bound_patience(conn);
     conn->user = conn->hooks->on_open(conn->hooks->data, conn);
     if (conn->user == NULL) {
         vxc_conn_abort(conn, VXC_ECANCELED, "not wanted any more");
@@ -128,7 +136,10 @@ static void connect_to(struct vxc_conn *conn, const struct sockaddr *address)
     int rv;
 
     conn->dial->connect.data = conn;
-    rv = uv_tcp_connect(&conn->dial->connect, &conn->tcp, address, on_connected);
+    rv = make_socket(conn, address->sa_family);
+    if (rv == 0) {
+        rv = uv_tcp_connect(&conn->dial->connect, &conn->tcp, address, on_connected);
+    }
     if (rv != 0) {
         failed(conn, rv);
     }
@@ -184,7 +195,7 @@ static bool is_numeric(const struct vxc_endpoint *endpoint, struct sockaddr_stor
            uv_ip6_addr(endpoint->host, port, (struct sockaddr_in6 *)address) == 0;
 }
 
-int vxc_listener_dial(struct vxc_listener *l, const char *address,
+int vxc_listener_dial(struct vxc_listener *l, const char *address, uint32_t patience_ms,
                       const struct vxc_conn_hooks *hooks, struct vxc_conn **out,
                       struct vxc_error *err)
 {
@@ -205,7 +216,7 @@ int vxc_listener_dial(struct vxc_listener *l, const char *address,
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }
     conn->outgoing = true;
-    l->dialed++;
+    l->uncounted++;
     conn->id = ++l->next_id;
     conn->hooks = hooks;
     conn->waiting_since_ms = vxc_loop_now_ms(l->loop);
@@ -214,7 +225,10 @@ int vxc_listener_dial(struct vxc_listener *l, const char *address,
     conn->dial = vxc_calloc(1, sizeof *conn->dial);
     if (conn->dial == NULL) {
         vxc_conn_abort(conn, VXC_ENOMEM, "out of memory");
-    } else if (is_numeric(&endpoint, &numeric)) {
+        return 0;
+    }
+    conn->dial->patience_ms = patience_ms;
+    if (is_numeric(&endpoint, &numeric)) {
         connect_to(conn, (const struct sockaddr *)&numeric);
     } else if ((rv = look_up(conn, &endpoint)) != 0) {
         vxc_conn_abort(conn, VXC_EIO, uv_strerror(rv));

@@ -146,6 +146,8 @@ int vxc_listener_open(struct vxc_loop *loop, const struct vxc_listener_options *
     l->loop = loop;
     l->hooks = options->hooks;
     l->connections_max = options->connections_max;
+    l->guests_max = options->guests_max;
+    TAILQ_INIT(&l->guests);
     l->percent = 100;
     rv = uv_tcp_init(uv, &l->tcp);
     vxc_check(rv == 0); /* only allocates the handle; the socket comes with bind */
@@ -205,7 +207,7 @@ void vxc_listener_bound_held(struct vxc_listener *l)
 
 uint32_t vxc_listener_count(const struct vxc_listener *l)
 {
-    return l->count - l->dialed;
+    return l->count - l->uncounted;
 }
 
 uint64_t vxc_listener_refused_total(const struct vxc_listener *l)

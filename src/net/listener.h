@@ -1,7 +1,9 @@
 /* The listener: one accepting socket and the connections it accepted.
  *
- * Accepting is bounded: past connections_max a new one is closed at once (counted, logged by the
- * owner); when descriptors run out accepting pauses and is tried again each second, so that the
+ * Accepting is bounded: past connections_max a new one is a guest (conn.h), of which there are at most
+ * guests_max; one more takes the place of the one that has been there longest, those first that have
+ * not said a word. So a full listener can still be reached by whoever it sets apart. Without guests a
+ * connection too many is closed at once. Both are counted. When descriptors run out accepting pauses and is tried again each second, so that the
  * reserved descriptors stay for files. A sweep once a second cuts connections that keep a frame or
  * their first frame waiting too long.
  */
@@ -21,6 +23,7 @@ struct vxc_listener_options {
     const char *host; /* numeric address; NULL = accepts nothing, only peers are attached */
     uint16_t port;    /* 0 = any free one */
     uint32_t connections_max;
+    uint32_t guests_max;         /* beyond them */
     struct vxc_conn_hooks hooks; /* for every connection */
 };
 
@@ -29,8 +32,9 @@ int vxc_listener_open(struct vxc_loop *loop, const struct vxc_listener_options *
                       struct vxc_listener **listener, struct vxc_error *err);
 
 uint16_t vxc_listener_port(const struct vxc_listener *listener);
-/* Live connections that came to it. */
+/* Live connections that came to it, without guests and those set apart. */
 uint32_t vxc_listener_count(const struct vxc_listener *listener);
+/* Closed because all places were taken. */
 uint64_t vxc_listener_refused_total(const struct vxc_listener *listener);
 uint64_t vxc_listener_silent_total(const struct vxc_listener *listener); /* cut by the sweep */
 /* Bytes of unfinished frames and unread replies; bounded by VXC_NODE_HELD_BYTES_MAX. */
@@ -46,10 +50,11 @@ int vxc_listener_attach(struct vxc_listener *listener, const struct vxc_conn_pee
  * connection belongs to the caller: on_open comes when it is there (its user pointer is what that
  * returns), on_close in any case exactly once, with the reason, also when it never came about. Until
  * on_open only vxc_conn_cut() may be called. `hooks` and what it points to outlive the connection.
- * It is there within VXC_CONN_CONNECT_MS and a second, or fails. Not counted against
+ * It is there within VXC_CONN_CONNECT_MS and a second, or fails; and it fails, also later, when the
+ * other machine has not answered for patience_ms to what was sent (0: as TCP thinks best). Not counted against
  * connections_max. VXC_EINVAL: not an address; VXC_ECLOSED: the listener is closed; VXC_ENOMEM,
  * VXC_EIO. */
-int vxc_listener_dial(struct vxc_listener *listener, const char *address,
+int vxc_listener_dial(struct vxc_listener *listener, const char *address, uint32_t patience_ms,
                       const struct vxc_conn_hooks *hooks, struct vxc_conn **conn,
                       struct vxc_error *err);
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_MS = 100 }; /* how often the member table is looked at */
+enum { LOOK_MS = 100 }; /* how often configuration and member table are looked at */
 
 /* ---- small things ---- */
 
@@ -289,12 +289,40 @@ static bool take_image_message(struct link *link, const struct vxc_frame *frame)
     return frame->kind != VXC_KIND_PEER_IMAGE || m.peer_image.term == 0;
 }
 
+/* The peer is heard, so the network between us is whole, at least in one direction: what waits for
+ * the other one to show signs of life need not wait longer. */
+static void hurry(struct peer *peer)
+{
+    struct link *out = peer->out;
+
+    if (out != NULL && out->state != LINK_DIALING && !vxc_conn_is_stalled(out->conn)) {
+        return;
+    }
+    if (out != NULL) {
+        vxc_link_end(out, VXC_ETIMEOUT, "it did not answer, but is heard again", false);
+    }
+    peer->delay_ms = 0;
+    peer->dial_ms = 0;
+}
+
+static void note_heard(struct link *link)
+{
+    const uint64_t now_ms = vxc_cluster_now_ms(link->cluster);
+    const uint64_t before_ms = link->heard_ms;
+
+    link->heard_ms = now_ms;
+    if (now_ms - before_ms > link->cluster->patience_ms / 2) {
+        hurry(link->peer);
+    }
+}
+
 static void on_peer_message(struct link *link, const struct vxc_frame *frame)
 {
     struct vxc_cluster *c = link->cluster;
     struct vxc_peer_message message;
     int rv;
 
+    note_heard(link);
     if (frame->kind == VXC_KIND_PEER_MEMBERS) {
         take_members(c, frame->payload);
         return;
@@ -405,10 +433,9 @@ void vxc_link_opened(struct link *link)
         }
         peer->in = link;
         link->peer = peer;
-        if (peer->out == NULL) { /* it lives: no need to wait */
-            peer->delay_ms = 0;
-            peer->dial_ms = 0;
-        }
+        link->heard_ms = vxc_cluster_now_ms(c);
+        vxc_conn_set_apart(link->conn);
+        hurry(peer);
     }
     link->state = LINK_OPEN;
     link->deadline_ms = UINT64_MAX;
@@ -507,7 +534,8 @@ static void dial(struct vxc_cluster *c, struct peer *peer)
         plan_dial(c, peer);
         return;
     }
-    rv = vxc_listener_dial(c->listener, peer->address, &link->hooks, &link->conn, &err);
+    rv = vxc_listener_dial(c->listener, peer->address, c->patience_ms, &link->hooks, &link->conn,
+                           &err);
     if (rv != 0) {
         c->links = link->next; /* it is the first */
         vxc_free(link);
@@ -575,7 +603,8 @@ static void refresh_peers(struct vxc_cluster *c)
     }
     for (uint32_t i = 0; i < c->member_count; i++) {
         if (c->members[i].id != c->node_id) {
-            (void)vxc_cluster_add_peer(c, c->members[i].id); /* no room: in one of the next turns */
+            (void)vxc_cluster_add_peer(c,
+                                       c->members[i].id); /* no room: with one of the next looks */
         }
     }
 }
@@ -654,9 +683,9 @@ uint64_t vxc_cluster_turn(struct vxc_cluster *c)
     if (c->replica == NULL && !c->stands_in) {
         return LOOK_MS;
     }
-    refresh_peers(c);
     if (now_ms >= c->look_ms) {
         c->look_ms = now_ms + LOOK_MS;
+        refresh_peers(c);
         look_at_self(c);
         refresh_addresses(c);
     }
@@ -770,6 +799,10 @@ int vxc_cluster_create(const struct vxc_cluster_options *options, struct vxc_clu
     c->node_id = options->node_id;
     c->incarnation = options->incarnation;
     c->life = options->life;
+    c->patience_ms = VXC_PEER_PATIENCE_TIMES * options->election_timeout_ms;
+    if (c->patience_ms < VXC_PEER_PATIENCE_MS_MIN) {
+        c->patience_ms = VXC_PEER_PATIENCE_MS_MIN;
+    }
     c->listener = options->listener;
     c->clock = options->clock;
     c->logger = options->logger;

@@ -28,7 +28,9 @@
  *
  * Queues: what waits for a peer waits in the replica as ranges of the log; here are at most
  * VXC_PEER_OUTBOUND_BYTES_MAX in a connection. A peer that takes nothing for VXC_PEER_SILENCE_MS is
- * disconnected and dialed anew.
+ * disconnected and dialed anew; so is one whose machine does not answer for two election timeouts. A
+ * peer that is heard again after a silence, on its own connection, is dialed at once if ours waits
+ * for the network.
  *
  * Loop thread only.
  */
@@ -73,6 +75,7 @@ struct vxc_cluster_options {
     uint64_t node_id;
     uint64_t incarnation; /* of the data directory: never the same again */
     uint64_t life; /* this start of it: which one in the upper half, a random number in the lower */
+    uint32_t election_timeout_ms;
     const char *address;                 /* where this node can be reached; borrowed */
     const struct vxc_cluster_spec *spec; /* NULL = none; copied */
     struct vxc_slice secret;             /* size 0 = none; copied, wiped at the end */

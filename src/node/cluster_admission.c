@@ -66,6 +66,8 @@ static int judge_by_memory(struct vxc_cluster *c, const struct introduction *who
                            struct vxc_error *err)
 {
     const struct peer *peer = vxc_cluster_peer(c, who->id);
+    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX];
+    uint32_t count = 0;
 
     if (peer != NULL && peer->said.incarnation != 0) {
         int rv = peer->said.incarnation == who->incarnation
@@ -79,11 +81,13 @@ static int judge_by_memory(struct vxc_cluster *c, const struct introduction *who
             return rv;
         }
     }
-    for (uint32_t i = 0; i < c->member_count; i++) {
-        const struct vxc_replica_member *m = &c->members[i];
+    if (c->replica != NULL && vxc_replica_is_primary(c->replica)) {
+        count = vxc_replica_members(c->replica, members); /* at this moment */
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct vxc_replica_member *m = &members[i];
 
-        if (m->id == who->id && c->replica != NULL && vxc_replica_is_primary(c->replica) &&
-            who->last_index < m->match_index) {
+        if (m->id == who->id && who->last_index < m->match_index) {
             return vxc_error_set(
                 err, VXC_EFOREIGN,
                 "the log of node %" PRIu64 " ends at %" PRIu64 ", but it has acknowledged %" PRIu64

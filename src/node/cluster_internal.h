@@ -55,6 +55,7 @@ struct link {
     uint64_t sent_bytes;          /* appended to the connection */
     uint64_t taken_bytes;         /* of them, taken by the other side's system, as last seen … */
     uint64_t taken_ms;            /* … to grow */
+    uint64_t heard_ms;            /* incoming: of its last frame */
     struct link *next;            /* of the cluster */
 };
 
@@ -78,6 +79,7 @@ struct peer {
 
 struct vxc_cluster {
     uint64_t node_id, incarnation, life;
+    uint32_t patience_ms;               /* with a machine that does not answer */
     char address[VXC_ADDRESS_TEXT_MAX]; /* "" = it means nothing to others */
     struct vxc_cluster_spec spec;
     struct vxc_buffer secret;
@@ -91,9 +93,9 @@ struct vxc_cluster {
     struct vxc_fsm *fsm;
     bool stands_in; /* there is no replica, but this: */
     struct vxc_cluster_stand_in stand_in;
-    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX]; /* as of the last turn */
+    struct vxc_replica_member members[VXC_CONFIGURATION_MEMBERS_MAX]; /* as of the last look */
     uint32_t member_count;
-    uint64_t look_ms; /* when the member table is looked at again */
+    uint64_t look_ms; /* when configuration and member table are looked at again */
     struct peer peers[PEERS_MAX];
     struct peer self; /* only for what is announced of it */
     struct link *links;

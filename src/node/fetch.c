@@ -23,6 +23,7 @@ struct vxc_fetch {
     struct vxc_fetch_options options;
     char *folder;
     char *part;     /* folder/image.part */
+    char *source;   /* folder/image.source: whose it is */
     char *unpacked; /* folder/state */
 
     enum vxc_fetch_state state;
@@ -40,6 +41,8 @@ struct vxc_fetch {
     uint64_t refused_at;  /* where damage was met last … */
     uint32_t refusals;    /* … and how often there */
     uint64_t again_total; /* pieces that were asked for again */
+    uint64_t resumed_at;  /* bytes that a former life had got */
+    uint64_t left_ms; /* when files of a former life go, if nobody wants them; 0 = there are none */
 
     struct vxc_error err;
     struct vxc_image_info info;
@@ -69,25 +72,34 @@ int vxc_fetch_create(const struct vxc_fetch_options *options, struct vxc_fetch *
     f->arrival.fd = -1;
     f->folder = vxc_strdup(options->folder);
     f->part = vxc_format("%s/image.part", options->folder);
+    f->source = vxc_format("%s/image.source", options->folder);
     f->unpacked = vxc_format("%s/state", options->folder);
-    if (f->folder == NULL || f->part == NULL || f->unpacked == NULL) {
+    if (f->folder == NULL || f->part == NULL || f->source == NULL || f->unpacked == NULL) {
         vxc_fetch_free(f);
         return vxc_error_set(err, VXC_ENOMEM, "out of memory");
+    }
+    if (access(f->part, F_OK) == 0) {
+        f->left_ms = now_ms(f) + VXC_SNAPSHOT_IDLE_MS; /* the peer keeps its own no longer either */
     }
     *fetch = f;
     return 0;
 }
+
+static void leave(struct vxc_fetch *f);
 
 void vxc_fetch_free(struct vxc_fetch *f)
 {
     if (f == NULL) {
         return;
     }
-    if (f->state != VXC_FETCH_NONE) {
+    if (f->state == VXC_FETCH_READY || f->state == VXC_FETCH_FAILED) {
         vxc_fetch_end(f);
+    } else if (f->state != VXC_FETCH_NONE) {
+        leave(f);
     }
     vxc_free(f->folder);
     vxc_free(f->part);
+    vxc_free(f->source);
     vxc_free(f->unpacked);
     vxc_free(f);
 }
@@ -98,6 +110,7 @@ static void remove_files(const struct vxc_fetch *f)
 {
     vxc_image_remove_folder(
         f->unpacked); /* all of it as far as it goes; a start removes the rest */
+    (void)unlink(f->source);
     (void)unlink(f->part);
     (void)rmdir(f->folder);
 }
@@ -119,11 +132,24 @@ static void fail(struct vxc_fetch *f)
                   "peer=%" PRIu64 " why=\"%s\"", f->peer, f->err.text);
 }
 
-void vxc_fetch_end(struct vxc_fetch *f)
+static void stop(struct vxc_fetch *f)
 {
     atomic_store(&f->canceled, true);
     join(f);
     vxc_image_arrival_end(&f->arrival);
+}
+
+/* The node ends in the middle: what has arrived stays for its next life. */
+static void leave(struct vxc_fetch *f)
+{
+    stop(f);
+    vxc_image_remove_folder(f->unpacked);
+    (void)rmdir(f->folder); /* if nothing has arrived */
+}
+
+void vxc_fetch_end(struct vxc_fetch *f)
+{
+    stop(f);
     remove_files(f);
     f->state = VXC_FETCH_NONE;
     f->peer = 0;
@@ -187,6 +213,25 @@ void vxc_fetch_begin(struct vxc_fetch *f, uint64_t peer, uint64_t index, const u
 
 /* ---- what the peer says ---- */
 
+/* The file of this very image that a former life has begun, or a new one. */
+static int open_arrival(struct vxc_fetch *f, const struct vxc_msg_peer_image *image)
+{
+    const struct vxc_image_source source = {.peer = f->peer,
+                                            .image = image->image,
+                                            .file_bytes = image->file_bytes,
+                                            .index = image->index};
+    int rv;
+
+    if (vxc_image_source_is(f->source, &source) &&
+        vxc_image_arrival_resume(f->part, image->file_bytes, &f->arrival, &f->err) == 0) {
+        return 0;
+    }
+    f->err = (struct vxc_error){0};
+    (void)unlink(f->source); /* first: a file never has the note of another one beside it */
+    rv = vxc_image_arrival_begin(f->part, image->file_bytes, &f->arrival, &f->err);
+    return rv != 0 ? rv : vxc_image_source_write(f->source, &source, &f->err);
+}
+
 static int begin_to_fetch(struct vxc_fetch *f, const struct vxc_msg_peer_image *image)
 {
     vxc_image_arrival_end(&f->arrival);
@@ -198,7 +243,9 @@ static int begin_to_fetch(struct vxc_fetch *f, const struct vxc_msg_peer_image *
     f->asked_to = 0;
     f->refused_at = UINT64_MAX;
     f->refusals = 0;
-    return vxc_image_arrival_begin(f->part, image->file_bytes, &f->arrival, &f->err);
+    f->resumed_at = 0;
+    f->left_ms = 0;
+    return open_arrival(f, image);
 }
 
 static void on_image(struct vxc_fetch *f, const struct vxc_msg_peer_image *image)
@@ -217,7 +264,9 @@ static void on_image(struct vxc_fetch *f, const struct vxc_msg_peer_image *image
     vxc_log_event(f->options.logger, VXC_LOG_INFO, "image_fetch_begun",
                   "peer=%" PRIu64 " image=%" PRIu64 " index=%" PRIu64 " bytes=%" PRIu64, f->peer,
                   f->image, image->index, image->file_bytes);
-    ask_for_pieces(f);
+    if (!f->arrival.again) {
+        ask_for_pieces(f);
+    }
 }
 
 /* What the header says decides whether it is worth while to fetch the rest. */
@@ -257,6 +306,29 @@ static void refuse(struct vxc_fetch *f, int code)
 
 static void begin_to_check(struct vxc_fetch *f);
 
+/* A part of a turn: the file of a former life is looked through. */
+static void look_again(struct vxc_fetch *f)
+{
+    if (vxc_image_arrival_look(&f->arrival, &f->err) != 0 ||
+        (!f->arrival.again && f->arrival.good > 0 && check_header(f) != 0)) {
+        fail(f);
+        return;
+    }
+    if (f->arrival.again) {
+        return;
+    }
+    f->resumed_at = f->arrival.good;
+    f->heard_ms = f->asked_ms = now_ms(f); /* nothing was asked meanwhile */
+    vxc_log_event(f->options.logger, VXC_LOG_INFO, "image_fetch_resumed",
+                  "peer=%" PRIu64 " image=%" PRIu64 " at=%" PRIu64 " bytes=%" PRIu64, f->peer,
+                  f->image, f->resumed_at, f->arrival.file_bytes);
+    if (f->arrival.ended) {
+        begin_to_check(f);
+    } else {
+        ask_for_pieces(f);
+    }
+}
+
 static void on_piece(struct vxc_fetch *f, struct vxc_slice piece)
 {
     const bool had_header = f->arrival.good > 0;
@@ -289,7 +361,7 @@ static void on_bytes(struct vxc_fetch *f, const struct vxc_msg_peer_image_bytes 
         }
         return; /* busy: it is being made */
     }
-    if (f->state != VXC_FETCH_FETCHING || bytes->image != f->image) {
+    if (f->state != VXC_FETCH_FETCHING || bytes->image != f->image || f->arrival.again) {
         return;
     }
     if (bytes->code == VXC_EBUSY) {
@@ -344,7 +416,10 @@ static void *unpack_and_walk(void *data)
     if (f->code == 0) {
         f->code = vxc_image_check_state(f->unpacked, &f->info, &progress, &f->err);
     }
-    (void)unlink(f->part); /* here, for the loop cannot spare the time that a large file takes */
+    if (!atomic_load(&f->canceled)) {
+        (void)unlink(f->source);
+        (void)unlink(f->part); /* here: the loop cannot spare the time that a large file takes */
+    }
     atomic_store(&f->finished, true);
     return NULL;
 }
@@ -380,9 +455,9 @@ static void collect(struct vxc_fetch *f)
     f->state = VXC_FETCH_READY;
     vxc_log_event(f->options.logger, VXC_LOG_INFO, "image_fetched",
                   "peer=%" PRIu64 " index=%" PRIu64 " rows=%" PRIu64 " bytes=%" PRIu64
-                  " again=%" PRIu64 " ms=%" PRIu64,
+                  " resumed_at=%" PRIu64 " again=%" PRIu64 " ms=%" PRIu64,
                   f->peer, f->info.applied_index, vxc_image_rows(&f->info), f->info.file_bytes,
-                  f->again_total, now_ms(f) - f->began_ms);
+                  f->resumed_at, f->again_total, now_ms(f) - f->began_ms);
 }
 
 /* ---- turns ---- */
@@ -407,11 +482,31 @@ static void judge_silence(struct vxc_fetch *f)
     }
 }
 
+/* Nobody has wanted what a former life has left: its room is given back. */
+static uint64_t judge_leftovers(struct vxc_fetch *f)
+{
+    if (f->left_ms == 0) {
+        return UINT64_MAX;
+    }
+    if (now_ms(f) < f->left_ms) {
+        return f->left_ms - now_ms(f);
+    }
+    f->left_ms = 0;
+    remove_files(f);
+    return UINT64_MAX;
+}
+
 uint64_t vxc_fetch_turn(struct vxc_fetch *f)
 {
     switch (f->state) {
+    case VXC_FETCH_NONE:
+        return judge_leftovers(f);
     case VXC_FETCH_ASKING:
     case VXC_FETCH_FETCHING:
+        if (f->arrival.again) {
+            look_again(f);
+            return 0;
+        }
         judge_silence(f);
         return LOOK_MS;
     case VXC_FETCH_CHECKING:

@@ -9,7 +9,9 @@
  *
  * What was cut or damaged is asked for again from where the whole parts end; a broken connection is
  * nothing but pieces that do not come, so the fetch goes on where it was as soon as there is a new
- * one, as long as the peer still has the same image. A peer that names another image meanwhile has
+ * one, as long as the peer still has the same image. So it does when this node was restarted: what had
+ * arrived is looked through, some of it in each turn, and only what is missing is asked for; nobody
+ * wants it in VXC_SNAPSHOT_IDLE_MS, and it goes. A peer that names another image meanwhile has
  * lost that one: it begins anew. It fails for good when the peer says nothing for
  * VXC_PEER_IMAGE_SILENCE_MS, has no such image any more, sends the same damage again and again, or
  * when the disk cannot take it; and it fails as well when what arrived is whole but of another
@@ -41,7 +43,8 @@ enum vxc_fetch_state {
 };
 
 struct vxc_fetch_options {
-    const char *folder; /* DATA/incoming: made when it is needed, emptied at the end; copied */
+    const char
+        *folder; /* DATA/incoming: made when it is needed, emptied when it is done with; copied */
     const struct vxc_clock *clock;
     const struct vxc_logger *logger;
     void *data;
@@ -52,7 +55,7 @@ struct vxc_fetch_options {
 /* VXC_ENOMEM. */
 int vxc_fetch_create(const struct vxc_fetch_options *options, struct vxc_fetch **fetch,
                      struct vxc_error *err);
-/* Waits for its thread. NULL is fine. */
+/* Waits for its thread. What has arrived of an image stays for the next life. NULL is fine. */
 void vxc_fetch_free(struct vxc_fetch *fetch);
 
 /* Wants an image of `peer` that ends at entry `index` or later. `cluster_id` NULL: any will do, this

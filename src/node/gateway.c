@@ -258,6 +258,11 @@ void vxc_gateway_on_frame(void *data, struct vxc_conn *conn, const struct vxc_fr
     int rv;
 
     g->stats.requests_total++;
+    if (vxc_conn_is_guest(conn) && frame->kind != VXC_KIND_PEER_HELLO &&
+        !vxc_conn_take_place(conn)) {
+        vxc_conn_cut(conn, VXC_ELIMIT, "all connections are taken", false);
+        return;
+    }
     if (frame->kind >= VXC_KIND_PEER_HELLO && vxc_message_schema(frame->kind) != NULL) {
         on_peer_frame(caller, frame);
         return;

@@ -9,10 +9,12 @@
 #include "node/secret.h"
 #include "storage/install.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { START_FULL_MS = 1000 }; /* a full disk is believed to be full after so long */
 
@@ -254,6 +256,7 @@ static uint64_t name_life(const struct vxc_node *n)
 static int create_cluster(struct vxc_node *n, struct vxc_error *err)
 {
     struct vxc_cluster_options options = {
+        .election_timeout_ms = (uint32_t)n->options.election_timeout_ms,
         .node_id = n->options.node_id,
         .incarnation = n->identity.incarnation,
         .life = name_life(n),
@@ -423,13 +426,31 @@ static uint16_t port_to_listen_on(const struct vxc_node *n)
                                                 : (uint16_t)n->options.port;
 }
 
+/* Clients never take the descriptors that log, state and members need. A process that has very few has
+ * to do with what accept() says. */
+static void bound_connections(struct vxc_node *n)
+{
+    const uint64_t few = 2 * VXC_DESCRIPTORS_RESERVED;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < few ||
+        n->options.connections_max <= limit.rlim_cur - VXC_DESCRIPTORS_RESERVED) {
+        return;
+    }
+    n->options.connections_max = limit.rlim_cur - VXC_DESCRIPTORS_RESERVED;
+    vxc_log_event(&n->logger, VXC_LOG_WARN, "connections_bounded",
+                  "connections_max=%" PRIu64 " descriptors=%" PRIu64
+                  " why=\"the limit of open files\"",
+                  n->options.connections_max, (uint64_t)limit.rlim_cur);
+}
+
 static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
 {
     const char *host = n->options.host;
     struct vxc_listener_options options = {
         .host = host,
         .port = port_to_listen_on(n),
-        .connections_max = (uint32_t)n->options.connections_max,
+        .guests_max = VXC_CONN_GUESTS_MAX,
         .hooks = {.data = n->gateway,
                   .on_open = vxc_gateway_on_open,
                   .on_frame = vxc_gateway_on_frame,
@@ -437,8 +458,11 @@ static int listen_for_clients(struct vxc_node *n, struct vxc_error *err)
                   .on_room = vxc_gateway_on_room,
                   .on_close = vxc_gateway_on_close},
     };
-    int rv = vxc_listener_open(n->loop, &options, &n->listener, err);
+    int rv;
 
+    bound_connections(n);
+    options.connections_max = (uint32_t)n->options.connections_max;
+    rv = vxc_listener_open(n->loop, &options, &n->listener, err);
     if (rv != 0) {
         return rv;
     }

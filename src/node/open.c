@@ -1,5 +1,6 @@
 /* Opening what lies in the data directory: state, log and vote, and what of it is damaged how. */
 #include "base/memory.h"
+#include "consensus/recovery.h"
 #include "node/node_internal.h"
 #include "node/reopen.h"
 #include "storage/image_internal.h"
@@ -43,23 +44,6 @@ static int open_state(struct vxc_node *n, bool verify, struct vxc_error *err)
     rv = rv != 0 ? rv : vxc_store_open(path, &options, &n->store, err);
     n->repair.damaged = rv == VXC_ECORRUPT;
     return rv;
-}
-
-/* A log that begins behind the state's end cannot bring it up to date: it is a loss of the state, be it
- * that the folder is gone, or that it is an old copy. */
-static int check_state_reaches_log(struct vxc_node *n, struct vxc_error *err)
-{
-    const uint64_t applied = vxc_store_meta(n->store)->applied_index;
-    const uint64_t first = vxc_log_first_index(n->log);
-
-    if (first <= applied + 1) {
-        return 0;
-    }
-    n->repair.damaged = true;
-    return vxc_error_set(err, VXC_ECORRUPT,
-                         "%s/state ends at entry %" PRIu64 ", but the log begins at entry %" PRIu64
-                         ": the state is %s; restore a snapshot",
-                         n->options.data, applied, first, n->repair.absent ? "missing" : "too old");
 }
 
 /* ---- log and vote ---- */
@@ -110,7 +94,10 @@ int vxc_node_open_storage(struct vxc_node *n, bool verify, struct vxc_vote *vote
     int rv = open_state(n, verify, err);
 
     rv = rv != 0 ? rv : vxc_node_open_log(n, vote, err);
-    rv = rv != 0 ? rv : check_state_reaches_log(n, err);
+    if (rv == 0) { /* one that ends before the log is a loss that a peer can make good */
+        rv = vxc_recovery_check_state(n->log, vxc_store_meta(n->store), err);
+        n->repair.damaged = rv != 0;
+    }
     if (rv == 0 && vxc_table_create(n->store, n->options.clean_cache_mib << 20, &n->table) != 0) {
         rv = vxc_error_set(err, VXC_ENOMEM, "out of memory");
     }

@@ -115,7 +115,24 @@ teardown_file() {
     cli_wait_until 10 members_are ".[$((first % 3))].role == \"primary\""
     exits 0 vxc map put transferred k v
     exits 2 vxc member transfer nobody
-    exits 5 vxc member transfer 9
+    exits 1 vxc member transfer 9
+    says '9 is not a member; the members are 1, 2, 3'
+    exits 5 vxc member transfer "$(primary)"
+    says 'is the primary already'
+}
+
+@test "bench ends when its node is not the primary any more, and says who is" {
+    local first second status=0
+    first=$(primary)
+    second=$((first % 3 + 1))
+    vxc bench --op map-put --seconds 30 --keys 100 >out 2>errors 3>&- &
+    local load=$!
+    cli_wait_until 20 grep -q 'second 1' errors
+    exits 0 vxc member transfer "$second"
+    wait "$load" || status=$?
+    [ "$status" -eq 3 ]
+    grep -q "$(place "$first") is not the primary any more; it is $(place "$second") now" errors
+    [ ! -s out ]
 }
 
 @test "the primary is killed: writes go on, status calls it unreachable" {
@@ -160,10 +177,35 @@ teardown_file() {
     exits 0 vxc member add "$(place 5)" --standby --no-wait -o json
     jq -e '.id == 5 and (.command | startswith("vxcd "))' <<<"$output"
     members_are '.[4].role == "standby"'
+    exits 5 vxc member transfer 5
+    says '5 is a standby, and only a voter can be the primary'
     exits 0 vxc member remove 5 -o json
     jq -e '.index > 0' <<<"$output"
     members_are 'length == 4'
     exits 1 vxc member remove 5
+}
+
+# lines_of_bar FILE: what was drawn over one another, each on a line of its own.
+lines_of_bar() {
+    tr '\r' '\n' <"$1" | sed 's/\x1b\[K//' | grep '\['
+}
+
+@test "on a terminal a bar of one line shows how far a new member is" {
+    local terminal=$BATS_TEST_DIRNAME/../lib/terminal.py columns status
+    for columns in 80 40; do
+        cli_wait_until 20 members_are 'all((.silent_ms // 0) < 1000)'
+        status=0
+        python3 "$terminal" "$columns" vxc member add "$(place 5)" --standby --wait 300ms >drawn || status=$?
+        [ "$status" -eq 124 ]
+        lines_of_bar drawn >lines
+        [ "$(wc -l <lines)" -ge 2 ]
+        [ "$(sort -u lines | wc -l)" -eq 1 ] # one over the other
+        [ "$(wc -L <lines)" -lt "$columns" ]
+        grep -q '^waiting     \[\.*' lines
+        [ "$columns" -eq 40 ] || grep -q '0 %  for the node to be started$' lines
+        tail -n 2 drawn | grep -q 'has not caught up yet'
+        exits 0 vxc member remove "$(vxc member list -o json | jq '.[-1].id')"
+    done
 }
 
 @test "a cluster without a majority says so" {

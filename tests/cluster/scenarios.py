@@ -213,6 +213,20 @@ def partition_minority(t):
     t.gap_ms_max = 1000
 
 
+@scenario(12, "network")
+def healing(t):
+    """A backup cut off for a quarter of a second to four: it is back soon after the network is."""
+    took = []
+    while t.time():
+        node = t.random.choice(t.cluster.others(t.cluster.primary()))
+        t.network.cut([node.number], [other.number for other in t.cluster.others(node)])
+        t.pause(0.25, 4)
+        t.network.heal()
+        took.append(t.caught_up(node))
+    t.check("caught up within 2 s of each healing", max(took) < 2, " ".join("%.2f" % s for s in took) + " s")
+    t.gap_ms_max = 1000
+
+
 @scenario(9, "network", options=STALE)
 def partition_primary(t):
     """The primary alone cut off from the other nodes; clients still reach it, and it must refuse them."""
@@ -282,6 +296,26 @@ def bad_links(t):
     while t.time():
         t.pause(0.3, 0.5)
     t.check("packets were lost", int(t.network.ask("count").split()[2]) > 10, t.network.ask("count"))
+
+
+@scenario(10, "network", options=["--rate", "200"])
+def far_away(t):
+    """One backup behind 100 ms each way and 3 % loss: it follows, on connections that last."""
+    node = t.random.choice(t.cluster.others(t.cluster.primary()))
+
+    def broken():
+        return sum(other.log_text().count("peer disconnected") for other in t.cluster.nodes.values())
+    before = broken()
+    for other in t.cluster.others(node):
+        t.network.both(node.number, other.number, delay=100000, loss=30)
+    slowest = 0
+    while t.time():
+        t.pause(0.5, 1)
+        slowest = max(slowest, t.caught_up(node, 20))
+    lost = broken() - before
+    t.check("it has what was acknowledged within 10 s", slowest < 10, "%.2f s at most" % slowest)
+    t.check("connections last 2 s on average", lost * 2 <= 4 * t.seconds, "%d ended in %d s" % (lost, t.seconds))
+    t.gap_ms_max = 1000
 
 
 @scenario(8, "network")

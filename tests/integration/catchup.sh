@@ -44,9 +44,26 @@ writer_begin
 member_start "$backup"
 check 'a backup that is far behind is sent an image' \
     wait_until 30 member_said image_fetch_begun "$backup"
+arrived() {
+    stat -c %s "$work/$backup/incoming/image.part" 2>/dev/null || echo 0
+}
+has_some() {
+    [ "$(arrived)" -gt 4000000 ]
+}
+check 'some of it arrives' wait_until 30 has_some
+kill -STOP "${member_pids[$backup]}"
+had=$(arrived)
 member_kill "$backup"
+equal 'not all of it' 0 "$(grep -c image_fetched "$work/$backup.log")"
 member_start "$backup"
-check 'killed in the middle, it begins anew' wait_until 30 member_said image_fetch_begun "$backup"
+check 'killed in the middle, it goes on where it was' wait_until 30 member_said image_fetch_resumed "$backup"
+# One part may have been half written.
+goes_on_with_all() {
+    local at
+    at=$(sed -n 's/.* image_fetch_resumed .* at=\([0-9]*\).*/\1/p' "$work/$backup.log" | tail -n 1)
+    [ "$at" -le "$had" ] && [ "$at" -gt $((had - 1100000)) ]
+}
+check 'with all that had arrived' goes_on_with_all
 check 'and installs the image' wait_until 90 member_said image_installed "$backup"
 check 'the writer was served all the time' kill -0 "$writer"
 writer_end

@@ -11,8 +11,9 @@
 #include <string.h>
 
 enum {
-    CLIENTS = 8,
-    PARTS = 16,
+    CLIENTS = 6,
+    PARTS = 32, /* of what is sent at once */
+    APART_PER_MILLE = 100,
     PING_MS = 1000,
 };
 
@@ -112,6 +113,20 @@ static void on_members(void *data, const struct vxc_slice *addresses, size_t cou
 
 /* ---- bytes and time ---- */
 
+/* What leaves at once mostly arrives at once; sometimes each part by itself, as through a socket that
+ * was full in between. */
+static void send_parts(struct client *client, const struct vxc_slice *parts, size_t count)
+{
+    const bool apart = sim_chance(&client->world->network, APART_PER_MILLE);
+
+    for (size_t i = 0; i < count;) {
+        const size_t some = apart ? 1 : count - i;
+
+        conn_send(client->conn, parts + i, some);
+        i += some;
+    }
+}
+
 static void send_output(struct client *client)
 {
     struct vxc_slice parts[PARTS];
@@ -121,9 +136,9 @@ static void send_output(struct client *client)
         size_t size = 0;
 
         for (size_t i = 0; i < count; i++) {
-            conn_send(client->conn, parts[i]);
             size += parts[i].size;
         }
+        send_parts(client, parts, count);
         vxc_core_sent(client->core, size, client_now_ms(client));
     }
 }

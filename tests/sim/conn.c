@@ -35,16 +35,24 @@ struct parcel {
     uint8_t bytes[];
 };
 
-static struct parcel *pack(struct vxc_conn *conn, const void *bytes, size_t size)
+static struct parcel *pack(struct vxc_conn *conn, const struct vxc_slice *parts, size_t count)
 {
-    struct parcel *parcel = malloc(sizeof *parcel + size);
+    struct parcel *parcel;
+    size_t size = 0;
 
+    for (size_t i = 0; i < count; i++) {
+        size += parts[i].size;
+    }
+    parcel = malloc(sizeof *parcel + size);
     if (parcel == NULL) {
         sim_broken("out of memory");
     }
     parcel->conn = conn;
-    parcel->size = size;
-    memcpy(parcel->bytes, bytes, size);
+    parcel->size = 0;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(parcel->bytes + parcel->size, parts[i].data, parts[i].size);
+        parcel->size += parts[i].size;
+    }
     return parcel;
 }
 
@@ -94,12 +102,11 @@ struct vxc_conn *conn_open(struct client *client, struct node *node)
     return conn;
 }
 
-void conn_send(struct vxc_conn *conn, struct vxc_slice bytes)
+void conn_send(struct vxc_conn *conn, const struct vxc_slice *parts, size_t count)
 {
     struct world *world = conn->node->world;
 
-    sim_at(world, arrival(world, &conn->to_node_ns), on_arrived, pack(conn, bytes.data, bytes.size),
-           0);
+    sim_at(world, arrival(world, &conn->to_node_ns), on_arrived, pack(conn, parts, count), 0);
 }
 
 static void on_left(struct world *world, void *subject, uint64_t number)
@@ -216,9 +223,10 @@ static void flush(struct vxc_conn *conn)
     struct world *world = conn->node->world;
 
     if (conn->out.size > 0) {
+        const struct vxc_slice bytes = vxc_buffer_slice(&conn->out);
+
         if (!conn->left) {
-            sim_at(world, arrival(world, &conn->to_client_ns), on_reply,
-                   pack(conn, conn->out.data, conn->out.size), 0);
+            sim_at(world, arrival(world, &conn->to_client_ns), on_reply, pack(conn, &bytes, 1), 0);
         }
         vxc_buffer_clear(&conn->out);
     }
@@ -323,6 +331,19 @@ bool vxc_conn_is_choked(const struct vxc_conn *conn)
 bool vxc_conn_is_read(const struct vxc_conn *conn)
 {
     return !conn->paused;
+}
+
+/* Here is room for everybody. */
+bool vxc_conn_is_guest(const struct vxc_conn *conn)
+{
+    (void)conn;
+    return false;
+}
+
+bool vxc_conn_take_place(struct vxc_conn *conn)
+{
+    (void)conn;
+    return true;
 }
 
 void vxc_conn_pause(struct vxc_conn *conn)

@@ -8,7 +8,7 @@
 /* A client's connection to a node that is up. Bytes travel as the network lets them. */
 struct vxc_conn *conn_open(struct client *client, struct node *node);
 /* The client has bytes for the node. */
-void conn_send(struct vxc_conn *conn, struct vxc_slice bytes);
+void conn_send(struct vxc_conn *conn, const struct vxc_slice *parts, size_t count);
 /* The client has left it. */
 void conn_leave(struct vxc_conn *conn);
 /* Both ends hear that it is broken, sooner or later. */

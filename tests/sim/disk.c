@@ -1,12 +1,13 @@
 #include "disk.h"
 
+#include "files.h"
+#include "heap.h"
 #include "world.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -14,33 +15,19 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BLOCK = 4096 };
-
 /* A block that was overwritten since the file was flushed. */
 struct disk_undo {
     struct disk_undo *older;
     uint64_t offset;
     uint32_t size;
-    uint8_t bytes[BLOCK]; /* what stood there; zeros behind the end of the file */
-};
-
-struct disk_file {
-    struct disk_file *next;
-    dev_t device;
-    ino_t inode;
-    int fd; /* our own, so that the file can be put back when the node has closed it */
-    struct disk_undo *newest;
+    bool hole;       /* nothing stood there */
+    uint8_t bytes[]; /* what stood there, unless it was a hole; zeros behind the end of the file */
 };
 
 /* The disk of the node that runs now; NULL while the simulator itself does. */
 static struct disk *current(void)
 {
     return node_current == NULL ? NULL : &node_current->disk;
-}
-
-void sim_disk_begin(struct world *world)
-{
-    (void)world;
 }
 
 void disk_step(struct disk *disk)
@@ -52,71 +39,38 @@ void disk_step(struct disk *disk)
 
 /* ---- what is not flushed yet ---- */
 
-static struct disk_file *file_of(struct disk *disk, int fd)
+static void touch(struct disk *disk, struct file *file)
 {
-    struct disk_file *file;
-    struct stat st;
-
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        return NULL;
+    if (!file->touched) {
+        file->touched = true;
+        file->next_touched = disk->touched;
+        disk->touched = file;
     }
-    for (file = disk->files; file != NULL; file = file->next) {
-        if (file->inode == st.st_ino && file->device == st.st_dev) {
-            return file;
-        }
-    }
-    file = calloc(1, sizeof *file);
-    if (file == NULL) {
-        sim_broken("out of memory");
-    }
-    *file = (struct disk_file){
-        .next = disk->files, .device = st.st_dev, .inode = st.st_ino, .fd = dup(fd)};
-    disk->files = file;
-    return file;
 }
 
-/* Used again and again: there are thousands in a run, of a page each. */
-static struct disk_undo *free_undos;
-
-static struct disk_undo *new_undo(void)
-{
-    struct disk_undo *undo = free_undos;
-
-    if (undo != NULL) {
-        free_undos = undo->older;
-        return undo;
-    }
-    undo = malloc(sizeof *undo);
-    if (undo == NULL) {
-        sim_broken("out of memory");
-    }
-    return undo;
-}
-
-static void forget(struct disk_file *file)
+static void forget(struct file *file)
 {
     while (file->newest != NULL) {
         struct disk_undo *undo = file->newest;
         file->newest = undo->older;
-        undo->older = free_undos;
-        free_undos = undo;
+        heap_free(undo);
     }
 }
 
-static void remember(struct disk *disk, int fd, uint64_t offset, uint64_t size)
+static void remember(struct disk *disk, struct file *file, uint64_t offset, uint64_t size)
 {
-    struct disk_file *file = file_of(disk, fd);
+    touch(disk, file);
+    while (size > 0) {
+        const uint64_t left = FILE_BLOCK - offset % FILE_BLOCK;
+        const uint64_t part = left < size ? left : size;
+        const bool hole = file_is_hole(file, offset);
+        struct disk_undo *undo = heap_new(sizeof *undo + (hole ? 0 : part));
 
-    while (file != NULL && size > 0) {
-        const uint64_t part = BLOCK - offset % BLOCK < size ? BLOCK - offset % BLOCK : size;
-        struct disk_undo *undo = new_undo();
-        long got = syscall(SYS_pread64, fd, undo->bytes, part, offset);
-
-        got = got < 0 ? 0 : got;
-        memset(undo->bytes + got, 0, part - (uint64_t)got); /* the file ended before */
-        undo->older = file->newest;
-        undo->offset = offset;
-        undo->size = (uint32_t)part;
+        *undo = (struct disk_undo){
+            .older = file->newest, .offset = offset, .size = (uint32_t)part, .hole = hole};
+        if (!hole) {
+            file_read(file, offset, undo->bytes, part);
+        }
         file->newest = undo;
         offset += part;
         size -= part;
@@ -134,13 +88,13 @@ static bool is_settled(const uint64_t *settled, size_t count, uint64_t block)
 }
 
 /* Newest first: a block whose write stayed hides all older ones of that block. */
-static void decide(struct disk *disk, struct disk_file *file, unsigned keep_per_mille)
+static void decide(struct disk *disk, struct file *file, unsigned keep_per_mille)
 {
     uint64_t settled[512];
     size_t count = 0;
 
     for (struct disk_undo *undo = file->newest; undo != NULL; undo = undo->older) {
-        const uint64_t block = undo->offset / BLOCK;
+        const uint64_t block = undo->offset / FILE_BLOCK;
 
         if (is_settled(settled, count, block)) {
             continue;
@@ -152,61 +106,59 @@ static void decide(struct disk *disk, struct disk_file *file, unsigned keep_per_
             }
             continue;
         }
-        (void)syscall(SYS_pwrite64, file->fd, undo->bytes, undo->size, undo->offset);
+        if (undo->hole) {
+            file_clear(file, block);
+        } else {
+            file_write(file, undo->offset, undo->bytes, undo->size);
+        }
         disk->world->counts.torn_writes++;
     }
 }
 
-static void end_files(struct disk *disk)
+static void end_life(struct disk *disk)
 {
-    while (disk->files != NULL) {
-        struct disk_file *file = disk->files;
+    while (disk->touched != NULL) {
+        struct file *file = disk->touched;
 
-        disk->files = file->next;
+        disk->touched = file->next_touched;
+        file->touched = false;
         forget(file);
-        (void)close(file->fd);
-        free(file);
     }
+    disk->calls_left = 0;
 }
 
 void disk_cut_power(struct disk *disk)
 {
     static const unsigned keeps[] = {0, 500, 900};
 
-    for (struct disk_file *file = disk->files; file != NULL; file = file->next) {
+    for (struct file *file = disk->touched; file != NULL; file = file->next_touched) {
         if (file->newest != NULL) {
             decide(disk, file, keeps[sim_draw(&disk->world->disk, 3)]);
         }
     }
-    end_files(disk);
-    disk->calls_left = 0;
+    end_life(disk);
 }
 
 void disk_keep_all(struct disk *disk)
 {
-    end_files(disk);
-    disk->calls_left = 0;
+    end_life(disk);
 }
 
 void disk_write_durable(int fd, uint64_t offset, const void *data, size_t size)
 {
-    if (syscall(SYS_pwrite64, fd, data, size, offset) != (long)size) {
-        sim_broken("writing to the simulated disk: %s", strerror(errno));
+    struct file *file = file_of(fd);
+
+    if (file == NULL) {
+        sim_broken("a write to descriptor %d, which is none of the simulated disk", fd);
     }
+    file_write(file, offset, data, size);
 }
 
 /* ---- in front of libc ---- */
 
-static bool grows(int fd, uint64_t end)
+static bool no_space(struct disk *disk, const struct file *file, uint64_t end)
 {
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && end > (uint64_t)st.st_size;
-}
-
-static bool no_space(struct disk *disk, int fd, uint64_t end)
-{
-    if (disk->full && grows(fd, end)) {
+    if (disk->full && end > file->size) {
         disk->full_hits++;
         errno = ENOSPC;
         return true;
@@ -214,54 +166,70 @@ static bool no_space(struct disk *disk, int fd, uint64_t end)
     return false;
 }
 
-ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
+/* One step towards a crash; false when there is no space up to `end`. */
+static bool may_write(const struct file *file, uint64_t end)
 {
     struct disk *disk = current();
 
-    if (disk != NULL) {
-        disk_step(disk);
-        if (no_space(disk, fd, (uint64_t)offset + size)) {
-            return -1;
-        }
-        remember(disk, fd, (uint64_t)offset, size);
+    if (disk == NULL) {
+        return true;
     }
-    return syscall(SYS_pwrite64, fd, data, size, offset);
+    disk_step(disk);
+    return !no_space(disk, file, end);
+}
+
+static void put(struct file *file, uint64_t offset, const void *data, size_t size)
+{
+    if (current() != NULL) {
+        remember(current(), file, offset, size);
+    }
+    file_write(file, offset, data, size);
+}
+
+ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
+{
+    struct file *file = file_of(fd);
+
+    if (file == NULL) {
+        return syscall(SYS_pwrite64, fd, data, size, offset);
+    }
+    if (!may_write(file, (uint64_t)offset + size)) {
+        return -1;
+    }
+    put(file, (uint64_t)offset, data, size);
+    return (ssize_t)size;
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
-    struct disk *disk = current();
+    struct file *file = file_of(fd);
+    size_t size = 0;
 
-    if (disk != NULL) {
-        const off_t at = lseek(fd, 0, SEEK_CUR);
-        size_t size = 0;
-
-        for (int i = 0; i < count; i++) {
-            size += parts[i].iov_len;
-        }
-        if (at >= 0) {
-            disk_step(disk);
-            if (no_space(disk, fd, (uint64_t)at + size)) {
-                return -1;
-            }
-            remember(disk, fd, (uint64_t)at, size);
-        }
+    if (file == NULL) {
+        return syscall(SYS_writev, fd, parts, count);
     }
-    return syscall(SYS_writev, fd, parts, count);
+    for (int i = 0; i < count; i++) {
+        size += parts[i].iov_len;
+    }
+    if (!may_write(file, file_position(fd) + size)) {
+        return -1;
+    }
+    for (int i = 0; i < count; i++) {
+        put(file, file_position(fd), parts[i].iov_base, parts[i].iov_len);
+        file_move(fd, file_position(fd) + parts[i].iov_len);
+    }
+    return (ssize_t)size;
 }
 
 static int flush(int fd)
 {
-    struct disk *disk = current();
+    struct file *file = file_of(fd);
 
-    if (disk != NULL) {
-        struct disk_file *file;
-
-        disk_step(disk);
-        file = file_of(disk, fd);
-        if (file != NULL) {
-            forget(file);
-        }
+    if (current() != NULL) {
+        disk_step(current());
+    }
+    if (file != NULL) {
+        forget(file);
     }
     return 0;
 }
@@ -284,44 +252,72 @@ int sync_file_range(int fd, off64_t offset, off64_t size, unsigned flags)
 
 int fallocate(int fd, int mode, off_t offset, off_t size)
 {
-    struct disk *disk = current();
+    struct file *file = file_of(fd);
+    const uint64_t end = (uint64_t)(offset + size);
 
-    if (disk != NULL) {
-        disk_step(disk);
-        if (no_space(disk, fd, (uint64_t)(offset + size))) {
-            return -1;
-        }
+    if (file == NULL) {
+        return (int)syscall(SYS_fallocate, fd, mode, offset, size);
     }
-    return (int)syscall(SYS_fallocate, fd, mode, offset, size);
+    if (mode != 0) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    if (!may_write(file, end)) {
+        return -1;
+    }
+    if (end > file->size) {
+        file_set_size(file, end);
+    }
+    return 0;
 }
 
 int ftruncate(int fd, off_t size)
 {
-    struct disk *disk = current();
+    struct file *file = file_of(fd);
 
-    if (disk != NULL) {
-        disk_step(disk);
-        if (no_space(disk, fd, (uint64_t)size)) {
-            return -1;
-        }
+    if (file == NULL) {
+        return (int)syscall(SYS_ftruncate, fd, size);
     }
-    return (int)syscall(SYS_ftruncate, fd, size);
+    if (!may_write(file, (uint64_t)size)) {
+        return -1;
+    }
+    file_set_size(file, (uint64_t)size);
+    return 0;
+}
+
+int truncate(const char *path, off_t size)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0) {
+        return -1;
+    }
+    rc = ftruncate(fd, size);
+    (void)close(fd);
+    return rc;
+}
+
+/* Names are durable at once. */
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+    int rc;
+
+    if (current() != NULL) {
+        disk_step(current());
+    }
+    rc = (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, RENAME_NOREPLACE);
+    if (rc != 0 && errno == EEXIST) {
+        files_unname(to_folder, to);
+        rc = (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0);
+    }
+    return rc;
 }
 
 int rename(const char *from, const char *to)
 {
-    if (current() != NULL) {
-        disk_step(current());
-    }
-    return (int)syscall(SYS_rename, from, to);
-}
-
-int renameat(int from_folder, const char *from, int to_folder, const char *to)
-{
-    if (current() != NULL) {
-        disk_step(current());
-    }
-    return (int)syscall(SYS_renameat2, from_folder, from, to_folder, to, 0);
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
 int unlinkat(int folder, const char *name, int flags)
@@ -329,7 +325,15 @@ int unlinkat(int folder, const char *name, int flags)
     if (current() != NULL) {
         disk_step(current());
     }
+    if (sim_world != NULL) {
+        files_unname(folder, name);
+    }
     return (int)syscall(SYS_unlinkat, folder, name, flags);
+}
+
+int unlink(const char *name)
+{
+    return unlinkat(AT_FDCWD, name, 0);
 }
 
 /* ---- time ---- */

@@ -1,4 +1,4 @@
-/* The disk below a node: real files in memory, and what a crash makes of them.
+/* The disk below a node: what a crash makes of its files (files.h).
  *
  * The program's own pwrite, writev, fdatasync, … stand in front of libc's, for LMDB too. While a
  * node runs they remember what each write overwrote until the file is flushed. At a power cut each
@@ -12,17 +12,16 @@
 
 #include "sim.h"
 
-struct disk_file;
+struct file;
 
 struct disk {
     struct world *world;
-    struct disk_file *files;
-    unsigned calls_left; /* 0 = no crash is planned, else it comes at the so many-th call */
-    bool full;           /* what grows finds no space */
+    struct file *touched; /* in this life: written to */
+    unsigned calls_left;  /* 0 = no crash is planned, else it comes at the so many-th call */
+    bool full;            /* what grows finds no space */
     uint64_t full_hits;
 };
 
-void sim_disk_begin(struct world *world);
 /* After the last life's end: what is not flushed is decided upon. */
 void disk_cut_power(struct disk *disk);
 /* The same when only the process ended. */

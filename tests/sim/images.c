@@ -1,18 +1,15 @@
 #include "images.h"
 
 #include "base/check.h"
+#include "files.h"
 #include "storage/install.h"
 #include "world.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     MAKE_MS_MAX = 300,
@@ -34,25 +31,6 @@ struct image {
 static void path_of(const struct world *world, const struct image *image, char *path, size_t size)
 {
     (void)snprintf(path, size, "%s/image-%" PRIu64, world->folder, image->number);
-}
-
-static void copy_file(const char *from, const char *to)
-{
-    const int source = open(from, O_RDONLY | O_CLOEXEC);
-    const int target = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    struct stat st;
-    off_t at = 0;
-
-    if (source < 0 || target < 0 || fstat(source, &st) != 0) {
-        sim_broken("copying %s: %s", from, strerror(errno));
-    }
-    while (at < st.st_size) {
-        if (sendfile(target, source, &at, (size_t)(st.st_size - at)) <= 0) {
-            sim_broken("copying %s: %s", from, strerror(errno));
-        }
-    }
-    (void)close(source);
-    (void)close(target);
 }
 
 /* ---- the primary ---- */
@@ -126,7 +104,7 @@ static void on_make(struct world *world, void *subject, uint64_t number)
     }
     (void)snprintf(from, sizeof from, "%s/state/data.mdb", node->folder);
     path_of(world, image, to, sizeof to);
-    copy_file(from, to);
+    files_copy(from, to);
     image->next = world->images;
     world->images = image;
     if (node_run(node, offer, image)) {
@@ -187,7 +165,7 @@ static void bring(struct node *node, const struct image *image)
     (void)snprintf(to, sizeof to, "%s/incoming/state", node->folder);
     (void)mkdir(to, 0700);
     (void)snprintf(to, sizeof to, "%s/incoming/state/data.mdb", node->folder);
-    copy_file(from, to);
+    files_copy(from, to);
 }
 
 static void on_fetched(struct world *world, void *subject, uint64_t number)

@@ -9,9 +9,11 @@
 #include <string.h>
 
 enum {
-    BURST_MS = 200, /* between bursts of one client, on average */
-    BURST_MAX = 11, /* requests in one: 6 on average */
-    PENDING_MAX = 64,
+    REQUEST_MS = 27, /* between requests of one client, on average */
+    BUSY_MS = 200,   /* between bursts of a client that asks often and little, on average … */
+    LAZY_MS = 1000,  /* … and of one that collects what it has to ask: an entry holds more then */
+    BUSY_PER_MILLE = 250,
+    PENDING_MAX = 96,
     DEADLINE_MS = 6000,
     VALUES = 200,
     TOKENS = 16,
@@ -19,6 +21,7 @@ enum {
 
 struct load {
     struct op *free_ops;
+    unsigned burst_ms; /* between bursts, on average */
     unsigned pending;
     bool stopped;
     bool wants_session; /* none is open or on its way */
@@ -191,6 +194,16 @@ static struct op *new_op(struct client *client)
     return op;
 }
 
+static void keep_text(char *out, size_t room, struct vxc_bytes text)
+{
+    const size_t size = text.size < room ? text.size : room - 1;
+
+    if (size > 0) {
+        memcpy(out, text.data, size);
+    }
+    out[size] = '\0';
+}
+
 static void submit(struct client *client, const struct vxc_request *request, bool is_read,
                    bool is_probe)
 {
@@ -208,15 +221,11 @@ static void submit(struct client *client, const struct vxc_request *request, boo
     op->session = load->session;
     op->begun_ns = world->now_ns;
     op->floor_index = check_floor(world);
-    (void)snprintf(op->name, sizeof op->name, "%.*s", (int)request->name.size,
-                   request->name.data == NULL ? "" : (const char *)request->name.data);
-    if (request->operation >= VXC_CALL_SET_ADD && request->operation <= VXC_CALL_SET_CONTAINS) {
-        (void)snprintf(op->key, sizeof op->key, "%.*s", (int)request->value.size,
-                       (const char *)request->value.data);
-    } else {
-        (void)snprintf(op->key, sizeof op->key, "%.*s", (int)request->key.size,
-                       request->key.data == NULL ? "" : (const char *)request->key.data);
-    }
+    keep_text(op->name, sizeof op->name, request->name);
+    keep_text(op->key, sizeof op->key,
+              request->operation >= VXC_CALL_SET_ADD && request->operation <= VXC_CALL_SET_CONTAINS
+                  ? request->value
+                  : request->key);
     rv = vxc_core_submit(client->core, request, now_ms, now_ms + DEADLINE_MS, op, on_reply, &err);
     if (rv != 0) {
         op->next = load->free_ops;
@@ -243,8 +252,18 @@ struct words {
 
 static struct vxc_bytes word(char *out, const char *prefix, uint64_t number)
 {
-    (void)snprintf(out, 8, "%s%u", prefix, (unsigned)number);
-    return vxc_text(out);
+    /* a hundred thousand in a run: by hand, and below 1000 */
+    char *at = stpcpy(out, prefix);
+
+    if (number >= 100) {
+        *at++ = (char)('0' + number / 100);
+    }
+    if (number >= 10) {
+        *at++ = (char)('0' + number / 10 % 10);
+    }
+    *at++ = (char)('0' + number % 10);
+    *at = '\0';
+    return vxc_bytes(out, (size_t)(at - out));
 }
 
 static bool make_map(struct stream *s, struct vxc_request *r, struct words *w)
@@ -253,7 +272,7 @@ static bool make_map(struct stream *s, struct vxc_request *r, struct words *w)
                                  VXC_CALL_MAP_PUT,        VXC_CALL_MAP_REMOVE,
                                  VXC_CALL_MAP_REPLACE,    VXC_CALL_MAP_PUT_IF_ABSENT,
                                  VXC_CALL_MAP_REPLACE_IF, VXC_CALL_MAP_REMOVE_IF};
-    const bool read = sim_chance(s, 350);
+    const bool read = sim_chance(s, 450);
 
     *r = vxc_request(read ? VXC_CALL_MAP_GET : writes[sim_draw(s, 8)]);
     r->name = word(w->name, "m", sim_draw(s, 2));
@@ -270,7 +289,7 @@ static bool make_map(struct stream *s, struct vxc_request *r, struct words *w)
 
 static bool make_counter(struct stream *s, struct vxc_request *r, struct words *w)
 {
-    const bool read = sim_chance(s, 300);
+    const bool read = sim_chance(s, 400);
 
     *r = vxc_request(read                 ? VXC_CALL_COUNTER_GET
                      : sim_chance(s, 850) ? VXC_CALL_COUNTER_ADD
@@ -337,7 +356,7 @@ static void make_registration(struct client *client, struct vxc_request *r, stru
  * who would be told by a primary that is none any more what it still believes. */
 static bool only_reads(const struct client *client)
 {
-    return client->number % 4 == 3;
+    return client->number % 3 == 2;
 }
 
 static void make_read(struct stream *s, struct vxc_request *r, struct words *w)
@@ -368,13 +387,13 @@ static void ask(struct client *client)
     if (only_reads(client)) {
         make_read(s, &r, &w);
         read = true;
-    } else if (what < 45) {
+    } else if (what < 52) {
         read = make_map(s, &r, &w);
-    } else if (what < 65) {
+    } else if (what < 74) {
         read = make_counter(s, &r, &w);
-    } else if (what < 75) {
+    } else if (what < 87) {
         read = make_set(s, &r, &w);
-    } else if (what < 92) {
+    } else if (what < 95) {
         make_lock(client, &r, &w);
     } else {
         make_registration(client, &r, &w);
@@ -440,7 +459,8 @@ static void on_burst(struct world *world, void *subject, uint64_t number)
     if (load->stopped) {
         return;
     }
-    sim_after(world, sim_between(chance(client), 1, 2 * BURST_MS) * SIM_MS, on_burst, client, 0);
+    sim_after(world, sim_between(chance(client), 1, 2 * load->burst_ms) * SIM_MS, on_burst, client,
+              0);
     if (world->now_ns < client->stopped_until_ns) {
         return;
     }
@@ -450,7 +470,7 @@ static void on_burst(struct world *world, void *subject, uint64_t number)
     if (load->session != 0) {
         cancel(client);
     }
-    for (uint64_t n = sim_between(chance(client), 1, BURST_MAX);
+    for (uint64_t n = sim_between(chance(client), 1, 2 * load->burst_ms / REQUEST_MS);
          n > 0 && load->pending < PENDING_MAX; n--) {
         ask(client);
     }
@@ -470,7 +490,9 @@ void load_begin(struct client *client)
         sim_broken("out of memory");
     }
     client->load->wants_session = true;
-    sim_after(client->world, sim_draw(chance(client), BURST_MS) * SIM_MS, on_burst, client, 0);
+    client->load->burst_ms = sim_chance(chance(client), BUSY_PER_MILLE) ? BUSY_MS : LAZY_MS;
+    sim_after(client->world, sim_draw(chance(client), client->load->burst_ms) * SIM_MS, on_burst,
+              client, 0);
 }
 
 void load_stop(struct client *client)

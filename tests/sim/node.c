@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "check.h"
 #include "conn.h"
+#include "files.h"
+#include "heap.h"
 #include "images.h"
 #include "members.h"
 #include "storage/install.h"
@@ -18,7 +20,7 @@
 struct node *node_current;
 
 enum {
-    SEGMENT_SIZE = 64 * 1024,
+    SEGMENT_SIZE = 128 * 1024,
     MAP_SIZE = 256 * 1024 * 1024,
     CLEAN_BYTES = 1024 * 1024,
     ELECTION_MS = 500, /* the defaults of a node */
@@ -27,6 +29,7 @@ enum {
     TURN_US_MIN = 20, /* from something being ready to the turn: what comes meanwhile shares it */
     TURN_US_MAX = 200,
     COMMIT_US_MAX = 8000,
+    RETRY_MS = 200, /* between tries of a commit that found no space, as the storage thread's */
 };
 
 /* ---- clock ---- */
@@ -155,6 +158,29 @@ static void bind_vote(struct node *node)
     }
 }
 
+static void on_store_retry(struct world *world, void *subject, uint64_t number)
+{
+    struct node *node = subject;
+
+    (void)world;
+    if (node->up && node->life == number) {
+        node_wake(node, NODE_WAKE_STORE);
+    }
+}
+
+/* A commit has ended, or found no space and is to be tried again. */
+static void wake_for_store(struct node *node)
+{
+    const uint64_t now_ns = node->world->now_ns;
+
+    if (!node->disk.full) {
+        node_wake(node, NODE_WAKE_STORE);
+    } else if (now_ns >= node->store_retry_ns) {
+        node->store_retry_ns = now_ns + RETRY_MS * SIM_MS;
+        sim_at(node->world, node->store_retry_ns, on_store_retry, node, node->life);
+    }
+}
+
 static void turn(struct node *node, void *data)
 {
     const unsigned woken = node->woken;
@@ -179,7 +205,7 @@ static void turn(struct node *node, void *data)
     conns_flush(node);
     peers_send(node);
     if (vxc_store_busy(node->store)) {
-        node_wake(node, NODE_WAKE_STORE);
+        wake_for_store(node);
     }
     plan_turn(node, node->world->now_ns + (wait_ms == 0 ? 10 * SIM_US : 0) +
                         wait_ms * SIM_MS * 1000 / node->rate_per_mille);
@@ -244,7 +270,7 @@ bool node_is_ready(const struct node *node)
 void node_init(struct node *node, uint64_t id, struct stream chance)
 {
     static const uint32_t freezes[] = {100, 1000, 2500, 5000};
-    static const uint64_t logs[] = {64 * 1024, 512 * 1024, 4 * 1024 * 1024};
+    static const uint64_t logs[] = {64 * 1024, 256 * 1024, 1024 * 1024};
 
     node->world = sim_world;
     node->id = id;
@@ -422,7 +448,7 @@ void node_boot(struct node *node)
     node->woken = 0;
     node->turn_at_ns = UINT64_MAX;
     node->turn_number++;
-    node->paused_until_ns = 0;
+    node->paused_until_ns = node->store_retry_ns = 0;
     node->bound = node->was_primary = false;
     memset(node->making, 0, sizeof node->making);
     node->holds = 0;
@@ -460,6 +486,8 @@ void node_crash(struct node *node, enum node_end kind)
     } else {
         disk_keep_all(&node->disk);
     }
+    files_close_all(node);
+    heap_end_life(node);
     node->turn_at_ns = UINT64_MAX;
     node->turn_number++;
     conns_break(node);

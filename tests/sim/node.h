@@ -54,6 +54,7 @@ struct node {
     unsigned woken;           /* enum node_wake */
     uint64_t turn_at_ns;      /* the next turn; UINT64_MAX = none is planned */
     uint64_t turn_number;     /* of the planned one: others are stale */
+    uint64_t store_retry_ns;  /* a commit that found no space is not tried again before */
     uint64_t flights;         /* log writes ever submitted */
     unsigned flush_us;        /* how long its disk takes for a write, about */
     uint32_t freeze_idle_ms;  /* of the replica: some are eager, some lazy */

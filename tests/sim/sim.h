@@ -5,6 +5,8 @@
  *
  *   world.c    virtual time, the queue of events, the streams of chance
  *   disk.c     what the nodes' writes become: durable, or lost and torn at a power cut
+ *   files.c    what files hold: memory, LMDB's map included
+ *   heap.c     what the product's code allocates, by lives
  *   device.c   the log's device: writes in flight complete later, in any order
  *   fatal.c    base/check.h: the end of a node's process is the end of one life of that node
  *   node.c     lives of a node: start, turns, crash
@@ -20,8 +22,7 @@
  *   main.c     options, seeds, what is printed
  *
  * One event runs at a time, to its end; nothing here reads a real clock, a socket or an address of
- * memory to decide anything, so a seed gives the same run each time. A seed has a process of its
- * own: what a crashed life leaves in memory is simply left.
+ * memory to decide anything, so a seed gives the same run each time. A seed has a process of its own.
  */
 #ifndef VXC_TESTS_SIM_SIM_H
 #define VXC_TESTS_SIM_SIM_H
@@ -73,13 +74,35 @@ void sim_at(struct world *world, uint64_t at_ns, sim_event_cb run, void *subject
 void sim_after(struct world *world, uint64_t delay_ns, sim_event_cb run, void *subject,
                uint64_t number);
 
-/* What is counted for the final line. */
+/* What is counted, and the name under which it is printed. */
 struct sim_counts {
-    uint64_t submitted, acknowledged, refused, unknown, reads, stale_reads;
-    uint64_t notices, resyncs, sessions_lost;
-    uint64_t faults, crashes, power_cuts, torn_writes, full_disks, pauses, partitions, breaks;
-    uint64_t elections, images, changes, entries, commands, checkpoints;
-    uint64_t expected_ends; /* lives ended by a failure that was planned */
+    uint64_t simulated_ms;
+#define SIM_COUNTS(X)                                                                              \
+    X(submitted, "operations")                                                                     \
+    X(acknowledged, "acknowledged")                                                                \
+    X(unknown, "unknown")                                                                          \
+    X(refused, "refused")                                                                          \
+    X(reads, "reads")                                                                              \
+    X(stale_reads, "stale_reads")                                                                  \
+    X(notices, "events")                                                                           \
+    X(resyncs, "resyncs")                                                                          \
+    X(sessions_lost, "sessions_lost")                                                              \
+    X(entries, "entries")                                                                          \
+    X(faults, "faults")                                                                            \
+    X(crashes, "crashes")                                                                          \
+    X(power_cuts, "power_cuts")                                                                    \
+    X(torn_writes, "torn")                                                                         \
+    X(pauses, "pauses")                                                                            \
+    X(partitions, "partitions")                                                                    \
+    X(breaks, "breaks")                                                                            \
+    X(full_disks, "full_disks")                                                                    \
+    X(elections, "elections")                                                                      \
+    X(images, "images")                                                                            \
+    X(changes, "changes")                                                                          \
+    X(checkpoints, "checkpoints")
+#define X(field, name) uint64_t field;
+    SIM_COUNTS(X)
+#undef X
 };
 
 /* What happened, in numbers: goes into the trace hash, and is printed with --trace. */
@@ -118,7 +141,13 @@ _Noreturn void sim_violation(struct world *world, const char *format, ...)
 /* The simulator itself cannot go on. */
 _Noreturn void sim_broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Runs one seed and prints its line; 0 clean. */
-int sim_run(const struct sim_options *options, const char *folder);
+/* Runs one seed, prints its line, and gives its counts; 0 clean. */
+int sim_run(const struct sim_options *options, const char *folder, struct sim_counts *counts);
+
+/* ---- world.c: what was counted, of one seed or of many ---- */
+
+void sim_counts_add(struct sim_counts *sum, const struct sim_counts *counts);
+/* The end of a line: " simulated_s=… operations=…" and so on. */
+void sim_counts_print(const struct sim_counts *counts);
 
 #endif

@@ -290,7 +290,6 @@ static void on_result(void *data, uint32_t position, const struct vxc_result *re
     const struct vxc_command *c = &w->commands[position];
 
     vxc_check(position < w->command_count);
-    w->world->counts.commands++;
     trace_result(w, position, result);
     ask_model(w, c, result);
     note_outcome(w, c, result);

@@ -1,8 +1,8 @@
 #include "world.h"
 
 #include "check.h"
-#include "disk.h"
 #include "faults.h"
+#include "heap.h"
 #include "witness.h"
 
 #include <inttypes.h>
@@ -169,22 +169,20 @@ _Noreturn void sim_broken(const char *format, ...)
     _exit(3);
 }
 
-static void print_result(const struct world *world)
+void sim_counts_add(struct sim_counts *sum, const struct sim_counts *counts)
 {
-    const struct sim_counts *c = &world->counts;
+    sum->simulated_ms += counts->simulated_ms;
+#define X(field, name) sum->field += counts->field;
+    SIM_COUNTS(X)
+#undef X
+}
 
-    printf("seed %" PRIu64 ": ok hash=%016" PRIx64 " simulated_s=%.1f operations=%" PRIu64
-           " acknowledged=%" PRIu64 " unknown=%" PRIu64 " refused=%" PRIu64 " reads=%" PRIu64
-           " stale_reads=%" PRIu64 " events=%" PRIu64 " resyncs=%" PRIu64 " sessions_lost=%" PRIu64
-           " entries=%" PRIu64 " faults=%" PRIu64 " crashes=%" PRIu64 " power_cuts=%" PRIu64
-           " torn=%" PRIu64 " pauses=%" PRIu64 " partitions=%" PRIu64 " breaks=%" PRIu64
-           " full_disks=%" PRIu64 " elections=%" PRIu64 " images=%" PRIu64 " changes=%" PRIu64
-           " checkpoints=%" PRIu64 "\n",
-           world->options.seed, world->trace_hash, (double)world->now_ns / 1e9, c->submitted,
-           c->acknowledged, c->unknown, c->refused, c->reads, c->stale_reads, c->notices,
-           c->resyncs, c->sessions_lost, c->entries, c->faults, c->crashes, c->power_cuts,
-           c->torn_writes, c->pauses, c->partitions, c->breaks, c->full_disks, c->elections,
-           c->images, c->changes, c->checkpoints);
+void sim_counts_print(const struct sim_counts *counts)
+{
+    printf(" simulated_s=%.1f", (double)counts->simulated_ms / 1e3);
+#define X(field, name) printf(" " name "=%" PRIu64, counts->field);
+    SIM_COUNTS(X)
+#undef X
 }
 
 /* ---- a seed ---- */
@@ -202,7 +200,6 @@ static void begin(struct world *world, const struct sim_options *options, const 
     world->clients = stream_of(options->seed, 5);
     sim_world = world;
     sim_trace(world, SIM_TRACE_SEED, options->seed, options->seconds, options->nodes, 0);
-    sim_disk_begin(world);
     world->check = check_create(world);
     world->witness = witness_create(world);
     for (uint64_t id = 1; id <= SIM_NODES_MAX; id++) {
@@ -217,10 +214,11 @@ static void begin(struct world *world, const struct sim_options *options, const 
     faults_begin(world);
 }
 
-int sim_run(const struct sim_options *options, const char *folder)
+int sim_run(const struct sim_options *options, const char *folder, struct sim_counts *counts)
 {
     static struct world world; /* large */
 
+    heap_begin();
     begin(&world, options, folder);
     run_until(&world, world.calm_ns);
     world.healed = true;
@@ -236,6 +234,10 @@ int sim_run(const struct sim_options *options, const char *folder)
     }
     check_end(&world);
     sim_trace(&world, SIM_TRACE_END, world.counts.entries, 0, 0, 0);
-    print_result(&world);
+    world.counts.simulated_ms = world.now_ns / SIM_MS;
+    printf("seed %" PRIu64 ": ok hash=%016" PRIx64, options->seed, world.trace_hash);
+    sim_counts_print(&world.counts);
+    printf("\n");
+    *counts = world.counts;
     return 0;
 }

@@ -207,12 +207,34 @@ static void report(struct vxc_cli *cli, const struct vxc_load_options *options,
     vxc_out_end(&cli->out);
 }
 
+/* Only the primary is measured, and it is another one now: the client finds out who. */
+static int tell_primary(struct vxc_cli *cli, const char *before)
+{
+    struct vxc_request request = vxc_request(VXC_CALL_MAP_SIZE);
+    struct vxc_reply reply;
+    int rc;
+
+    request.name = vxc_text("bench");
+    rc = vxc_cli_call(cli, &request, &reply);
+    return rc != 0 ? rc
+                   : vxc_cli_fail(cli, VXC_EXIT_UNREACHED,
+                                  "%s is not the primary any more; it is %s now: measure again",
+                                  before, vxc_client_endpoint(cli->client));
+}
+
 static int run_load(struct vxc_cli *cli, struct vxc_load_options *options,
                     struct vxc_load_report *result)
 {
     struct vxc_error err = {0};
-    int rc = vxc_load_run(options, result, &err);
+    char endpoint[VXC_ERROR_TEXT_MAX]; /* the client's own changes when it goes elsewhere */
+    int rc;
 
+    (void)snprintf(endpoint, sizeof endpoint, "%s", options->endpoint);
+    options->endpoint = endpoint;
+    rc = vxc_load_run(options, result, &err);
+    if (rc == VXC_ENOTPRIMARY) {
+        return tell_primary(cli, endpoint);
+    }
     if (rc != VXC_OK) {
         return vxc_cli_fail_code(cli, rc, err.text);
     }

@@ -194,6 +194,18 @@ int vxc_census_take(struct vxc_cli *cli, const struct vxc_members *members,
     return rc;
 }
 
+json_t *vxc_census_ask(struct vxc_cli *cli, const char *address, uint64_t timeout_ms)
+{
+    struct question q;
+
+    if (ask(cli, address, timeout_ms, &q) == 0) {
+        while (wait_for_answers(&q, 1)) {
+        }
+    }
+    vxc_client_free(q.client); /* ends what is under way: on_status once more */
+    return q.status;
+}
+
 void vxc_census_free(struct vxc_census *census)
 {
     for (size_t i = 0; i < census->count; i++) {

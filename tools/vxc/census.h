@@ -28,6 +28,9 @@ int vxc_census_take(struct vxc_cli *cli, const struct vxc_members *members,
                     struct vxc_census *census);
 void vxc_census_free(struct vxc_census *census);
 
+/* The status of the node at this address, to be freed by json_decref(); NULL without an answer. */
+json_t *vxc_census_ask(struct vxc_cli *cli, const char *address, uint64_t timeout_ms);
+
 /* The rows as a JSON list; a member that did not answer has the role "unreachable" and nulls. */
 json_t *vxc_census_json(const struct vxc_census *census);
 void vxc_census_show(struct vxc_cli *cli, const struct vxc_census *census);

@@ -78,8 +78,9 @@ struct vxc_load_report {
     struct vxc_histogram latency_ns;
 };
 
-/* VXC_ECLOSED, VXC_ETIMEOUT, VXC_ENOMEM, VXC_EPROTO, VXC_ECRC, or the server's code when the map could
- * not be filled: the load could not be carried out. The report is to be freed in any case. */
+/* VXC_ECLOSED, VXC_ETIMEOUT, VXC_ENOMEM, VXC_EPROTO, VXC_ECRC, VXC_ENOTPRIMARY (also when it ceases to
+ * be in the middle), or the server's code when the map could not be filled: the load could not be
+ * carried out. The report is to be freed in any case. */
 int vxc_load_run(const struct vxc_load_options *options, struct vxc_load_report *report,
                  struct vxc_error *err);
 void vxc_load_report_free(struct vxc_load_report *report);

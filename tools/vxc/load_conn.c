@@ -157,6 +157,9 @@ static int on_answer(struct load *l, struct load_conn *c, const struct vxc_frame
         }
     } else {
         code = vxc_load_judge(&l->ops, c->index, c->answered, frame);
+        if (code == VXC_ENOTPRIMARY) { /* nothing that follows would measure anything */
+            return vxc_error_set(l->err, code, "connection %u: %s", c->index, vxc_strerror(code));
+        }
         if (code != VXC_OK) {
             count_fault(l->report, code);
         } else {

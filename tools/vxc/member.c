@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "client/endpoint.h"
 
-#include "tools/vxc/members.h"
+#include "tools/vxc/census.h"
 #include "tools/vxc/progress.h"
 #include "tools/vxc/text.h"
 
@@ -160,6 +160,28 @@ static uint64_t now_ms(void)
     return vxc_clock_ms(vxc_clock_system());
 }
 
+/* Nothing of the log is there yet: the node has not been started, or it gets an image of the state. */
+static void draw_beginning(struct vxc_cli *cli, struct joining *j, const char *address)
+{
+    json_t *status = j->bar.shown ? vxc_census_ask(cli, address, ANSWER_MS) : NULL;
+    const json_t *image = json_object_get(status, "image");
+    const uint64_t done = vxc_census_number(image, "fetched_bytes");
+    const uint64_t total = vxc_census_number(image, "fetched_of_bytes");
+    char text[64];
+
+    if (total == 0) {
+        vxc_bar_draw(&j->bar, "waiting", 0,
+                     status == NULL ? "  for the node to be started"
+                                    : "  for the node to be heard");
+    } else {
+        (void)snprintf(text, sizeof text, "  %.0f of %.0f MB of the state", (double)done / 1e6,
+                       (double)total / 1e6);
+        vxc_bar_draw(&j->bar, done < total ? "fetching" : "checking", (double)done / (double)total,
+                     text);
+    }
+    json_decref(status);
+}
+
 /* True once it has what the primary had a moment ago. Failures pass: the next look may do better. */
 static bool has_caught_up(struct vxc_cli *cli, struct joining *j)
 {
@@ -179,7 +201,7 @@ static bool has_caught_up(struct vxc_cli *cli, struct joining *j)
     }
     j->goal = primary->match_index;
     if (member->match_index == 0) {
-        vxc_bar_draw(&j->bar, "waiting", 0, "  for the node to be started");
+        draw_beginning(cli, j, member->address);
         return false;
     }
     (void)snprintf(text, sizeof text, "  index %" PRIu64 " of %" PRIu64, member->match_index,

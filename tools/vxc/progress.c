@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -20,9 +21,18 @@ void vxc_bar_init(struct vxc_bar *bar, const struct vxc_cli *cli)
     *bar = (struct vxc_bar){.shown = !cli->quiet && isatty(STDERR_FILENO) == 1};
 }
 
+/* What a line of the terminal holds: a longer one would go on in the next, and stay there. */
+static int columns(void)
+{
+    struct winsize size;
+
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
 void vxc_bar_draw(struct vxc_bar *bar, const char *step, double part, const char *text)
 {
     char cells[WIDTH + 1];
+    char line[160];
 
     if (!bar->shown) {
         return;
@@ -31,7 +41,8 @@ void vxc_bar_draw(struct vxc_bar *bar, const char *step, double part, const char
     memset(cells, '.', WIDTH);
     memset(cells, '#', (size_t)(part * WIDTH));
     cells[WIDTH] = '\0';
-    (void)fprintf(stderr, "\r%-9s [%s] %3.0f %%%s\033[K", step, cells, part * 100, text);
+    (void)snprintf(line, sizeof line, "%-11s [%s] %3.0f %%%s", step, cells, part * 100, text);
+    (void)fprintf(stderr, "\r%.*s\033[K", columns() - 1, line);
     bar->drawn = true;
 }
 

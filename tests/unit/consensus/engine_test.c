@@ -787,11 +787,14 @@ static void image_is_installed_and_entries_follow_it(void **state)
     assert_int_equal(vxc_engine_receive(node.engine, 1002, &message), 0); /* a repeat is dropped */
     assert_int_equal(node.installs, 1);
 
-    log_cut(&node, 1);
+    log_cut(&node, 1); /* the image is in place: another engine begins with it */
     node.first = 10;
     node.last = 9;
-    node.applied = 9;
-    vxc_engine_installed(node.engine, 1003);
+    node.base = node.installed;
+    node.base.configuration = vxc_buffer_slice(&node.base_configuration);
+    vxc_engine_free(node.engine);
+    node_create(&node, 1, &wire);
+    assert_int_equal(node_start(&node, 1003), 0);
     assert_false(vxc_engine_installing(node.engine));
     assert_int_equal(vxc_engine_commit_index(node.engine), 9);
     assert_int_equal(vxc_engine_last_index(node.engine), 9);

@@ -577,7 +577,7 @@ static void log_is_dropped_behind_the_synced_state_and_restarts_work(void **stat
 
 /* ---- crashes ---- */
 
-enum { COUNTERS = 8, WINDOW = 64, ROUNDS = 200 };
+enum { COUNTERS = 8, WINDOW = 64, ROUNDS = 200, ROUNDS_OF_REFERENCE = 40 };
 
 /* Every counter only grows by ones, so what it must hold lies between what was acknowledged and
  * what was ever proposed. */
@@ -675,18 +675,29 @@ static void crash_rounds(const struct world_options *options, int rounds)
     free(ledger);
 }
 
-static void acknowledged_writes_survive_200_seeded_rounds_of_crashes(void **state)
+/* VXC_CRASH_ROUNDS=n: fewer of them, or more. */
+static int rounds_or(int usual)
+{
+    const char *text = getenv("VXC_CRASH_ROUNDS");
+    int rounds = text != NULL ? atoi(text) : usual;
+
+    assert_true(rounds > 0);
+    return rounds;
+}
+
+static void acknowledged_writes_survive_seeded_rounds_of_crashes(void **state)
 {
     (void)state;
     print_message("seed 20261123\n");
-    crash_rounds(&(struct world_options){.seed = 20261123}, ROUNDS);
+    crash_rounds(&(struct world_options){.seed = 20261123}, rounds_or(ROUNDS));
 }
 
 static void acknowledged_writes_survive_crashes_in_the_reference_mode(void **state)
 {
     (void)state;
     print_message("seed 77\n");
-    crash_rounds(&(struct world_options){.seed = 77, .apply_each = true, .synchronous = true}, 40);
+    crash_rounds(&(struct world_options){.seed = 77, .apply_each = true, .synchronous = true},
+                 rounds_or(ROUNDS_OF_REFERENCE));
 }
 
 /* ---- the reference mode ---- */
@@ -978,7 +989,7 @@ int main(void)
         cmocka_unit_test(settled_state_is_in_the_store),
         cmocka_unit_test(clean_stop_leaves_nothing_to_replay),
         cmocka_unit_test(log_is_dropped_behind_the_synced_state_and_restarts_work),
-        cmocka_unit_test(acknowledged_writes_survive_200_seeded_rounds_of_crashes),
+        cmocka_unit_test(acknowledged_writes_survive_seeded_rounds_of_crashes),
         cmocka_unit_test(acknowledged_writes_survive_crashes_in_the_reference_mode),
         cmocka_unit_test(both_apply_modes_give_the_same_digest),
         cmocka_unit_test(crash_within_an_entry_goes_on_behind_its_last_command),

@@ -204,6 +204,7 @@ int world_start(struct world *world)
         .election_timeout_ms = ELECTION_MS,
         .heartbeat_ms = 100,
         .apply_each = world->options.apply_each,
+        .trailing_bytes = world->options.trailing_bytes,
         .data = world,
         .on_result = count_result,
         .on_event = count_event,

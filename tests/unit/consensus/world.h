@@ -15,6 +15,7 @@ struct world_options {
     bool synchronous; /* commits of the store run in the caller */
     bool lockstep;    /* every write is durable at the end of its turn: the same run each time */
     uint64_t segment_size;                   /* of the log; 0 = 1 MiB */
+    uint64_t trailing_bytes;                 /* of the log kept below its base; 0 = as usual */
     uint64_t map_size;                       /* of the store; 0 = 4 GiB */
     uint64_t node_id;                        /* 0 = 1 */
     const struct vxc_configuration *initial; /* of a cluster; NULL = alone */

@@ -720,6 +720,23 @@ static void remember(struct model *m, uint64_t session_id, uint64_t sequence,
     session->heard_index = m->index;
 }
 
+/* What is answered up to there is not asked for again; the replies stay in their order. */
+static void raise_floor(struct session *session, uint64_t floor)
+{
+    unsigned kept = 0;
+
+    if (floor <= session->floor) {
+        return;
+    }
+    session->floor = floor;
+    for (unsigned i = 0; i < session->reply_count; i++) {
+        if (session->replies[i].sequence > floor) {
+            session->replies[kept++] = session->replies[i];
+        }
+    }
+    session->reply_count = kept;
+}
+
 /* 0 carry it out, 1 answered. */
 static int pass_gate(struct model *m, const struct vxc_command *c, const struct vxc_result *real,
                      struct model_result *out)
@@ -733,7 +750,7 @@ static int pass_gate(struct model *m, const struct vxc_command *c, const struct 
     if (session == NULL) {
         out->result.code = VXC_ESESSION;
     } else if (c->sequence != 0) {
-        session->floor = c->floor > session->floor ? c->floor : session->floor;
+        raise_floor(session, c->floor);
         reply = find_reply(session, c->sequence);
         if (c->sequence <= session->floor && c->op == VXC_OP_LOCK_ACQUIRE) {
             ask_again(m, c, real, out);

@@ -29,7 +29,12 @@ struct server {
     uint64_t
         stop_frames; /* stops the loop after so many frames; 0 = when the last connection ends */
     void *(*client)(void *);
+    uint32_t guests_max;
+    int guests_apart; /* guests that were members */
+    uint64_t refused; /* at the end */
 };
+
+enum { MEMBER = 77 };
 
 static int client_port;
 
@@ -41,11 +46,27 @@ static void *on_open(void *data, struct vxc_conn *conn)
     return s;
 }
 
+/* Here a member is who sends a payload of MEMBER bytes. */
+static bool is_let_in(struct server *s, struct vxc_conn *conn, const struct vxc_frame *frame)
+{
+    if (frame->payload.size == MEMBER) {
+        s->guests_apart += vxc_conn_is_guest(conn);
+        vxc_conn_set_apart(conn);
+    } else if (vxc_conn_is_guest(conn) && !vxc_conn_take_place(conn)) {
+        vxc_conn_cut(conn, VXC_ELIMIT, "full", false);
+        return false;
+    }
+    return true;
+}
+
 static void on_frame(void *data, struct vxc_conn *conn, const struct vxc_frame *frame)
 {
     struct server *s = data;
     size_t at;
 
+    if (s->guests_max != 0 && !is_let_in(s, conn, frame)) {
+        return;
+    }
     s->in_order = s->in_order && frame->request_id == s->next_id++;
     s->frames++;
     s->payload_bytes += frame->payload.size;
@@ -90,6 +111,7 @@ static void serve(struct server *s, uint32_t connections_max)
     struct vxc_listener_options options = {
         .host = "127.0.0.1",
         .connections_max = connections_max,
+        .guests_max = s->guests_max,
         .hooks = {.data = s, .on_open = on_open, .on_frame = on_frame, .on_close = on_close},
     };
     pthread_t thread;
@@ -102,6 +124,7 @@ static void serve(struct server *s, uint32_t connections_max)
     assert_int_equal(pthread_create(&thread, NULL, s->client, NULL), 0);
     vxc_loop_run(s->loop);
     assert_int_equal(pthread_join(thread, NULL), 0);
+    s->refused = vxc_listener_refused_total(s->listener);
     vxc_listener_close(s->listener);
     vxc_loop_free(s->loop);
 }
@@ -299,6 +322,85 @@ static void connections_over_the_bound_are_closed_and_counted(void **state)
     assert_int_equal(s.frames, 1);
 }
 
+/* Sends one frame; is it answered? */
+static bool is_answered(int fd, size_t payload)
+{
+    struct vxc_buffer out = {0};
+    char byte;
+    bool answered;
+
+    add_frame(&out, 0, payload);
+    answered = send(fd, out.data, out.size, MSG_NOSIGNAL) == (ssize_t)out.size &&
+               recv(fd, &byte, 1, 0) == 1;
+    vxc_buffer_free(&out);
+    return answered;
+}
+
+static void must(bool holds)
+{
+    if (!holds) {
+        abort();
+    }
+}
+
+static bool is_closed(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, 0) <= 0;
+}
+
+enum { CLIENTS = 2, GUESTS = 3, STRANGERS = 20 };
+
+/* Two clients have all places; strangers come in crowds and say nothing. */
+static void *client_of_a_full_server(void *data)
+{
+    int clients[CLIENTS];
+    int strangers[STRANGERS];
+    int members[CLIENTS];
+    int late;
+
+    (void)data;
+    for (int i = 0; i < CLIENTS; i++) {
+        must(is_answered(clients[i] = dial(), 0));
+    }
+    for (int i = 0; i < STRANGERS; i++) {
+        strangers[i] = dial();
+    }
+    for (int i = 0; i < CLIENTS; i++) { /* it takes the place of the oldest that is silent */
+        must(is_answered(members[i] = dial(), MEMBER));
+    }
+    for (int i = 0; i <= STRANGERS - GUESTS; i++) {
+        must(is_closed(strangers[i]));
+    }
+    must(!is_answered(strangers[STRANGERS - 1], 0)); /* one more client */
+    for (int i = 0; i < CLIENTS; i++) {
+        must(is_answered(clients[i], 0) && is_answered(members[i], 0));
+    }
+    close(clients[0]); /* whoever asks now gets its place, once the server has noticed */
+    while (!is_answered(late = dial(), 0)) {
+        close(late);
+    }
+    must(is_answered(members[0], 0));
+    for (int i = 0; i < STRANGERS; i++) {
+        close(strangers[i]);
+    }
+    close(late);
+    close(members[0]);
+    close(members[1]);
+    close(clients[1]);
+    return NULL;
+}
+
+static void members_come_in_when_clients_have_all_places(void **state)
+{
+    struct server s = {.client = client_of_a_full_server, .guests_max = GUESTS};
+    (void)state;
+    serve(&s, CLIENTS);
+    assert_int_equal(s.guests_apart, CLIENTS);
+    assert_in_range(s.refused, STRANGERS - GUESTS + 2, UINT32_MAX);
+}
+
 /* ---- a peer in place of a socket ---- */
 
 struct peer {
@@ -490,6 +592,7 @@ int main(void)
         cmocka_unit_test(the_largest_frame_passes_between_small_ones),
         cmocka_unit_test(bytes_that_are_no_frame_end_the_connection_with_a_reason),
         cmocka_unit_test(connections_over_the_bound_are_closed_and_counted),
+        cmocka_unit_test(members_come_in_when_clients_have_all_places),
         cmocka_unit_test(a_peer_is_served_as_a_socket_is),
         cmocka_unit_test(a_peer_that_feeds_no_frames_is_cut),
         cmocka_unit_test(a_connection_without_memory_does_not_stop_those_after_it),

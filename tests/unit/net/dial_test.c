@@ -35,6 +35,7 @@ struct world {
     struct vxc_conn_hooks dialed_hooks, heir_hooks;
     bool (*is_done)(struct world *w);
     bool late; /* the loop gave up */
+    uint32_t patience_ms;
 };
 
 static void *on_open(void *data, struct vxc_conn *conn)
@@ -123,7 +124,8 @@ static void end(struct world *w)
 static void dial(struct world *w, const char *address)
 {
     struct vxc_conn *conn;
-    assert_int_equal(vxc_listener_dial(w->listener, address, &w->dialed_hooks, &conn, NULL), 0);
+    assert_int_equal(
+        vxc_listener_dial(w->listener, address, w->patience_ms, &w->dialed_hooks, &conn, NULL), 0);
     w->dialed.conn = conn;
 }
 
@@ -288,16 +290,15 @@ static void an_owner_that_does_not_want_it_any_more_hears_of_its_end(void **stat
 }
 
 /* A socket whose queue is full answers nobody, as a machine behind a broken line does. */
-static void nobody_who_answers_is_given_up_in_time(void **state)
+static void dial_the_deaf(uint32_t patience_ms, int code, const char *reason)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t size = sizeof address;
-    struct world w = {0};
+    struct world w = {.patience_ms = patience_ms};
     char text[64];
     int deaf = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int crowd[8];
 
-    (void)state;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(bind(deaf, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(deaf, 0), 0);
@@ -311,13 +312,26 @@ static void nobody_who_answers_is_given_up_in_time(void **state)
     dial(&w, text);
     until(&w, dialed_is_closed);
     assert_int_equal(w.dialed.opens, 0);
-    assert_int_equal(w.dialed.close_code, VXC_ETIMEOUT);
+    assert_int_equal(w.dialed.close_code, code);
+    assert_non_null(strstr(w.dialed.reason, reason));
     end(&w);
     assert_int_equal(w.dialed.closes, 1);
     for (int i = 0; i < 8; i++) {
         (void)close(crowd[i]);
     }
     (void)close(deaf);
+}
+
+static void nobody_who_answers_is_given_up_in_time(void **state)
+{
+    (void)state;
+    dial_the_deaf(0, VXC_ETIMEOUT, "no connection in time");
+}
+
+static void who_dials_may_have_less_patience(void **state)
+{
+    (void)state;
+    dial_the_deaf(500, VXC_ECLOSED, "timed out");
 }
 
 static void what_is_no_address_is_refused_at_once(void **state)
@@ -331,7 +345,7 @@ static void what_is_no_address_is_refused_at_once(void **state)
     (void)state;
     begin(&w);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        assert_int_equal(vxc_listener_dial(w.listener, texts[i], &w.dialed_hooks, &conn, &err),
+        assert_int_equal(vxc_listener_dial(w.listener, texts[i], 0, &w.dialed_hooks, &conn, &err),
                          VXC_EINVAL);
         assert_non_null(strstr(err.text, "host:port"));
     }
@@ -347,7 +361,7 @@ static void without_memory_nothing_is_left_behind(void **state)
     failing_heap_install();
     begin(&w);
     failing_heap_arm(1, false);
-    assert_int_equal(vxc_listener_dial(w.listener, w.address, &w.dialed_hooks, &conn, NULL),
+    assert_int_equal(vxc_listener_dial(w.listener, w.address, 0, &w.dialed_hooks, &conn, NULL),
                      VXC_ENOMEM);
     failing_heap_arm(2, false);
     dial(&w, w.address);
@@ -440,6 +454,7 @@ int main(void)
         cmocka_unit_test(closing_the_listener_ends_what_it_dials_once),
         cmocka_unit_test(an_owner_that_does_not_want_it_any_more_hears_of_its_end),
         cmocka_unit_test(nobody_who_answers_is_given_up_in_time),
+        cmocka_unit_test(who_dials_may_have_less_patience),
         cmocka_unit_test(what_is_no_address_is_refused_at_once),
         cmocka_unit_test(without_memory_nothing_is_left_behind),
         cmocka_unit_test(what_is_handed_over_has_another_owner_from_the_next_frame_on),

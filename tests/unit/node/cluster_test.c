@@ -9,10 +9,12 @@
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "base/limits.h"
 #include "lib/caller.h"
 #include "wire/frame.h"
 
@@ -48,10 +51,15 @@ static struct {
     struct member members[NODES];
 } world;
 
+static atomic_int silences; /* peers that were left for taking nothing */
+
 static void drop_line(void *data, enum vxc_log_level level, const char *line)
 {
     (void)data;
     (void)level;
+    if (strstr(line, "it takes nothing of what is sent") != NULL) {
+        atomic_fetch_add(&silences, 1);
+    }
     if (getenv("VXC_TEST_LOG") != NULL) {
         (void)fprintf(stderr, "%s\n", line);
     }
@@ -75,6 +83,9 @@ static int listen_somewhere(uint16_t *port)
     *port = ntohs(address.sin_port);
     return fd;
 }
+
+/* Of each member; 0 = as usual. */
+static uint64_t connections_max, election_timeout_ms;
 
 static int start(struct member *m, struct vxc_error *err)
 {
@@ -121,6 +132,12 @@ static bool start_members(int count)
         m->options.initial_cluster = world.initial;
         m->options.secret_file = world.secret_file[0] != '\0' ? world.secret_file : NULL;
         m->options.on_log = drop_line;
+        if (connections_max != 0) {
+            m->options.connections_max = connections_max;
+        }
+        if (election_timeout_ms != 0) {
+            m->options.election_timeout_ms = election_timeout_ms;
+        }
         if (start(m, &err) != 0) {
             assert_int_equal(err.code, VXC_EADDRINUSE);
             while (i-- > 0) {
@@ -812,24 +829,30 @@ static void accept_caller(struct caller *c)
     assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
 }
 
-/* The node dials the third one: its hello, on an accepted connection. */
-static void be_dialed(struct caller *c, struct vxc_message *hello, struct vxc_buffer *transcript)
+/* A node dials the third one: its hello, on an accepted connection. */
+static void be_dialed_by(uint64_t node, struct caller *c, struct vxc_message *hello,
+                         struct vxc_buffer *transcript)
 {
     uint32_t id;
 
     memset(c, 0, sizeof *c);
     c->fd = -1;
-    do { /* one that the other member has begun is not looked at */
+    do { /* one that another member has begun is not looked at */
         caller_hang_up(c);
         accept_caller(c);
         assert_true(caller_next(c, hello, &id));
         assert_int_equal(hello->kind, VXC_KIND_PEER_HELLO);
-    } while (hello->peer_hello.node_id != 1);
+    } while (hello->peer_hello.node_id != node);
     assert_int_equal(hello->peer_hello.target_id, THIRD);
     assert_int_equal(hello->peer_hello.life >> 32, 1);
     assert_int_not_equal(hello->peer_hello.incarnation, 0);
     vxc_buffer_clear(transcript);
     assert_int_equal(vxc_message_encode(hello, transcript), 0);
+}
+
+static void be_dialed(struct caller *c, struct vxc_message *hello, struct vxc_buffer *transcript)
+{
+    be_dialed_by(1, c, hello, transcript);
 }
 
 static void send_message(struct caller *c, const struct vxc_message *m)
@@ -940,6 +963,74 @@ static void a_refusal_that_may_pass_is_tried_again(void **state)
     end_world();
 }
 
+/* ---- who stands still ---- */
+
+static bool somebody_was_left(void)
+{
+    return atomic_load(&silences) > 0;
+}
+
+/* Welcomes the node that dials, which sends from now on. */
+static void welcome(uint64_t node, struct caller *c)
+{
+    struct vxc_message greeting = caller_message(VXC_KIND_PEER_WELCOME);
+    struct person p = third_person(0);
+    struct vxc_message m, challenge;
+    struct vxc_buffer transcript = {0};
+    uint8_t proof[32];
+    uint32_t id;
+
+    be_dialed_by(node, c, &m, &transcript);
+    challenge = challenge_of(&p, SECRET, &transcript, proof);
+    send_message(c, &challenge);
+    assert_true(caller_next(c, &m, &id));
+    assert_int_equal(m.kind, VXC_KIND_PEER_PROOF);
+    send_message(c, &greeting);
+    vxc_buffer_free(&transcript);
+}
+
+/* Its machine takes what fits its buffers, and no more: nobody reads there. */
+static void a_member_that_takes_nothing_is_left_and_dialed_anew(void **state)
+{
+    enum { PUTS = 24, VALUE = 512 * 1024 };
+    static uint8_t value[VALUE];
+    struct vxc_message put = caller_message(VXC_KIND_MAP_PUT);
+    struct vxc_message m;
+    struct caller client, deaf, again;
+    uint64_t node;
+    uint32_t id;
+    int tries = 0;
+
+    (void)state;
+    election_timeout_ms = 2000; /* so that it is not TCP whose patience ends first */
+    atomic_store(&silences, 0);
+    make_world(SECRET, NODES);
+    until(has_primary);
+    node = (uint64_t)primary() + 1;
+    welcome(node, &deaf);
+    assert_true(caller_dial(&client, world.ports[node - 1], PATIENCE_S));
+    put.map_put.map = vxc_slice_of_string("m");
+    put.map_put.key = vxc_slice_of_string("k");
+    put.map_put.value = vxc_slice(value, sizeof value);
+    do { /* a primary is not ready at once */
+        assert_true(tries++ < 1000);
+        (void)poll(NULL, 0, 5);
+        assert_true(caller_answer(&client, caller_post(&client, &put, false), &m));
+    } while (m.kind != VXC_KIND_VALUE_REPLY);
+    for (int i = 0; i < PUTS; i++) { /* the other two go on without it */
+        assert_true(caller_answer(&client, caller_post(&client, &put, false), &m));
+        assert_int_equal(m.kind, VXC_KIND_VALUE_REPLY);
+    }
+    until(somebody_was_left);
+    welcome(node, &again);
+    assert_true(caller_next(&again, &m, &id)); /* and is told what there is */
+    caller_hang_up(&again);
+    caller_hang_up(&deaf);
+    caller_hang_up(&client);
+    end_world();
+    election_timeout_ms = 0;
+}
+
 /* ---- options against data ---- */
 
 static void options_that_contradict_the_data_are_refused(void **state)
@@ -1029,6 +1120,107 @@ static void a_node_that_joins_waits_for_being_added(void **state)
     end_world();
 }
 
+/* ---- a full house ---- */
+
+enum { PLACES = 5, STRANGERS = 3 * VXC_CONN_GUESTS_MAX };
+
+static bool is_served(struct caller *c)
+{
+    const struct vxc_message ping = caller_message(VXC_KIND_PING);
+    struct vxc_message m;
+
+    return caller_answer(c, caller_post(c, &ping, false), &m);
+}
+
+static bool first_is_full(void)
+{
+    return stats_of(&world.members[0]).connections == PLACES;
+}
+
+static bool both_are_connected(void)
+{
+    return stats_of(&world.members[0]).peers_connected >= 1 &&
+           stats_of(&world.members[1]).peers_connected >= 1;
+}
+
+static bool none_is_connected(void)
+{
+    return stats_of(&world.members[0]).peers_connected == 0;
+}
+
+static void a_node_full_of_clients_lets_members_in(void **state)
+{
+    static struct caller strangers[STRANGERS];
+    struct caller clients[PLACES];
+    struct caller late;
+    struct person p;
+    struct vxc_error err = {0};
+
+    (void)state;
+    connections_max = PLACES;
+    make_world(SECRET, NODES);
+    until(both_are_connected);
+    for (int i = 0; i < PLACES; i++) { /* members have left all places to them */
+        assert_true(caller_dial(&clients[i], world.ports[0], PATIENCE_S));
+        assert_true(is_served(&clients[i]));
+    }
+    assert_true(first_is_full());
+    for (int i = 0; i < STRANGERS; i++) {
+        assert_true(caller_dial(&strangers[i], world.ports[0], PATIENCE_S));
+    }
+    p = third_person(1);
+    assert_int_equal(knock(0, &p), 0);
+
+    vxc_node_free(world.members[1].node);
+    until(none_is_connected);
+    assert_int_equal(start(&world.members[1], &err), 0);
+    until(both_are_connected);
+    until(has_primary);
+
+    assert_true(caller_dial(&late, world.ports[0], PATIENCE_S));
+    assert_false(is_served(&late)); /* one client more is one too many … */
+    caller_hang_up(&late);
+    for (int i = 0; i < PLACES; i++) {
+        assert_true(is_served(&clients[i])); /* … and nobody else suffers */
+        caller_hang_up(&clients[i]);
+    }
+    assert_in_range(stats_of(&world.members[0]).connections_refused_total,
+                    STRANGERS - VXC_CONN_GUESTS_MAX, UINT32_MAX);
+    for (int i = 0; i < STRANGERS; i++) {
+        caller_hang_up(&strangers[i]);
+    }
+    end_world();
+    connections_max = 0;
+}
+
+/* A process that may open few files has fewer clients, but still a log. */
+static void connections_are_bounded_by_the_descriptors_that_there_are(void **state)
+{
+    const struct vxc_message question = caller_message(VXC_KIND_STATUS);
+    struct vxc_message m;
+    struct rlimit before;
+    struct rlimit few;
+    struct caller c;
+    char status[16384];
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 1000;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    make_world(SECRET, 1);
+    assert_true(caller_dial(&c, world.ports[0], PATIENCE_S));
+    assert_true(caller_answer(&c, caller_post(&c, &question, false), &m));
+    (void)snprintf(status, sizeof status, "%.*s", (int)m.value_reply.value.bytes.size,
+                   (const char *)m.value_reply.value.bytes.data);
+    if (strstr(status, "\"connections\":{\"limit\":808,") == NULL) {
+        fail_msg("%s", status);
+    }
+    caller_hang_up(&c);
+    end_world();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1046,9 +1238,12 @@ int main(void)
         cmocka_unit_test(frames_that_end_anywhere_change_nothing),
         cmocka_unit_test(only_a_member_that_proved_itself_can_send_a_node_away),
         cmocka_unit_test(a_refusal_that_may_pass_is_tried_again),
+        cmocka_unit_test(a_member_that_takes_nothing_is_left_and_dialed_anew),
         cmocka_unit_test(options_that_contradict_the_data_are_refused),
         cmocka_unit_test(a_node_with_a_cluster_of_its_own_cannot_join),
         cmocka_unit_test(a_node_that_joins_waits_for_being_added),
+        cmocka_unit_test(a_node_full_of_clients_lets_members_in),
+        cmocka_unit_test(connections_are_bounded_by_the_descriptors_that_there_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,10 +104,20 @@ static void read_file(const char *path, uint8_t **bytes, size_t *size)
     (void)fclose(file);
 }
 
+static void create(struct fixture *f)
+{
+    const struct vxc_fetch_options options = {.folder = f->incoming,
+                                              .clock = &f->clock,
+                                              .logger = &f->logger,
+                                              .data = f,
+                                              .send = keep_sent};
+
+    assert_int_equal(vxc_fetch_create(&options, &f->fetch, &f->err), 0);
+}
+
 static void init(struct fixture *f, int mebibytes)
 {
     struct vxc_image_write_options write = {.compression = VXC_IMAGE_LZ4, .node_id = PEER};
-    struct vxc_fetch_options options = {.data = f, .send = keep_sent};
 
     memset(f, 0, sizeof *f);
     memcpy(write.cluster_id, cluster_id, sizeof cluster_id);
@@ -121,10 +131,7 @@ static void init(struct fixture *f, int mebibytes)
     f->now_ms = 1000000;
     f->logger = (struct vxc_logger){.sink = drop_line};
     f->name = IMAGE;
-    options.folder = f->incoming;
-    options.clock = &f->clock;
-    options.logger = &f->logger;
-    assert_int_equal(vxc_fetch_create(&options, &f->fetch, &f->err), 0);
+    create(f);
 }
 
 static void deinit(struct fixture *f)
@@ -501,6 +508,117 @@ static void it_can_end_at_any_time(void **state)
     deinit(&f);
 }
 
+/* Its node ends, and starts again. */
+static void restart(struct fixture *f)
+{
+    vxc_fetch_free(f->fetch);
+    f->sent_count = 0;
+    f->wants = f->reads = 0;
+    create(f);
+}
+
+static uint64_t arrived(struct fixture *f)
+{
+    uint64_t done;
+    uint64_t total;
+
+    vxc_fetch_progress(f->fetch, &done, &total);
+    return done;
+}
+
+/* Questions for what is behind `done` bytes. */
+static uint64_t questions(const struct fixture *f, uint64_t done)
+{
+    return (f->size - done + VXC_PEER_IMAGE_READ_SIZE - 1) / VXC_PEER_IMAGE_READ_SIZE;
+}
+
+static void a_restart_in_the_middle_goes_on_where_it_was(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    init(&f, 9);
+    for (int answers = 0; answers < 10; answers++) {
+        uint64_t done;
+
+        begin(&f);
+        (void)go_on(&f, answers);
+        assert_int_not_equal(vxc_fetch_state(f.fetch), VXC_FETCH_READY);
+        done = arrived(&f);
+        restart(&f);
+        begin(&f);
+        (void)go_on(&f, 1000);
+        check_ready(&f);
+        assert_true(done > 0 || answers < 3);
+        assert_int_equal(f.reads, questions(&f, done));
+        f.sent_count = 0;
+        f.reads = 0;
+    }
+    deinit(&f);
+}
+
+static void another_image_than_before_the_restart_begins_anew(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    init(&f, 5);
+    begin(&f);
+    assert_int_equal(go_on(&f, 4), VXC_FETCH_FETCHING);
+    f.name = IMAGE + 1;
+    restart(&f);
+    begin(&f);
+    (void)go_on(&f, 1000);
+    check_ready(&f);
+    assert_int_equal(f.reads, questions(&f, 0));
+    deinit(&f);
+}
+
+static void what_a_power_failure_has_spoilt_comes_again(void **state)
+{
+    struct fixture f;
+    char part[4300];
+    uint64_t done;
+    FILE *file;
+
+    (void)state;
+    init(&f, 6);
+    begin(&f);
+    assert_int_equal(go_on(&f, 5), VXC_FETCH_FETCHING);
+    done = arrived(&f);
+    vxc_fetch_free(f.fetch);
+    (void)snprintf(part, sizeof part, "%s/image.part", f.incoming);
+    file = fopen(part, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, (long)done / 2, SEEK_SET), 0);
+    assert_int_equal(fwrite("spoilt", 1, 6, file), 6);
+    assert_int_equal(fclose(file), 0);
+    f.sent_count = 0;
+    f.reads = 0;
+    create(&f);
+    begin(&f);
+    (void)go_on(&f, 1000);
+    check_ready(&f);
+    assert_in_range(f.reads, questions(&f, done / 2), questions(&f, 0));
+    deinit(&f);
+}
+
+static void what_nobody_wants_after_a_restart_goes(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    init(&f, 5);
+    begin(&f);
+    assert_int_equal(go_on(&f, 4), VXC_FETCH_FETCHING);
+    restart(&f);
+    pass_time(&f, VXC_SNAPSHOT_IDLE_MS - 1);
+    assert_int_equal(access(f.incoming, F_OK), 0);
+    pass_time(&f, 1);
+    assert_int_not_equal(access(f.incoming, F_OK), 0);
+    deinit(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +633,10 @@ int main(void)
         cmocka_unit_test(an_image_of_another_cluster_or_too_old_is_refused_by_its_header),
         cmocka_unit_test(announcements_to_the_engine_are_not_taken),
         cmocka_unit_test(it_can_end_at_any_time),
+        cmocka_unit_test(a_restart_in_the_middle_goes_on_where_it_was),
+        cmocka_unit_test(another_image_than_before_the_restart_begins_anew),
+        cmocka_unit_test(what_a_power_failure_has_spoilt_comes_again),
+        cmocka_unit_test(what_nobody_wants_after_a_restart_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,6 +290,56 @@ static void the_log_is_held_behind_an_image_until_nobody_asks_any_more(void **st
     unmake_world(&w);
 }
 
+/* A log as long as the test says: this program is linked with --wrap=vxc_log_bytes_after. */
+static uint64_t bytes_after; /* 0 = as many as there are */
+
+uint64_t __real_vxc_log_bytes_after(const struct vxc_log *log, uint64_t index);
+uint64_t __wrap_vxc_log_bytes_after(const struct vxc_log *log, uint64_t index);
+
+uint64_t __wrap_vxc_log_bytes_after(const struct vxc_log *log, uint64_t index)
+{
+    return bytes_after != 0 ? bytes_after : __real_vxc_log_bytes_after(log, index);
+}
+
+static void the_log_held_behind_an_image_is_bounded(void **state)
+{
+    struct world w;
+    uint64_t index;
+
+    (void)state;
+    make_world(&w);
+    attach(&w);
+    put_much(&w, 600);
+    fetch(&w, 0, 1);
+    turn_until(&w, 0, VXC_FETCH_FETCHING);
+    index = vxc_supply_index(w.supply);
+    write_a_long_log(&w);
+    w.full = true; /* a connection that brings the image too slowly */
+    bytes_after = VXC_LOG_HELD_BYTES_MAX;
+    for (int i = 0; i < 100; i++) {
+        turn(&w);
+    }
+    assert_int_equal(vxc_supply_index(w.supply), index);
+    assert_true(vxc_replica_base_index(w.place.node->replica) <= index);
+    bytes_after = VXC_LOG_HELD_BYTES_MAX + 1;
+    turn(&w);
+    bytes_after = 0;
+    assert_int_equal(vxc_supply_index(w.supply), 0);
+    w.full = false; /* who still fetches is told */
+    w.ahead_ms += VXC_PEER_IMAGE_RETRY_MS;
+    turn_until(&w, 0, VXC_FETCH_FAILED);
+    assert_int_equal(vxc_fetch_error(w.fetch[0])->code, VXC_ENOTFOUND);
+    put_much(&w, 1); /* the base moves with the next turns */
+    for (int i = 0; i < 5000 && vxc_replica_base_index(w.place.node->replica) <= index; i++) {
+        turn(&w);
+    }
+    assert_true(vxc_replica_base_index(w.place.node->replica) > index);
+    fetch(&w, 0, 1); /* and gets another one */
+    turn_until(&w, 0, VXC_FETCH_READY);
+    check_state(&w, 0, index + 1);
+    unmake_world(&w);
+}
+
 static void a_full_connection_is_tried_again_and_nothing_is_lost(void **state)
 {
     struct world w;
@@ -404,6 +454,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_peers_fetch_one_image_while_the_node_serves),
         cmocka_unit_test(the_log_is_held_behind_an_image_until_nobody_asks_any_more),
+        cmocka_unit_test(the_log_held_behind_an_image_is_bounded),
         cmocka_unit_test(a_full_connection_is_tried_again_and_nothing_is_lost),
         cmocka_unit_test(an_image_that_is_gone_is_told_and_another_one_made),
         cmocka_unit_test(what_this_node_cannot_have_is_refused),

@@ -213,6 +213,82 @@ static void a_chunk_in_the_wrong_place_is_refused(void **state)
     deinit(&f);
 }
 
+/* What a former life has left of the file: `size` bytes of it, of which one may be another. */
+static void leave_file(struct fixture *f, uint64_t size, uint64_t flipped)
+{
+    FILE *file = fopen(f->arrived, "wb");
+
+    vxc_image_arrival_end(&f->arrival);
+    assert_non_null(file);
+    f->bytes[flipped] ^= flipped < f->size;
+    assert_int_equal(fwrite(f->bytes, 1, (size_t)size, file), size);
+    f->bytes[flipped] ^= flipped < f->size;
+    assert_int_equal(fclose(file), 0);
+}
+
+static void look_through(struct fixture *f)
+{
+    assert_int_equal(vxc_image_arrival_resume(f->arrived, f->size, &f->arrival, &f->err), 0);
+    while (f->arrival.again) {
+        assert_int_equal(vxc_image_arrival_look(&f->arrival, &f->err), 0);
+    }
+}
+
+static void what_a_former_life_has_left_is_gone_on_with_from_its_last_whole_part(void **state)
+{
+    struct fixture f;
+    uint64_t whole = 0; /* where the last whole part of what was given ends */
+
+    (void)state;
+    init(&f, 40);
+    for (uint64_t size = 0; size <= f.size; size++) {
+        begin(&f, f.size);
+        assert_int_equal(give(&f, f.bytes, size, SIZE_MAX), 0);
+        whole = f.arrival.good;
+        leave_file(&f, size, f.size);
+        look_through(&f);
+        assert_int_equal(f.arrival.good, whole);
+        assert_int_equal(f.arrival.ended, size == f.size);
+        assert_int_equal(give(&f, f.bytes, f.size, SIZE_MAX), 0);
+        check_arrived(&f);
+    }
+    for (uint64_t at = 0; at < f.size; at += 7) { /* a power failure has spoilt it */
+        leave_file(&f, f.size, at);
+        look_through(&f);
+        assert_in_range(f.arrival.good, 0, at);
+        assert_int_equal(give(&f, f.bytes, f.size, SIZE_MAX), 0);
+        check_arrived(&f);
+    }
+    deinit(&f);
+}
+
+static void a_note_is_of_one_image_only(void **state)
+{
+    const struct vxc_image_source source = {.peer = 1, .image = 2, .file_bytes = 3, .index = 4};
+    struct vxc_image_source other;
+    struct fixture f;
+
+    (void)state;
+    init(&f, 1);
+    assert_false(vxc_image_source_is(f.arrived, &source));
+    assert_int_equal(vxc_image_source_write(f.arrived, &source, &f.err), 0);
+    assert_true(vxc_image_source_is(f.arrived, &source));
+    for (int i = 0; i < 4; i++) {
+        other = source;
+        *(i == 0   ? &other.peer
+          : i == 1 ? &other.image
+          : i == 2 ? &other.file_bytes
+                   : &other.index) += 1;
+        assert_false(vxc_image_source_is(f.arrived, &other));
+    }
+    for (int size = 0; size < 48; size++) {
+        assert_int_equal(truncate(f.arrived, size), 0);
+        assert_false(vxc_image_source_is(f.arrived, &source));
+        assert_int_equal(vxc_image_source_write(f.arrived, &source, &f.err), 0);
+    }
+    deinit(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +297,8 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_at_every_byte_is_refused_and_comes_again),
         cmocka_unit_test(another_size_than_announced_is_refused),
         cmocka_unit_test(a_chunk_in_the_wrong_place_is_refused),
+        cmocka_unit_test(what_a_former_life_has_left_is_gone_on_with_from_its_last_whole_part),
+        cmocka_unit_test(a_note_is_of_one_image_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -307,6 +307,33 @@ static void without_an_intent_nothing_but_leftovers_goes(void **state)
     remove_tree(f.data);
 }
 
+static void an_image_that_was_still_arriving_stays_unless_one_was_installed(void **state)
+{
+    struct fixture f;
+    bool installed = true;
+
+    (void)state;
+    init(&f);
+    make_node(&f);
+    assert_int_equal(close(creat(path_in(&f, "incoming/image.part"), 0600)), 0);
+    assert_int_equal(close(creat(path_in(&f, "incoming/image.source"), 0600)), 0);
+    assert_int_equal(vxc_install_finish(f.data, NODE, NULL, &installed, &f.err), 0);
+    assert_false(installed);
+    assert_true(exists(&f, "incoming/image.part"));
+    assert_true(exists(&f, "incoming/image.source"));
+    assert_false(exists(&f, "incoming/state"));
+    check_old(&f);
+    remove_tree(f.data);
+    init(&f);
+    make_node(&f);
+    assert_int_equal(close(creat(path_in(&f, "incoming/image.part"), 0600)), 0);
+    assert_int_equal(close(creat(path_in(&f, "incoming/image.source"), 0600)), 0);
+    install(&f, NULL);
+    check_tidy(&f);
+    check_new(&f);
+    remove_tree(f.data);
+}
+
 static void a_state_that_was_lost_is_replaced_too(void **state)
 {
     struct fixture f;
@@ -490,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_log_that_goes_on_behind_the_image_is_kept),
         cmocka_unit_test(a_log_is_kept_when_it_has_what_the_image_lacks),
         cmocka_unit_test(without_an_intent_nothing_but_leftovers_goes),
+        cmocka_unit_test(an_image_that_was_still_arriving_stays_unless_one_was_installed),
         cmocka_unit_test(a_state_that_was_lost_is_replaced_too),
         cmocka_unit_test(an_intent_needs_a_state),
         cmocka_unit_test(killed_at_any_step_and_again_at_any_step_it_is_the_old_node_or_the_new),
