@@ -13,7 +13,8 @@ packages_build='gcc libc6-dev cmake ninja-build pkgconf
 # What tools/test runs with, on top of the above.
 packages_test='libcmocka-dev bats jq python3 e2fsprogs mount util-linux iproute2 strace procps
     netcat-openbsd xxd clang libclang-rt-dev
-    g++ binutils abigail-tools golang-go'
+    g++ binutils abigail-tools golang-go
+    maven default-jdk-headless'
 
 # What .ci/run checks with, on top of both.
 packages_ci='clang-format clang-tidy shellcheck git'
