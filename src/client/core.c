@@ -142,7 +142,7 @@ static uint64_t floor_now(const struct vxc_core *core)
     const struct pending *p;
     TAILQ_FOREACH(p, &core->pending, link)
     {
-        if (p->sequence != 0 && !p->ever_queued) {
+        if (p->sequence != 0) {
             return p->sequence - 1;
         }
     }

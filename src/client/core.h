@@ -10,15 +10,14 @@
  * Requests stand in one list in the order of their submission, which is the order of their
  * sequences. In READY they are written to the output as they come; after a break those that may be
  * asked again go back to waiting and are written again, in order, when READY is reached once more.
- * The floor sent with each sequenced request is one less than the oldest sequence without answer
- * (`queued` is one).
+ * The floor sent with each sequenced request is one less than the oldest sequence without answer.
  * A server that is not the primary is left, for the one that it names if it does: at its hello_reply
  * when there is something only a primary can do (all but status, the list of members and reads that
  * may be stale), else at its first refusal. Refused requests were not carried out and are asked again
  * elsewhere, sequenced or not; so are sequenced ones whose fate the server does not know.
  *
- * An acquire that was told `queued` keeps its place until its outcome comes: after a break it is sent
- * again and so re-attaches, below the floor if that has risen meanwhile.
+ * An acquire that was told `queued` keeps its place (and holds the floor down) until its outcome
+ * comes: after a break it is sent again and so re-attaches.
  */
 #ifndef VXC_CLIENT_CORE_H
 #define VXC_CLIENT_CORE_H

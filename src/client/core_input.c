@@ -164,7 +164,6 @@ static void on_reply(struct vxc_core *core, const struct vxc_frame *frame,
         vxc_core_fail(core, p, reply.code, reply.message);
         vxc_core_lose_session(core, reply.message);
     } else if (is_queued(p, frame, m)) {
-        p->ever_queued = true;
         if (p->state == PENDING_SENT) {
             vxc_core_move(core, p, PENDING_QUEUED);
             vxc_core_notice(core, VXC_NOTICE_LOCK_QUEUED, p->sequence, reply.number, "");

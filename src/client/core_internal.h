@@ -29,7 +29,6 @@ struct pending {
     bool read;
     bool any_node;        /* a backup can answer it too */
     bool ever_sent;       /* on any connection: then it may have taken effect */
-    bool ever_queued;     /* an acquire; it is known to the server without its reply */
     uint8_t flags;        /* of its frame */
     uint8_t busy_count;   /* answers "busy" so far */
     uint32_t request_id;  /* on this connection, while SENT or QUEUED */

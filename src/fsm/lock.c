@@ -21,9 +21,7 @@
  *                  node id | client name                   (byte fields: u32 length + bytes)
  *
  * Not reentrant: a session that asks twice with two tickets waits for itself, as Vert.x wants it.
- * The same ticket asked again re-attaches: to the lock if it was granted, else to its queue place;
- * also below the floor of its session, for a wait may outlast many replies: then nothing is changed,
- * and VXC_ETIMEOUT says that there is neither any more.
+ * The same ticket asked again re-attaches: to the lock if it was granted, else to its queue place.
  * With the flag LEGACY a session has one place per lock, waits for ever, and the owner asking again
  * is answered with what it has. A place in a queue is exact when taken; when re-attached it is an
  * upper bound, because those who left in between are not counted off.
@@ -245,37 +243,23 @@ static int check_acquire(struct vxc_fsm *fsm, const struct vxc_command *command,
     return 0;
 }
 
-/* Answers from what the session has already: the lock under this ticket, or a place in the queue,
- * which is then in *waiter (session 0: it holds the lock). */
-static bool find_place(struct vxc_fsm *fsm, const struct vxc_command *command,
-                       const struct vxc_lock *lock, struct vxc_waiter *waiter,
-                       struct vxc_result *result)
-{
-    if (lock->holder == command->session &&
-        (is_legacy(command) || lock->ticket == ticket_of(command))) {
-        waiter->ref.session = 0;
-        result->found = true;
-        result->token = lock->token;
-        return true;
-    }
-    if (lock->waiter_count == 0 || !vxc_waiter_load(fsm, lock->id, ref_of(command), waiter)) {
-        return false;
-    }
-    result->number = queue_position(fsm, lock, waiter);
-    return true;
-}
-
+/* Answers from what the session has already: the lock under this ticket, or a place in the queue.
+ */
 static bool reattach(struct vxc_fsm *fsm, const struct vxc_command *command,
                      const struct vxc_lock *lock, struct vxc_result *result)
 {
     struct vxc_waiter waiter;
 
-    if (!find_place(fsm, command, lock, &waiter, result)) {
-        return false;
-    }
-    if (waiter.ref.session == 0) {
+    if (lock->holder == command->session &&
+        (is_legacy(command) || lock->ticket == ticket_of(command))) {
+        result->found = true;
+        result->token = lock->token;
         return true;
     }
+    if (lock->waiter_count == 0 || !vxc_waiter_load(fsm, lock->id, ref_of(command), &waiter)) {
+        return false;
+    }
+    result->number = queue_position(fsm, lock, &waiter);
     waiter.ticket = ticket_of(command);
     if (command->sequence != 0) {
         waiter.sequence = command->sequence;
@@ -480,22 +464,6 @@ void vxc_lock_apply(struct vxc_fsm *fsm, const struct vxc_command *command,
         break;
     default:
         vxc_result_fail(result, VXC_EUNSUPPORTED, "not an operation of locks");
-    }
-}
-
-void vxc_lock_ask_again(struct vxc_fsm *fsm, const struct vxc_command *command,
-                        struct vxc_result *result)
-{
-    struct vxc_waiter waiter;
-    struct vxc_lock lock;
-
-    (void)vxc_lock_load(fsm, command->namespace_id, command->name,
-                        &lock); /* id 0 says that it is not there */
-    if (vxc_lock_is_unusable(&lock, result)) {
-        return;
-    }
-    if (lock.id == 0 || !find_place(fsm, command, &lock, &waiter, result)) {
-        vxc_result_fail(result, VXC_ETIMEOUT, "the wait for the lock is over");
     }
 }
 

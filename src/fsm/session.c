@@ -209,13 +209,6 @@ int vxc_session_admit(struct vxc_fsm *fsm, const struct vxc_command *command,
     floor = session->replies.floor;
     rv = vxc_reply_window_admit(&session->replies, command->sequence, command->floor, command->op,
                                 result);
-    if (rv == VXC_ESEQUENCE && command->op == VXC_OP_LOCK_ACQUIRE &&
-        command->sequence <= session->replies.floor) {
-        vxc_lock_ask_again(fsm, command, result);
-        result->index = fsm->index;
-        result->replayed = true;
-        rv = 1;
-    }
     if (session->replies.floor != floor) {
         vxc_session_replies_dirty(fsm, session);
     }

@@ -147,8 +147,7 @@ void vxc_session_set_notified(struct vxc_fsm *fsm, struct vxc_session *session, 
 /* The exactly-once gate. Before a command with a sequence is carried out:
  *   0               not seen: carry it out, then vxc_session_remember()
  *   1               seen: *result is the cached one (replayed = true)
- *   VXC_ESEQUENCE   at or below the floor, VXC_EBUSY the window is full, VXC_ESESSION no such session.
- * An acquire at or below the floor is answered all the same, by vxc_lock_ask_again(): as one seen. */
+ *   VXC_ESEQUENCE   at or below the floor, VXC_EBUSY the window is full, VXC_ESESSION no such session */
 int vxc_session_admit(struct vxc_fsm *fsm, const struct vxc_command *command,
                       struct vxc_result *result);
 void vxc_session_remember(struct vxc_fsm *fsm, const struct vxc_command *command,
@@ -156,10 +155,6 @@ void vxc_session_remember(struct vxc_fsm *fsm, const struct vxc_command *command
 /* A deferred outcome (grant, timeout, cancel) replaces the cached reply of the acquire. */
 void vxc_session_amend(struct vxc_fsm *fsm, uint64_t session, uint64_t sequence,
                        const struct vxc_result *result);
-/* What became of an acquire whose reply is no longer kept: the lock, a place in its queue, or
- * VXC_ETIMEOUT. Changes nothing. */
-void vxc_lock_ask_again(struct vxc_fsm *fsm, const struct vxc_command *command,
-                        struct vxc_result *result);
 
 enum vxc_owned_kind { /* order = order of removal at expiry */
                       VXC_OWNED_REGISTRATION = 1,

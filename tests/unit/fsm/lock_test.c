@@ -132,35 +132,6 @@ static void a_retried_acquire_follows_the_outcome(void **state)
     assert_int_equal(h->f.result.token, held(h, waiter, "l")->token);
 }
 
-static void an_acquire_is_answered_below_the_floor(void **state)
-{
-    struct harness *h = *state;
-    uint64_t holder = open_session(h, "c");
-    uint64_t waiter = open_session(h, "c");
-    struct vxc_command command = {
-        .op = VXC_OP_LOCK_ACQUIRE, .name = text("l"), .a = -1, .sequence = 9};
-    struct vxc_command write = {
-        .op = VXC_OP_COUNTER_ADD, .name = text("c"), .a = 1, .sequence = 10, .floor = 9};
-
-    (void)acquire(h, holder, "l", 1, -1);
-    assert_int_equal(run_as(h, waiter, command)->number, 1);
-    assert_int_equal(run_as(h, waiter, write)->number,
-                     1); /* the window does not wait for the lock */
-    harness_restart(h);
-    assert_int_equal(run_as(h, waiter, command)->number, 1);
-    assert_int_equal(h->f.result.code, 0);
-    assert_int_equal(info(h, "l")->number, 1); /* one place, not two */
-    (void)release(h, holder, "l", 0);
-    assert_int_equal(last_event(h)->ticket, 9);
-    assert_true(run_as(h, waiter, command)->found);
-    assert_int_equal(h->f.result.token, held(h, waiter, "l")->token);
-    (void)release(h, waiter, "l", 0);
-    assert_int_equal(run_as(h, waiter, command)->code, VXC_ETIMEOUT); /* asks, does not acquire */
-    assert_int_equal(count_rows(h, VXC_DB_LOCKS, ""), 0);
-    write.sequence = 9;
-    assert_int_equal(run_as(h, waiter, write)->code, VXC_ESEQUENCE);
-}
-
 static void an_acquire_needs_a_live_session_and_a_ticket(void **state)
 {
     struct harness *h = *state;
@@ -827,7 +798,6 @@ int main(void)
         test(the_same_session_waits_for_itself),
         test(the_same_ticket_reattaches),
         test(a_retried_acquire_follows_the_outcome),
-        test(an_acquire_is_answered_below_the_floor),
         test(an_acquire_needs_a_live_session_and_a_ticket),
         test(a_wait_ends_at_its_deadline),
         test(released_twice_exactly_one_waiter_wins),

@@ -460,31 +460,6 @@ static void acquire(struct model *m, const struct vxc_command *c, struct lock *l
     out->result.token = lock->token;
 }
 
-/* An acquire below the floor: what has become of it. */
-static void ask_again(struct model *m, const struct vxc_command *c, const struct vxc_result *real,
-                      struct model_result *out)
-{
-    uint64_t ticket = c->b != 0 ? c->b : c->sequence;
-    struct lock *lock = model_find_lock(m, c->namespace_id, c->name);
-
-    out->result.index = m->index;
-    out->result.replayed = true;
-    if (lock != NULL && lock->holder == c->session && lock->ticket == ticket) {
-        out->result.found = true;
-        out->result.token = lock->token;
-        return;
-    }
-    for (unsigned i = 0; lock != NULL && i < lock->waiter_count; i++) {
-        if (lock->waiters[i].session == c->session && lock->waiters[i].ticket == ticket) {
-            /* Those who left from before it are not counted off. */
-            vxc_check(real->number > i && real->number <= lock->waiter_count);
-            out->result.number = real->number;
-            return;
-        }
-    }
-    out->result.code = VXC_ETIMEOUT;
-}
-
 static void cancel(struct model *m, const struct vxc_command *c, struct lock *lock,
                    struct model_result *out)
 {
@@ -738,8 +713,7 @@ static void raise_floor(struct session *session, uint64_t floor)
 }
 
 /* 0 carry it out, 1 answered. */
-static int pass_gate(struct model *m, const struct vxc_command *c, const struct vxc_result *real,
-                     struct model_result *out)
+static int pass_gate(struct model *m, const struct vxc_command *c, struct model_result *out)
 {
     struct session *session = model_find_session(m, c->session);
     struct reply *reply;
@@ -752,10 +726,6 @@ static int pass_gate(struct model *m, const struct vxc_command *c, const struct 
     } else if (c->sequence != 0) {
         raise_floor(session, c->floor);
         reply = find_reply(session, c->sequence);
-        if (c->sequence <= session->floor && c->op == VXC_OP_LOCK_ACQUIRE) {
-            ask_again(m, c, real, out);
-            return 1;
-        }
         if (c->sequence <= session->floor) {
             out->result.code = VXC_ESEQUENCE;
         } else if (reply != NULL) {
@@ -776,7 +746,7 @@ void model_apply(struct model *m, const struct vxc_command *c, const struct vxc_
     int passed;
 
     out->result = (struct vxc_result){0};
-    passed = pass_gate(m, c, real, out);
+    passed = pass_gate(m, c, out);
     if (passed == 0) {
         carry_out(m, c, real, out);
     }

@@ -28,12 +28,12 @@ import java.util.Random;
  * <p>Calls stand in one list in the order of their submission, which is the order of their sequences. In READY they are
  * written as they come; after a break those that may be asked again go back to waiting and are written again, in order,
  * when READY is reached once more. The floor sent with each sequenced request is one less than the oldest sequence
- * without answer ("queued" is one). A server that is not the primary is left, for the one that it names if it does.
- * Refused requests were not carried out and are asked again elsewhere, sequenced or not.
+ * without answer. A server that is not the primary is left, for the one that it names if it does. Refused requests were
+ * not carried out and are asked again elsewhere, sequenced or not.
  *
- * <p>An acquire that was told "queued" keeps its place until its outcome comes: after a break it is sent again and so
- * re-attaches, below the floor if that has risen meanwhile. When its caller gives up, it is canceled at the server; a
- * late grant is released so.
+ * <p>An acquire that was told "queued" keeps its place (and holds the floor down) until its outcome comes: after a
+ * break it is sent again and so re-attaches. When its caller gives up, it is canceled at the server; a late grant is
+ * released so.
  */
 public final class Core {
     enum Phase { DOWN, HELLO, SESSION, READY }
@@ -607,7 +607,6 @@ public final class Core {
         }
         session.seen(p, m.number("index"));
         if (isQueued(p, frame, m)) {
-            p.everQueued = true;
             if (p.state == State.SENT) {
                 pending.move(p, State.QUEUED);
             }

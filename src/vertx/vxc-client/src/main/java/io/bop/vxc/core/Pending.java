@@ -26,7 +26,6 @@ final class Pending {
     Pending next;
     State state = State.WAITING;
     boolean everSent; // on any connection: then it may have taken effect
-    boolean everQueued; // an acquire; the server knows of it without its reply
     boolean ended;
     int busyCount; // answers "busy" so far
     int requestId; // on this connection, while SENT or QUEUED
@@ -42,11 +41,6 @@ final class Pending {
         this.anyNode = read && (call.stale || kind == Kind.STATUS);
         // Closing a session twice closes it once.
         this.repeatable = read || sequence != 0 || kind == Kind.SESSION_CLOSE;
-    }
-
-    /** As far as the floor is concerned: a long wait for a lock must not fill the session's window. */
-    boolean isAnswered() {
-        return ended || everQueued;
     }
 
     int flags() {

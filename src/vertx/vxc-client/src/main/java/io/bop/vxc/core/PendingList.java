@@ -96,12 +96,9 @@ final class PendingList {
         return p;
     }
 
-    /**
-     * The floor to send: one less than the oldest sequence without answer ("queued" is one), {@code otherwise} when
-     * there is none.
-     */
+    /** The floor to send: one less than the oldest sequence without answer, {@code otherwise} when there is none. */
     long floor(long otherwise) {
-        while (!unanswered.isEmpty() && unanswered.peek().isAnswered()) {
+        while (!unanswered.isEmpty() && unanswered.peek().ended) {
             unanswered.poll();
         }
         return unanswered.isEmpty() ? otherwise : unanswered.peek().sequence - 1;

@@ -148,7 +148,7 @@ final class Peer implements CoreListener {
 
     /** Only so many bytes of it leave. */
     void send(long bytes) {
-        ByteBuffer all = ByteBuffer.allocate(1 << 16);
+        ByteBuffer all = ByteBuffer.allocate(1 << 20);
         while (core.hasOutput() && bytes > 0) {
             long sent = 0;
             for (ByteBuffer part : core.output()) {
