@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** One node that is killed with signal 9 under load and started again: nothing acknowledged is lost or done twice. */
 class Kill9IT {
     private static final int ROUNDS = Integer.getInteger("vxc.kill9.rounds", 5);
-    private static final int CALLS = 3000; // within what may be under way
+    private static final int CALLS = 700; // of all rounds below 4,096: the acquire that waits keeps the replies
 
     @TempDir
     Path folder;
