@@ -231,7 +231,7 @@ static bool is_for_a_while(const struct vxc_core *core, int code)
     case VXC_ENOQUORUM:
     case VXC_EUNKNOWN:
         return true;
-    case VXC_ENOSPC: /* a resume takes a place in the log, and there was none: the lease goes on */
+    case VXC_ENOSPC: /* a resume may need a place in the log, and there was none: the lease goes on */
     case VXC_ENOMEM:
         return core->session.id != 0;
     default:

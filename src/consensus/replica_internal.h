@@ -148,6 +148,7 @@ void vxc_replica_fail_all(struct vxc_replica *replica, int open_code);
 /* Hook of the engine. */
 void vxc_replica_send(void *data, const struct vxc_engine_message *message);
 void vxc_replica_push(struct vxc_replica *replica, uint64_t peer, struct vxc_peer_message message);
+/* Tells a peer that entries had to be left out, and for want of what. */
 void vxc_replica_tell_lack(struct vxc_replica *replica, uint64_t peer);
 /* To all other members of the newest configuration; voters only, if so. */
 void vxc_replica_push_all(struct vxc_replica *replica, const struct vxc_peer_message *message,

@@ -1,5 +1,8 @@
-/* What the simulator's seeds had found, told by hand: disks without room and restarts at bad moments. */
+/* Disks without room, and restarts at bad moments: most of it what the simulator's seeds had found, told
+ * by hand. */
 #include "cluster.h"
+
+#include "base/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +20,7 @@ static struct {
     bool truncations; /* all are */
     int refused;
 } full;
+static const struct vxc_log *full_for_good[2]; /* all appends are refused, until it is set back */
 
 int __real_vxc_log_append(struct vxc_log *log, uint64_t index, uint64_t term, uint16_t type,
                           struct vxc_slice payload);
@@ -31,6 +35,9 @@ int __wrap_vxc_log_append(struct vxc_log *log, uint64_t index, uint64_t term, ui
     if (log == full.log && full.appends > 0) {
         full.appends--;
         full.refused++;
+        return VXC_ENOSPC;
+    }
+    if (log == full_for_good[0] || log == full_for_good[1]) {
         return VXC_ENOSPC;
     }
     return __real_vxc_log_append(log, index, term, type, payload);
@@ -139,6 +146,45 @@ static void entries_of_a_former_life_are_sent_as_they_are(void **state)
     }
     start_node(&c, first);
     all_are_equal(&c);
+    cluster_destroy(&c);
+}
+
+static void full_logs_of_a_majority_refuse(void **state)
+{
+    struct cluster c;
+    struct write open, refused;
+    uint64_t id, other, third;
+
+    (void)state;
+    cluster_create_of(&c, 3);
+    id = primary(&c);
+    other = another(&c, id);
+    third = another(&c, other);
+    full_for_good[0] = c.worlds[other].log;
+    put(&c, id, "a", "1"); /* one of them stands in nobody's way */
+    turns(&c, 300);
+    put(&c, id, "a", "2");
+
+    full_for_good[1] = c.worlds[third].log;
+    assert_int_equal(world_put(&c.worlds[id], &open, "b", vxc_slice_of_string("1")), 0);
+    turns(&c, 100);
+    for (int i = 0; i < 10; i++) { /* again and again, as long as it lasts */
+        assert_int_equal(world_put(&c.worlds[id], &refused, "c", vxc_slice_of_string("1")),
+                         VXC_ENOSPC);
+        turns(&c, 100);
+    }
+    assert_false(open.done); /* it is in the primary's log */
+    assert_true(vxc_replica_is_primary(c.worlds[id].replica));
+
+    full_for_good[1] = NULL; /* one is enough */
+    turns(&c, (int)VXC_PEER_LACK_MS / 5 + 100);
+    assert_true(open.done);
+    assert_int_equal(open.code, 0);
+    put(&c, id, "c", "1");
+    full_for_good[0] = NULL;
+    settle(&c);
+    has(&c, other, "b", "1");
+    has(&c, other, "c", "1");
     cluster_destroy(&c);
 }
 
@@ -290,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_of_a_former_life_are_sent_as_they_are),
+        cmocka_unit_test(full_logs_of_a_majority_refuse),
         cmocka_unit_test(a_message_that_found_no_room_half_way_is_not_gone_on_with),
         cmocka_unit_test(what_could_not_be_cut_off_is_not_applied),
         cmocka_unit_test(a_restarted_primary_keeps_the_log_that_its_engine_believes_in),

@@ -13,21 +13,6 @@
 
 #include <cmocka.h>
 
-/* Logs without space, on demand: this program is linked with --wrap=vxc_log_append. */
-int __real_vxc_log_append(struct vxc_log *log, uint64_t index, uint64_t term, uint16_t type,
-                          struct vxc_slice payload);
-int __wrap_vxc_log_append(struct vxc_log *log, uint64_t index, uint64_t term, uint16_t type,
-                          struct vxc_slice payload);
-static const struct vxc_log *full_logs[2];
-
-int __wrap_vxc_log_append(struct vxc_log *log, uint64_t index, uint64_t term, uint16_t type,
-                          struct vxc_slice payload)
-{
-    return log == full_logs[0] || log == full_logs[1]
-               ? VXC_ENOSPC
-               : __real_vxc_log_append(log, index, term, type, payload);
-}
-
 /* ---- replication ---- */
 
 static void three_nodes_elect_one_and_agree(void **state)
@@ -71,45 +56,6 @@ static void nothing_is_acknowledged_without_a_majority(void **state)
     assert_int_equal(write.code, VXC_EUNKNOWN);
     assert_false(vxc_replica_is_primary(c.worlds[id].replica));
     assert_int_not_equal(primary(&c), id);
-    cluster_destroy(&c);
-}
-
-static void full_logs_of_a_majority_refuse(void **state)
-{
-    struct cluster c;
-    struct write open, refused;
-    uint64_t id, other, third;
-
-    (void)state;
-    cluster_create_of(&c, 3);
-    id = primary(&c);
-    other = another(&c, id);
-    third = another(&c, other);
-    full_logs[0] = c.worlds[other].log;
-    put(&c, id, "a", "1"); /* one of them stands in nobody's way */
-    turns(&c, 300);
-    put(&c, id, "a", "2");
-
-    full_logs[1] = c.worlds[third].log;
-    assert_int_equal(world_put(&c.worlds[id], &open, "b", vxc_slice_of_string("1")), 0);
-    turns(&c, 100);
-    for (int i = 0; i < 10; i++) { /* again and again, as long as it lasts */
-        assert_int_equal(world_put(&c.worlds[id], &refused, "c", vxc_slice_of_string("1")),
-                         VXC_ENOSPC);
-        turns(&c, 100);
-    }
-    assert_false(open.done); /* it is in the primary's log */
-    assert_true(vxc_replica_is_primary(c.worlds[id].replica));
-
-    full_logs[1] = NULL; /* one is enough */
-    turns(&c, (int)VXC_PEER_LACK_MS / 5 + 100);
-    assert_true(open.done);
-    assert_int_equal(open.code, 0);
-    put(&c, id, "c", "1");
-    full_logs[0] = NULL;
-    settle(&c);
-    has(&c, other, "b", "1");
-    has(&c, other, "c", "1");
     cluster_destroy(&c);
 }
 
@@ -467,7 +413,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_nodes_elect_one_and_agree),
         cmocka_unit_test(nothing_is_acknowledged_without_a_majority),
-        cmocka_unit_test(full_logs_of_a_majority_refuse),
         cmocka_unit_test(a_killed_primary_is_replaced_and_comes_back),
         cmocka_unit_test(a_primary_that_ended_is_replaced_at_once),
         cmocka_unit_test(a_primary_that_only_seemed_to_end_stays),
