@@ -10,7 +10,7 @@ import io.bop.vxc.WatchListener;
 import io.bop.vxc.WatchTarget;
 import io.bop.vxc.vertx.config.ManagedServer;
 import io.bop.vxc.vertx.config.VxcConfig;
-import io.bop.vxc.vertx.data.DeserializationFilter;
+import io.bop.vxc.vertx.data.AllowList;
 import io.bop.vxc.vertx.data.FencedLock;
 import io.bop.vxc.vertx.data.SharedCounter;
 import io.bop.vxc.vertx.data.SharedMap;
@@ -85,7 +85,7 @@ public final class ClusterNode {
         this.vertx = vertx;
         this.host = host;
         log = host.log();
-        values = new Values(new DeserializationFilter(config.serializationAllow()));
+        values = new Values(AllowList.of(config.serializationAllow()));
         Consumer<Throwable> failed = failure -> log.error("a listener of the cluster failed", failure);
         dispatcher = Threads.ordered("dispatch", failed);
         members = new Membership(id, Threads.ordered("nodes", failed));
@@ -194,7 +194,7 @@ public final class ClusterNode {
         if (state.get() == State.LEFT) {
             return;
         }
-        if (config.closeOnExpired()) {
+        if (config.onExpired() == VxcConfig.OnExpired.CLOSE) {
             log.error("node " + id + " has lost its place in the cluster (" + reason + ") and closes: "
                     + "onExpired is close", null);
             host.closeVertx();
@@ -293,6 +293,22 @@ public final class ClusterNode {
                 throw new VertxException("node " + nodeId + " is not a member of the cluster", true);
             }
             return NodeInfos.decode(nodeId, bytes);
+        }));
+    }
+
+    /**
+     * Is all well? It is when the primary, with a majority behind it, says within the time of a call that this node is
+     * a member. For people: the nodes, and who was asked.
+     */
+    public CompletionStage<JsonObject> health() {
+        return call(() -> client.nodes().list().thenApply(nodes -> {
+            if (!nodes.containsKey(id)) {
+                throw new VertxException("this node has lost its place in the cluster", true);
+            }
+            return new JsonObject()
+                    .put("nodeId", id)
+                    .put("nodes", nodes.size())
+                    .put("server", "node " + client.server().nodeId() + ", vxcd " + client.server().version());
         }));
     }
 
