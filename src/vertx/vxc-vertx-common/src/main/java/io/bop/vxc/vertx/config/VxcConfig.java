@@ -209,7 +209,7 @@ public final class VxcConfig {
         if (name.startsWith(CLASSPATH)) {
             URL url = resource(name.substring(CLASSPATH.length()));
             if (url == null) {
-                throw new ConfigException(name + asked, "is not on the class path", null);
+                throw new ConfigException(name + asked, "is not on the class path", (Throwable) null);
             }
             add(url.toString(), read(url));
             return;
@@ -257,7 +257,7 @@ public final class VxcConfig {
         for (int size = in.read(block); size >= 0; size = in.read(block)) {
             bytes.write(block, 0, size);
             if (bytes.size() > FILE_SIZE_MAX) {
-                throw new ConfigException(source, "is larger than " + FILE_SIZE_MAX + " bytes", null);
+                throw new ConfigException(source, "is larger than " + FILE_SIZE_MAX + " bytes", (Throwable) null);
             }
         }
         try {
