@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 
 /** Which keys there are and what they may hold. */
 final class Schema {
@@ -63,6 +64,10 @@ final class Schema {
         objects.put(name, schema);
         return key(name, value -> expect(value instanceof JsonObject || orNull && value == null,
                 orNull ? "expected an object or null" : "expected an object", value));
+    }
+
+    Set<String> keys() {
+        return Collections.unmodifiableSet(rules.keySet());
     }
 
     /** @throws ConfigException at the first key that is unknown or holds what it may not */

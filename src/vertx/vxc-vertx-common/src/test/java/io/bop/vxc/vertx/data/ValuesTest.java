@@ -274,7 +274,7 @@ class ValuesTest {
         Object[] values = all().toArray();
         String tags = "suilhyfdtcbBjako";
         int refusals = 0;
-        for (int round = 0; round < 50_000; round++) {
+        for (int round = 0; round < 10_000; round++) {
             byte[] bytes;
             if (round % 2 == 0) { // anything behind a tag
                 bytes = new byte[2 + random.nextInt(40)];
@@ -293,7 +293,7 @@ class ValuesTest {
                 refusals++;
             }
         }
-        assertTrue(refusals > 10_000, "only " + refusals + " were refused");
+        assertTrue(refusals > 2000, "only " + refusals + " were refused");
     }
 
     static class Hidden extends Point {
