@@ -24,10 +24,10 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * A vxcd for development and tests. The first of a JVM that acquires a directory starts its vxcd, the last that releases
- * it stops it; those in between share it, as do those without a directory whose settings are the same. A vxcd that
- * another process runs upon the directory is used as it is, and left running. What is not released ends with the JVM,
- * unless that is killed: then the next one finds its vxcd still running.
+ * A vxcd for development and tests. The first of a JVM that acquires a directory starts its vxcd, the last that
+ * releases it stops it; those in between share it, as do those without a directory whose settings are the same. A vxcd
+ * that another process runs upon the directory is used as it is, and left running. What is not released ends with
+ * the JVM, unless that is killed: then the next one finds its vxcd still running.
  *
  * <p>What vxcd says goes to {@code DIRECTORY.log} beside the directory. A temporary directory goes with its vxcd.
  * Thread-safe. Blocks, so it is not for event loops.

@@ -129,7 +129,8 @@ class VxcConfigTest {
 
     @Test
     void objectsMergeKeyByKey() throws IOException {
-        write("vxc.json", "{\"server\":{\"binary\":\"/opt/vxcd\",\"port\":7000},\"serialization\":{\"allow\":[\"a.B\"]}}");
+        write("vxc.json", "{\"server\":{\"binary\":\"/opt/vxcd\",\"port\":7000},"
+                + "\"serialization\":{\"allow\":[\"a.B\"]}}");
         VxcConfig config = load("{\"server\":{\"port\":7001,\"arguments\":[\"--heartbeat\",\"50\"]},"
                 + "\"serialization\":{}}");
         assertEquals(new ServerConfig("/opt/vxcd", null, 7001, asList("--heartbeat", "50")), config.server());
@@ -146,9 +147,11 @@ class VxcConfigTest {
 
     @Test
     void allKeysAreRead() {
-        VxcConfig config = load("{\"endpoints\":[\"a:1\",\" b:2\",\"[::1]:3\"],\"namespace\":\"n\",\"clientName\":\"c\","
+        VxcConfig config = load("{\"endpoints\":[\"a:1\",\" b:2\",\"[::1]:3\"],"
+                + "\"namespace\":\"n\",\"clientName\":\"c\","
                 + "\"sessionTimeoutMs\":100,\"timeoutMs\":1,\"joinTimeoutMs\":3600000,\"onExpired\":\"close\","
-                + "\"clusterHost\":\"h\",\"clusterPublicHost\":\"p\",\"serialization\":{\"allow\":[\"com.acme.Order\"]},"
+                + "\"clusterHost\":\"h\",\"clusterPublicHost\":\"p\","
+                + "\"serialization\":{\"allow\":[\"com.acme.Order\"]},"
                 + "\"server\":{\"binary\":\"b\",\"directory\":\"d\",\"port\":65535,\"arguments\":[]}}");
         assertEquals("a:1,b:2,[::1]:3", config.endpoints());
         assertEquals("n", config.namespace());
@@ -262,7 +265,8 @@ class VxcConfigTest {
         "server.arguments    | \"-a\"      | expected an array of strings, not \"-a\"",
         "server.arguments    | [null]      | expected strings in it, not null",
         "serialization.allow | null        | expected an array of strings, not null",
-        "serialization.allow | [\"*\"]     | \"*\" is not a class name; expected com.acme.Order, com.acme.* or com.acme.**"})
+        "serialization.allow | [\"*\"]     | \"*\" is not a class name; expected com.acme.Order, com.acme.* or "
+                + "com.acme.**"})
     void wrongNestedValuesAreNamed(String key, String value, String problem) {
         String[] names = key.split("\\.");
         assertWrong(key, "{\"" + names[0] + "\":{\"" + names[1] + "\":" + value + "}}", problem);

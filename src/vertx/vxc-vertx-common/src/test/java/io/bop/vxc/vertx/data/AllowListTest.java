@@ -70,8 +70,9 @@ class AllowListTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "*", "**", ".*", ".**", "com.*.Order", "com..acme", "com.acme.***", "com.acme.", ".acme",
-        "[Lcom.acme.Order;", "com.acme.Or der", "com/acme/Order", "com.acme*", "com.acme.Order[]"})
+    @ValueSource(strings = {"", "*", "**", ".*", ".**", "com.*.Order", "com..acme", "com.acme.***",
+        "com.acme.", ".acme", "[Lcom.acme.Order;", "com.acme.Or der", "com/acme/Order", "com.acme*",
+        "com.acme.Order[]"})
     void whatIsNoPatternIsRefused(String pattern) {
         Exception e = assertThrows(IllegalArgumentException.class,
                 () -> AllowList.of(Collections.singletonList(pattern)));

@@ -191,8 +191,8 @@ class ValuesTest {
                 new JsonObject().put("z", 1).put("a", "\u00e9").put("h", "\ud800"));
         assertGolden("a:[1,null,\"x\"]", new JsonArray().add(1).addNull().add("x"));
         assertGolden("k:io.bop.vxc.vertx.data.Point\0\0\0\0\u0001\0\0\0\u0002", new Point(1, 2));
-        assertGolden("o:\u00ac\u00ed\0\u0005~r\0\"io.bop.vxc.vertx.data.Order$Status\0\0\0\0\0\0\0\0\u0012\0\0xr\0\u000e"
-                + "java.lang.Enum\0\0\0\0\0\0\0\0\u0012\0\0xpt\0\u0004OPEN", Order.Status.OPEN);
+        assertGolden("o:\u00ac\u00ed\0\u0005~r\0\"io.bop.vxc.vertx.data.Order$Status\0\0\0\0\0\0\0\0\u0012\0\0x"
+                + "r\0\u000ejava.lang.Enum\0\0\0\0\0\0\0\0\u0012\0\0xpt\0\u0004OPEN", Order.Status.OPEN);
         assertEquals("b:\u0000\u00ff", new String(VALUES.encode(new byte[] {0, -1}), ISO_8859_1));
     }
 
@@ -225,13 +225,15 @@ class ValuesTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "s", "i1", ":", "::x", "z:1", "S:x", "\u00ff:", "\0:", "u:x", "s:\u00c3", "s:\u00ed\u00a0\u0080",
-        "i:", "i:x", "i:1.5", "i:2147483648", "i:1 ", "i:\u00d9\u00a1", "l:9223372036854775808", "h:32768", "y:128", "f:",
+    @ValueSource(strings = {"", "s", "i1", ":", "::x", "z:1", "S:x", "\u00ff:", "\0:", "u:x", "s:\u00c3",
+        "s:\u00ed\u00a0\u0080", "i:", "i:x", "i:1.5", "i:2147483648", "i:1 ", "i:\u00d9\u00a1",
+        "l:9223372036854775808", "h:32768", "y:128", "f:",
         "f:one", "d:", "d:1,5", "t:", "t:TRUE", "t:1", "c:", "c:-1", "c:65536", "c:x", "j:", "j:{", "j:[]", "j:null",
         "j:{}x", "j:1", "j:\"s\"", "j:{\"a\":\u00c3}", "a:", "a:{}", "a:null", "a:[1", "a:[1]]", "k:", "k:\0",
         "k:io.bop.vxc.vertx.data.Point", "k:io.bop.vxc.vertx.data.Point\0", "k:no.such.Class\0", "k:[I\0",
         "k:java.lang.String\0", "k:io.vertx.core.shareddata.ClusterSerializable\0", "k:io/bop/vxc/vertx/data/Point\0",
-        "k:io.bop.vxc.vertx.data.point\0", "o:", "o:\u00ac\u00ed", "o:\u00ac\u00ed\0\u0005", "o:\u00ac\u00ed\0\u0005q\0~\0\0"})
+        "k:io.bop.vxc.vertx.data.point\0", "o:", "o:\u00ac\u00ed", "o:\u00ac\u00ed\0\u0005",
+        "o:\u00ac\u00ed\0\u0005q\0~\0\0"})
     void malformedBytesAreRefused(String bytes) {
         assertNotNull(refused(bytes).getMessage());
     }
@@ -259,7 +261,7 @@ class ValuesTest {
             for (int size = 0; size < bytes.length; size++) {
                 try {
                     Object back = VALUES.decode(Arrays.copyOf(bytes, size));
-                    assertSame(back.getClass(), value instanceof Buffer ? Buffer.buffer().getClass() : value.getClass());
+                    assertSame(value.getClass(), back.getClass());
                 } catch (ValueException e) {
                     refusals++;
                 }
