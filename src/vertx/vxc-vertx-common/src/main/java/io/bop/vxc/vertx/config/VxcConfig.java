@@ -209,7 +209,7 @@ public final class VxcConfig {
         if (name.startsWith(CLASSPATH)) {
             URL url = resource(name.substring(CLASSPATH.length()));
             if (url == null) {
-                throw new ConfigException(name + asked, "is not on the class path", (Throwable) null);
+                throw ConfigException.ofSource(name + asked, "is not on the class path", null);
             }
             add(url.toString(), read(url));
             return;
@@ -220,7 +220,7 @@ public final class VxcConfig {
                 add(path.toString(), parse(path.toString(), in));
             }
         } catch (InvalidPathException | IOException e) {
-            throw new ConfigException(name + asked, "cannot be read: " + e, e);
+            throw ConfigException.ofSource(name + asked, "cannot be read: " + e, e);
         }
     }
 
@@ -247,7 +247,7 @@ public final class VxcConfig {
                 return parse(url.toString(), in);
             }
         } catch (IOException e) {
-            throw new ConfigException(url.toString(), "cannot be read: " + e, e);
+            throw ConfigException.ofSource(url.toString(), "cannot be read: " + e, e);
         }
     }
 
@@ -257,15 +257,15 @@ public final class VxcConfig {
         for (int size = in.read(block); size >= 0; size = in.read(block)) {
             bytes.write(block, 0, size);
             if (bytes.size() > FILE_SIZE_MAX) {
-                throw new ConfigException(source, "is larger than " + FILE_SIZE_MAX + " bytes", (Throwable) null);
+                throw ConfigException.ofSource(source, "is larger than " + FILE_SIZE_MAX + " bytes", null);
             }
         }
         try {
             return new JsonObject(UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes.toByteArray())).toString());
         } catch (CharacterCodingException e) {
-            throw new ConfigException(source, "is not UTF-8", e);
+            throw ConfigException.ofSource(source, "is not UTF-8", e);
         } catch (DecodeException | ClassCastException e) {
-            throw new ConfigException(source, "is not a JSON object: " + e.getMessage(), e);
+            throw ConfigException.ofSource(source, "is not a JSON object: " + e.getMessage(), e);
         }
     }
 }

@@ -15,7 +15,9 @@ import java.util.Arrays;
 
 /**
  * Keys and values of shared maps as bytes, readable by other languages and by {@code vxc map get}: a letter, a colon,
- * and what follows. Maps compare keys and values by these bytes. Thread-safe.
+ * and what follows. Maps compare keys and values by these bytes. Equal objects may have different ones where Java
+ * serialization wrote them ({@code o:}): a HashMap's tell its capacity. As keys, and where {@code replaceIfPresent} and
+ * {@code removeIfPresent} compare, take one of the other types. Thread-safe.
  *
  * <table>
  * <caption>The format</caption>
