@@ -43,6 +43,7 @@ final class Schema {
             .key("namespace", TEXT)
             .key("clientName", TEXT)
             .key("sessionTimeoutMs", whole(SESSION_TIMEOUT_MS_MIN, TIMEOUT_MS_MAX))
+            .key("closeGraceMs", whole(0, TIMEOUT_MS_MAX))
             .key("timeoutMs", whole(1, TIMEOUT_MS_MAX))
             .key("joinTimeoutMs", whole(1, TIMEOUT_MS_MAX))
             .key("onExpired", value -> expect("rejoin".equals(value) || "close".equals(value),

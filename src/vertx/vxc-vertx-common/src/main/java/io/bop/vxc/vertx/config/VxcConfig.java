@@ -46,6 +46,8 @@ import java.util.stream.Collectors;
  * <tr><td>{@code clientName}</td><td>vertx</td><td>shown in the server's lists</td></tr>
  * <tr><td>{@code sessionTimeoutMs}</td><td>10000</td><td>silence after which the cluster takes this member for dead;
  *     100 to 3600000</td></tr>
+ * <tr><td>{@code closeGraceMs}</td><td>500</td><td>the same when the connection of this member was closed, as that of a
+ *     killed process is; 0: as long as silence</td></tr>
  * <tr><td>{@code timeoutMs}</td><td>5000</td><td>from a call to its end</td></tr>
  * <tr><td>{@code joinTimeoutMs}</td><td>20000</td><td>from the start of joining to its end</td></tr>
  * <tr><td>{@code onExpired}</td><td>rejoin</td><td>what a member does that was taken for dead: {@code rejoin}, or
@@ -133,6 +135,10 @@ public final class VxcConfig {
 
     public long sessionTimeoutMs() {
         return json.getLong("sessionTimeoutMs");
+    }
+
+    public long closeGraceMs() {
+        return json.getLong("closeGraceMs");
     }
 
     public long timeoutMs() {

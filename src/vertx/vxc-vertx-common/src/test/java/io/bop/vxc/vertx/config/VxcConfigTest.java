@@ -69,6 +69,7 @@ class VxcConfigTest {
         assertEquals("", config.namespace());
         assertEquals("vertx", config.clientName());
         assertEquals(10_000, config.sessionTimeoutMs());
+        assertEquals(500, config.closeGraceMs());
         assertEquals(5000, config.timeoutMs());
         assertEquals(20_000, config.joinTimeoutMs());
         assertEquals(VxcConfig.OnExpired.REJOIN, config.onExpired());
@@ -205,7 +206,7 @@ class VxcConfigTest {
         "onexpire                   | did you mean \"onExpired\"?",
         "allow                      | it belongs into the object \"serialization\"",
         "binary                     | it belongs into the object \"server\"",
-        "quorum                     | there are endpoints, namespace, clientName, sessionTimeoutMs, timeoutMs, "
+        "quorum                     | there are endpoints, namespace, clientName, sessionTimeoutMs, closeGraceMs, timeoutMs, "
                 + "joinTimeoutMs, onExpired, clusterHost, clusterPublicHost, serialization, server"})
     void unknownKeysComeWithASuggestion(String key, String hint) {
         ConfigException e = refused(new JsonObject().put(key, "x"));
@@ -241,6 +242,7 @@ class VxcConfigTest {
         "clientName        | 1                   | expected a string, not 1",
         "sessionTimeoutMs  | 99                  | expected a whole number from 100 to 3600000, not 99",
         "sessionTimeoutMs  | 3600001             | expected a whole number from 100 to 3600000, not 3600001",
+        "closeGraceMs      | -1                  | expected a whole number from 0 to 3600000, not -1",
         "sessionTimeoutMs  | 1e3                 | expected a whole number from 100 to 3600000, not 1000.0",
         "sessionTimeoutMs  | \"1000\"            | expected a whole number from 100 to 3600000, not \"1000\"",
         "timeoutMs         | 0                   | expected a whole number from 1 to 3600000, not 0",
