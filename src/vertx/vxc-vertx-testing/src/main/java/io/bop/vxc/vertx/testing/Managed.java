@@ -1,6 +1,12 @@
 package io.bop.vxc.vertx.testing;
 
 import io.bop.vxc.testing.SharedVxcd;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -44,6 +50,7 @@ public final class Managed<M> implements TestRule, BeforeEachCallback, AfterEach
     private final Function<M, String> nodeId;
     private int others;
     private final List<M> managers = new CopyOnWriteArrayList<>();
+    private final List<Path> files = new CopyOnWriteArrayList<>();
     private String namespace;
     private Witness witness;
 
@@ -73,6 +80,18 @@ public final class Managed<M> implements TestRule, BeforeEachCallback, AfterEach
         M manager = factory.apply(configuration);
         managers.add(manager);
         return manager;
+    }
+
+    /** What tells a JVM of its own where to find the method's namespace. */
+    public List<String> systemProperties() {
+        try {
+            Path file = Files.createTempFile("vxc-", ".json");
+            files.add(file);
+            Files.write(file, ("{\"namespace\": \"" + namespace() + "\"}").getBytes(StandardCharsets.UTF_8));
+            return Arrays.asList("-Dvxc.endpoints=" + SharedVxcd.endpoint(), "-Dvxc.config=" + file);
+        } catch (IOException e) {
+            throw new UncheckedIOException("no configuration can be written", e);
+        }
     }
 
     /** Of the method that runs. */
@@ -120,6 +139,8 @@ public final class Managed<M> implements TestRule, BeforeEachCallback, AfterEach
     private void end() {
         witness.close();
         managers.clear();
+        files.forEach(file -> file.toFile().delete());
+        files.clear();
         namespace = null;
     }
 
