@@ -16,6 +16,7 @@ import io.bop.vxc.vertx.data.SharedCounter;
 import io.bop.vxc.vertx.data.SharedMap;
 import io.bop.vxc.vertx.data.SyncMap;
 import io.bop.vxc.vertx.data.Values;
+import io.vertx.core.Context;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxException;
 import io.vertx.core.json.JsonObject;
@@ -90,7 +91,7 @@ public final class ClusterNode {
         dispatcher = Threads.ordered("dispatch", failed);
         members = new Membership(id, Threads.ordered("nodes", failed));
         sessions = new Sessions(vertx, this::isActive);
-        registrations = new Registrations(id, host, dispatcher, this::client, sessions);
+        registrations = new Registrations(host, dispatcher, this::client, sessions, config.timeoutMs());
         locks = new Locks(config.sessionTimeoutMs(), log, sessions, this::options);
     }
 
@@ -174,19 +175,28 @@ public final class ClusterNode {
     private void rejoin() {
         VxcClient to = client;
         int mine = ++attempt;
-        CompletionStage<Void> back = to
-                .openSession(config.sessionTimeoutMs(), config.clientName(), VxcClient.FOREVER)
-                .thenCompose(session -> enter())
+        CompletionStage<Long> session =
+                to.openSession(config.sessionTimeoutMs(), config.clientName(), VxcClient.FOREVER);
+        CompletionStage<Void> back = session
+                .thenCompose(opened -> enter())
                 .thenCompose(done -> restoreHaInfo())
                 .thenCompose(done -> registrations.addAllAgain());
+        sessions.next();
         Stages.whenDone(back, (done, failure) -> {
+            if (mine != attempt || state.get() != State.REJOINING) {
+                return; // the new session was lost, too, and the next attempt is under way; or the node has left
+            }
             if (failure == null && state.compareAndSet(State.REJOINING, State.ACTIVE)) {
                 log.info("node " + id + " has joined the cluster again");
                 tellAllAgain();
-            } else if (state.get() == State.REJOINING && mine == attempt) {
+            } else if (failure != null) {
                 log.warn("node " + id + " cannot come back yet: " + failure.getMessage());
-                to.closeSession().whenComplete((closed, none) -> sessions.later(() -> dispatcher.execute(this::rejoin)));
-            } // else: it has left, or the new session was lost, too, and the next attempt is under way
+                to.closeSession().whenComplete((closed, none) -> sessions.later(() -> dispatcher.execute(() -> {
+                    if (mine == attempt) {
+                        rejoin();
+                    }
+                })));
+            }
         });
     }
 
@@ -197,6 +207,7 @@ public final class ClusterNode {
         if (config.onExpired() == VxcConfig.OnExpired.CLOSE) {
             log.error("node " + id + " has lost its place in the cluster (" + reason + ") and closes: "
                     + "onExpired is close", null);
+            sessions.end();
             host.closeVertx();
             return;
         }
@@ -231,6 +242,7 @@ public final class ClusterNode {
         }
         VxcClient own = client;
         CompletionStage<Void> closed = own == null ? CompletableFuture.completedFuture(null) : own.shutdown();
+        sessions.end();
         locks.close().thenCompose(done -> closed).whenComplete((done, failure) -> {
             ManagedServer started = server;
             if (started == null) {
@@ -284,7 +296,7 @@ public final class ClusterNode {
 
     public CompletionStage<Void> setInfo(NodeInfo info) {
         this.info = info;
-        return call(() -> sessions.retried(() -> client.nodes().setInfo(NodeInfos.encode(info))));
+        return call(() -> sessions.repeated(() -> client.nodes().setInfo(NodeInfos.encode(info))));
     }
 
     public CompletionStage<NodeInfo> infoOf(String nodeId) {
@@ -343,12 +355,13 @@ public final class ClusterNode {
 
     /** Fails with "Timed out waiting to get lock …" when it was not granted in time. */
     public CompletionStage<Lock> lock(String name, long timeoutMs) {
+        Context context = vertx.getOrCreateContext();
         return call(() -> locks.acquire(name, timeoutMs)
                 .thenApply(held -> {
                     if (!held.isPresent()) {
                         throw new VertxException("Timed out waiting to get lock " + name, true);
                     }
-                    return new FencedLock(held.get(), vertx.getOrCreateContext(), locks::release);
+                    return new FencedLock(held.get(), context, locks::release);
                 }));
     }
 
@@ -390,9 +403,12 @@ public final class ClusterNode {
     // ---- what the client tells, on the dispatcher ----
 
     private final class Notices implements ClientListener {
+        private boolean broken; // and told: each further attempt is none worth telling
+
         @Override
         public void disconnected(String reason) {
-            if (isActive()) {
+            if (isActive() && !broken) {
+                broken = true;
                 log.warn("the connection to the cluster is broken, and is being made again: " + reason);
             }
         }
@@ -400,6 +416,7 @@ public final class ClusterNode {
         @Override
         public void connected(long session) {
             if (isActive() && session != 0) {
+                broken = false;
                 log.info("connected to the cluster");
             }
         }

@@ -44,6 +44,10 @@ final class LockSession {
         client.openSession(leaseMs, "locks", VxcClient.FOREVER);
     }
 
+    synchronized boolean isLost() {
+        return lost;
+    }
+
     synchronized boolean takesMore() {
         Iterator<Long> oldest = waiting.iterator();
         return !lost && (!oldest.hasNext() || acquires - oldest.next() < BEHIND_MAX);
@@ -70,6 +74,8 @@ final class LockSession {
                 waiting.remove(mine);
                 if (failure == null) {
                     lock.ifPresent(held::add);
+                } else if (Stages.isSessionOver(Stages.unwrap(failure))) {
+                    lost = true; // it is told of a moment later, and takes no more from now on
                 }
             }
         });

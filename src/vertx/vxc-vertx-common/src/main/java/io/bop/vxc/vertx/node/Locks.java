@@ -21,6 +21,8 @@ import java.util.function.Supplier;
 final class Locks {
     /** As many sessions as one node opens for locks; each but one has an acquire that waits behind a thousand others. */
     private static final int SESSIONS_MAX = 64;
+    /** A wait that is longer does not end in anybody's lifetime, and could not be counted in nanoseconds. */
+    private static final long WAIT_MS_MAX = TimeUnit.DAYS.toMillis(36_500);
 
     private final long leaseMs;
     private final Log log;
@@ -39,20 +41,27 @@ final class Locks {
     /** Empty when it was not granted in time. An acquire whose session ends meanwhile queues again in the next. */
     CompletionStage<Optional<HeldLock>> acquire(String name, long waitMs) {
         CompletableFuture<Optional<HeldLock>> result = new CompletableFuture<>();
-        long endNs = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(waitMs);
-        acquire(name, waitMs, endNs, result);
+        long limitMs = Math.min(waitMs, WAIT_MS_MAX);
+        acquire(name, limitMs, System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(limitMs), result);
         return result;
     }
 
     private void acquire(String name, long waitMs, long endNs, CompletableFuture<Optional<HeldLock>> result) {
-        Stages.whenDone(Stages.of(() -> current().acquire(name, waitMs)), (held, failure) -> {
+        LockSession session;
+        try {
+            session = current();
+        } catch (RuntimeException e) {
+            result.completeExceptionally(e);
+            return;
+        }
+        Stages.whenDone(session.acquire(name, waitMs), (held, failure) -> {
             long restMs = TimeUnit.NANOSECONDS.toMillis(endNs - System.nanoTime());
-            if (failure == null) {
-                result.complete(held);
-            } else if (Stages.isSessionLost(failure) && restMs > 0) {
+            if (failure == null || !session.isLost()) {
+                Stages.complete(result, held, failure);
+            } else if (restMs > 0) {
                 acquire(name, restMs, endNs, result);
             } else {
-                result.completeExceptionally(failure);
+                result.complete(Optional.empty()); // whatever it was granted went with the session
             }
         });
     }
@@ -85,12 +94,17 @@ final class Locks {
             Stages.whenDone(lock.release(), (held, failure) -> {
                 if (failure == null) {
                     released(lock);
-                } else if (!Stages.isSessionLost(failure)) {
+                } else if (!Stages.isSessionOver(failure) && !isClosed(failure)) {
                     log.warn("lock " + lock.name() + " is not given back yet: " + failure.getMessage());
                     calls.later(() -> release(lock));
                 }
             });
         }
+    }
+
+    /** Its client is closed: the session has ended. */
+    private static boolean isClosed(Throwable failure) {
+        return failure instanceof VxcException && ((VxcException) failure).error() == VxcError.ECANCELED;
     }
 
     private synchronized void released(HeldLock lock) {

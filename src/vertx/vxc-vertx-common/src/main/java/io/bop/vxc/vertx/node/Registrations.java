@@ -2,6 +2,8 @@ package io.bop.vxc.vertx.node;
 
 import io.bop.vxc.Registration;
 import io.bop.vxc.VxcClient;
+import io.bop.vxc.VxcError;
+import io.bop.vxc.VxcException;
 import io.bop.vxc.WatchEvent;
 import io.vertx.core.spi.cluster.RegistrationInfo;
 import io.vertx.core.spi.cluster.RegistrationUpdateEvent;
@@ -32,9 +34,9 @@ import java.util.function.Supplier;
  */
 final class Registrations {
     private static final byte[] NO_DATA = new byte[0];
-    private static final int WINDOW = 256; // calls at a time: well below the client's bound, enough to fill the wire
+    /** Calls of a kind at a time: all kinds are well below the client's bound, each is enough to fill the wire. */
+    private static final int WINDOW = 256;
 
-    private final String self;
     private final Host host;
     private final Executor dispatcher;
     private final Supplier<VxcClient> client;
@@ -43,14 +45,18 @@ final class Registrations {
     private final Map<String, Set<RegistrationInfo>> own = new LinkedHashMap<>();
     private final Map<String, Set<RegistrationInfo>> local = new HashMap<>();
     private final Map<String, List<RegistrationInfo>> known = new HashMap<>(); // the server's part of what is held
-    private final Map<Key, Integer> leftovers = new LinkedHashMap<>(); // may be there and must not be: attempts
+    private final Set<Key> leftovers = new LinkedHashSet<>(); // may be there and must not be
+    private boolean sweeping;
+    private final Lane changes;
+    private final Lane reads;
 
-    Registrations(String self, Host host, Executor dispatcher, Supplier<VxcClient> client, Sessions sessions) {
-        this.self = self;
+    Registrations(Host host, Executor dispatcher, Supplier<VxcClient> client, Sessions sessions, long timeoutMs) {
         this.host = host;
         this.dispatcher = dispatcher;
         this.client = client;
         this.sessions = sessions;
+        changes = new Lane(WINDOW, timeoutMs);
+        reads = new Lane(WINDOW, timeoutMs);
     }
 
     // ---- what Vert.x asks for ----
@@ -65,7 +71,7 @@ final class Registrations {
             put(own, address, info);
             Key key = new Key(address, info);
             leftovers.remove(key);
-            return checked(sessions.retried(() -> addToServer(key)), key);
+            return checked(changes.call(() -> sessions.repeated(() -> addToServer(key))), key);
         });
     }
 
@@ -78,41 +84,61 @@ final class Registrations {
             }
             take(own, address, info);
             Key key = new Key(address, info);
-            return checked(sessions.retried(() -> removeFromServer(key)), key);
+            return checked(changes.call(() -> sessions.repeated(() -> removeFromServer(key))), key);
         });
     }
 
     CompletionStage<List<RegistrationInfo>> get(String address) {
-        return client.get().registrations().get(address).thenApply(rows -> {
+        return dispatched(() -> reads.call(() -> client.get().registrations().get(address).thenApply(rows -> {
             List<RegistrationInfo> list = infos(rows);
             known.put(address, list);
             return withLocal(address, list);
-        });
+        })));
     }
 
     /** A failed change may have taken effect all the same, or a removal not: it is made true in the background. */
     private CompletionStage<Void> checked(CompletionStage<Void> change, Key key) {
         CompletableFuture<Void> result = new CompletableFuture<>();
         Stages.whenDone(change, (done, failure) -> {
-            if (failure == null) {
-                result.complete(null);
-                return;
+            if (failure != null) {
+                take(own, key.address, key.info);
+                if (!isRefused(failure)) {
+                    leftovers.add(key);
+                    sweepLater();
+                }
             }
-            take(own, key.address, key.info);
-            leftovers.put(key, 0);
-            sessions.later(this::sweep);
-            result.completeExceptionally(failure);
+            Stages.complete(result, done, failure);
         });
         return result;
     }
 
+    /** Is it the request that cannot be, an address that is too long? Then there is nothing to remove, nor ever will. */
+    private static boolean isRefused(Throwable failure) {
+        VxcError error = failure instanceof VxcException ? ((VxcException) failure).error() : null;
+        return error == VxcError.ETOOBIG || error == VxcError.EINVAL;
+    }
+
+    private void sweepLater() {
+        if (!sweeping) {
+            sweeping = true;
+            sessions.later(() -> dispatcher.execute(this::sweep));
+        }
+    }
+
     private void sweep() {
-        dispatcher.execute(() -> Stages.forEach(new ArrayList<>(leftovers.keySet()), WINDOW, key ->
-                removeFromServer(key).thenRun(() -> leftovers.remove(key))).whenComplete((done, failure) -> {
-            if (failure != null) {
-                sessions.later(this::sweep);
+        Stages.forEach(new ArrayList<>(leftovers), WINDOW, this::sweep).whenComplete((done, failure) -> {
+            sweeping = false;
+            if (!leftovers.isEmpty()) {
+                sweepLater();
             }
-        }));
+        });
+    }
+
+    private CompletionStage<?> sweep(Key key) {
+        if (!leftovers.contains(key)) {
+            return CompletableFuture.completedFuture(null); // it was registered again meanwhile
+        }
+        return removeFromServer(key).thenRun(() -> leftovers.remove(key));
     }
 
     private CompletionStage<Void> addToServer(Key key) {
@@ -196,13 +222,8 @@ final class Registrations {
     /** Never completes in the caller's stack: Vert.x relies on it. */
     private <T> CompletionStage<T> dispatched(Supplier<CompletionStage<T>> work) {
         CompletableFuture<T> result = new CompletableFuture<>();
-        dispatcher.execute(() -> Stages.whenDone(Stages.of(work), (done, failure) -> {
-            if (failure == null) {
-                result.complete(done);
-            } else {
-                result.completeExceptionally(failure);
-            }
-        }));
+        dispatcher.execute(() -> Stages.whenDone(Stages.of(work),
+                (done, failure) -> Stages.complete(result, done, failure)));
         return result;
     }
 

@@ -34,14 +34,17 @@ public final class Stages {
     /** The same outcome, with the failure itself. */
     public static <T> CompletableFuture<T> unwrapped(CompletionStage<T> stage) {
         CompletableFuture<T> plain = new CompletableFuture<>();
-        whenDone(stage, (result, failure) -> {
-            if (failure == null) {
-                plain.complete(result);
-            } else {
-                plain.completeExceptionally(failure);
-            }
-        });
+        whenDone(stage, (result, failure) -> complete(plain, result, failure));
         return plain;
+    }
+
+    /** @param failure null: there is a result */
+    static <T> void complete(CompletableFuture<T> stage, T result, Throwable failure) {
+        if (failure == null) {
+            stage.complete(result);
+        } else {
+            stage.completeExceptionally(failure);
+        }
     }
 
     /** What the call answers; what it throws is a failed stage. */
@@ -57,6 +60,12 @@ public final class Stages {
     static boolean isSessionLost(Throwable failure) {
         return failure instanceof VxcException
                 && ((VxcException) failure).error() == VxcError.ESESSION && !((VxcException) failure).isUnknown();
+    }
+
+    /** Did it end with its session, whether it took effect or not? The client asks again for all that it can ask. */
+    static boolean isSessionOver(Throwable failure) {
+        VxcError error = failure instanceof VxcException ? ((VxcException) failure).error() : null;
+        return error == VxcError.ESESSION || error == VxcError.EUNKNOWN;
     }
 
     /**
