@@ -13,24 +13,44 @@ import java.util.concurrent.TimeUnit;
 
 /** A real node: a vxcd process with its folder, on a port of its own. */
 public final class Vxcd implements AutoCloseable {
+    private static final String LOCALHOST = "127.0.0.1";
+
     public final long id;
     public final int port;
+    private final String host;
     private final Path folder;
     private final List<String> options;
     private Process process;
 
-    private Vxcd(Path folder, long id, int port, String... options) {
+    private Vxcd(Path folder, long id, String host, int port, String... options) {
         this.folder = folder;
         this.id = id;
+        this.host = host;
         this.port = port;
         this.options = Arrays.asList(options);
     }
 
     /** Started, alone, on a free port. */
     public static Vxcd alone(Path folder, String... options) {
-        Vxcd node = new Vxcd(folder, 1, freePorts(1)[0], options);
+        Vxcd node = new Vxcd(folder, 1, LOCALHOST, freePorts(1)[0], options);
         node.start();
         return node;
+    }
+
+    /**
+     * Started, alone, where only those find it who are told {@link #endpoint}: to its clients it names
+     * {@link #namedEndpoint}, and a {@link Proxy} may be there.
+     */
+    public static Vxcd hidden(Path folder) {
+        int port = freePorts(1)[0];
+        Vxcd node = new Vxcd(folder, 1, "127.0.0.2", port, "--initial-cluster", "1=localhost:" + port);
+        node.start();
+        return node;
+    }
+
+    /** Not started yet, alone, on that port. */
+    public static Vxcd on(Path folder, int port) {
+        return new Vxcd(folder, 1, LOCALHOST, port);
     }
 
     /** Started, as one cluster. */
@@ -45,7 +65,7 @@ public final class Vxcd implements AutoCloseable {
             String[] all = Arrays.copyOf(options, options.length + 2);
             all[options.length] = "--initial-cluster";
             all[options.length + 1] = initial.toString();
-            nodes[i] = new Vxcd(folder.resolve(String.valueOf(i + 1)), i + 1, ports[i], all);
+            nodes[i] = new Vxcd(folder.resolve(String.valueOf(i + 1)), i + 1, LOCALHOST, ports[i], all);
             nodes[i].start();
         }
         return nodes;
@@ -70,7 +90,12 @@ public final class Vxcd implements AutoCloseable {
     }
 
     public String endpoint() {
-        return "127.0.0.1:" + port;
+        return host + ":" + port;
+    }
+
+    /** Where a hidden one says it is. */
+    public String namedEndpoint() {
+        return LOCALHOST + ":" + port;
     }
 
     public static String endpoints(Vxcd... nodes) {
@@ -85,7 +110,8 @@ public final class Vxcd implements AutoCloseable {
     public void start() {
         Path log = folder.resolveSibling(folder.getFileName() + ".log");
         List<String> command = new ArrayList<>(Arrays.asList(Project.programs().resolve("vxcd").toString(),
-                "--data", folder.toString(), "--node-id", String.valueOf(id), "--port", String.valueOf(port)));
+                "--data", folder.toString(), "--node-id", String.valueOf(id),
+                "--host", host, "--port", String.valueOf(port)));
         command.addAll(options);
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
         builder.environment().keySet().removeIf(name -> name.startsWith("VERTX_CLUSTER_"));
@@ -128,23 +154,15 @@ public final class Vxcd implements AutoCloseable {
         }
     }
 
-    /** Stops its process from running, and lets it go on: kill -STOP, kill -CONT. */
-    public void signal(String name) {
-        try {
-            new ProcessBuilder("kill", "-" + name, String.valueOf(pid())).inheritIO().start().waitFor();
-        } catch (IOException | InterruptedException e) {
-            throw new IllegalStateException(e);
-        }
+    /** Ends it in good order, and waits: kill -TERM. */
+    public void stop() {
+        Signals.send(process, "TERM");
+        Wait.until("vxcd has ended", () -> !process.isAlive());
     }
 
-    /** Java 8 does not tell it. */
-    private long pid() {
-        try {
-            java.lang.reflect.Method pid = Process.class.getMethod("pid");
-            return (Long) pid.invoke(process);
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException(e);
-        }
+    /** Stops its process from running, and lets it go on: kill -STOP, kill -CONT. */
+    public void signal(String name) {
+        Signals.send(process, name);
     }
 
     @Override

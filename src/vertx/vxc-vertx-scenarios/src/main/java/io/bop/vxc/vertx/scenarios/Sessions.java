@@ -1,0 +1,225 @@
+package io.bop.vxc.vertx.scenarios;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.bop.vxc.LockInfo;
+import io.bop.vxc.VxcClient;
+import io.bop.vxc.testing.Proxy;
+import io.bop.vxc.testing.Vxcd;
+import io.bop.vxc.testing.Wait;
+import io.bop.vxc.vertx.data.FencedLock;
+import io.vertx.core.Future;
+import io.vertx.core.eventbus.MessageConsumer;
+import io.vertx.core.json.JsonObject;
+import java.util.Arrays;
+import java.util.Collections;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The network between a node and the cluster is cut and healed. Within the lease nobody notices; beyond it the node is
+ * taken for dead, and comes back under its id, with all that is its own, and with all that it had missed.
+ */
+public abstract class Sessions extends Scenario {
+    private static final long LONG_LEASE_MS = 20_000;
+
+    private Vxcd server;
+    private Proxy network;
+    private Node far; // behind the network
+    private Node near;
+
+    @BeforeEach
+    void begin() {
+        server = hidden();
+        network = closing(Proxy.of(server));
+    }
+
+    private void joinBoth(JsonObject farConfig) {
+        near = join(config(server.endpoint()));
+        far = join(farConfig);
+        far.consume("at far");
+        near.consume("at near");
+        assertEquals(far.id(), near.ask("at far"));
+        assertEquals(near.id(), far.ask("at near"));
+    }
+
+    private JsonObject farConfig(long leaseMs) {
+        return config(network.endpoint()).put("sessionTimeoutMs", leaseMs);
+    }
+
+    // ---- within the lease ----
+
+    @Test
+    void aCutWithinTheLeaseIsNotNoticed() {
+        joinBoth(farConfig(LONG_LEASE_MS).put("closeGraceMs", 0));
+        FencedLock lock = of(far.locking("lock", 1000));
+        network.cutLoudly();
+        Future<Long> waiting = far.adding("count");
+        near.put("map", "key", "new");
+        near.consume("later");
+        Wait.until("the node finds the network cut", () -> network.refused() > 0);
+        assertEquals(far.id(), near.ask("at far"), "the event bus does not need the server");
+        assertEquals(near.id(), far.ask("at near"));
+        assertFalse(waiting.isComplete());
+        network.heal();
+        assertNobodyNoticed(waiting, lock);
+    }
+
+    @Test
+    void aSilenceWithinTheLeaseIsNotNoticed() {
+        joinBoth(farConfig(LONG_LEASE_MS));
+        FencedLock lock = of(far.locking("lock", 1000));
+        int before = network.accepted();
+        network.cutSilently();
+        Future<Long> waiting = far.adding("count");
+        near.put("map", "key", "new");
+        near.consume("later");
+        assertEquals(far.id(), near.ask("at far"), "the event bus does not need the server");
+        assertEquals(near.id(), far.ask("at near"));
+        assertFalse(waiting.isComplete());
+        network.heal();
+        assertNobodyNoticed(waiting, lock);
+        assertTrue(network.accepted() >= before);
+    }
+
+    private void assertNobodyNoticed(Future<Long> waiting, FencedLock lock) {
+        assertEquals(1, of(waiting), "the call took effect, once");
+        assertEquals("new", of(far.getting("map", "key")));
+        assertEquals(near.id(), far.ask("later"));
+        assertTrue(lock.isHeld());
+        assertFalse(lock.lost().isComplete());
+        lock.release();
+        of(near.locking("lock", 5000));
+        assertEquals(Collections.singletonList("added " + far.id()), near.news);
+        assertEquals(Collections.emptyList(), far.news);
+    }
+
+    // ---- beyond it ----
+
+    @Test
+    void aNodeThatWasCutOffBeyondItsLeaseComesBack() {
+        joinBoth(farConfig(SHORT_LEASE_MS));
+        FencedLock lock = of(far.locking("lock", 1000));
+        MessageConsumer<String> gone = near.consume("gone");
+        assertEquals(near.id(), far.ask("gone"));
+        MessageConsumer<String> moving = near.consume("moving");
+        assertEquals(near.id(), far.ask("moving"));
+        network.cutSilently();
+        Wait.until("the node is taken for dead", () -> near.heard("left", far));
+        assertEquals(Collections.singletonList(near.id()), near.manager.getNodes());
+        assertEquals(Collections.emptyList(), near.listeners("at far"));
+        failure(near.asking("at far"), SLACK_MS, "No handlers");
+        FencedLock next = of(near.locking("lock", 10_000));
+        assertTrue(next.fencingToken() > lock.fencingToken());
+        // meanwhile things change, at addresses that the other node knows, and at one that it does not
+        of(gone.unregister());
+        of(moving.unregister());
+        Node third = join(config(server.endpoint()));
+        third.consume("moving");
+        third.consume("new");
+
+        network.heal();
+        Wait.until("the node is back", () -> near.news.lastIndexOf("added " + far.id()) > near.news.indexOf(
+                "left " + far.id()));
+        assertBack(third);
+        Wait.until("the lock is told as lost", () -> lock.lost().isComplete());
+        assertFalse(lock.isHeld());
+        assertTrue(next.isHeld());
+        lock.release(); // it is another's now
+        failure(third.locking("lock", 100), 100, "Timed out waiting to get lock lock");
+    }
+
+    private void assertBack(Node third) {
+        Wait.until("its registrations are back", () -> near.listeners("at far").contains(far.id()));
+        assertEquals(Collections.singletonList(far.id()), near.listeners("at far"));
+        assertEquals(far.id(), near.ask("at far"), "same node, reached by its info");
+        assertEquals(Wait.of(near.manager.node().infoOf(far.id())).port(), far.manager.getNodeInfo().port());
+        assertEquals(Arrays.asList(near.id(), third.id(), far.id()), near.manager.getNodes());
+        Wait.until("it sees the same", () -> far.manager.getNodes().equals(near.manager.getNodes()));
+        Wait.until("what it missed is told", () -> far.heard("added", third));
+        Wait.until("it knows who listens now", () -> answers(far, "moving", third));
+        assertEquals(third.id(), far.ask("new"));
+        failure(far.asking("gone"), SLACK_MS, "No handlers");
+        assertEquals(near.id(), far.ask("at near"));
+        assertFalse(near.heard("left", third));
+    }
+
+    /** Until a node knows better it asks whoever listened before, and nobody does. */
+    private static boolean answers(Node from, String address, Node expected) {
+        try {
+            return from.ask(address).equals(expected.id());
+        } catch (RuntimeException nobody) {
+            return false;
+        }
+    }
+
+    @Test
+    void callsThatWaitWhileTheLeaseEndsAreMadeInTheNextSession() {
+        joinBoth(farConfig(SHORT_LEASE_MS).put("timeoutMs", 20_000));
+        network.cutLoudly();
+        Wait.until("the node finds the network cut", () -> network.refused() > 0);
+        Future<Void> put = far.putting("map", "key", "value");
+        Future<Long> count = far.adding("count");
+        Future<Void> registered = far.consuming("added in the gap");
+        Future<FencedLock> lock = far.locking("lock", 20_000);
+        Wait.until("the node is taken for dead", () -> near.heard("left", far));
+        network.heal();
+        of(put);
+        assertEquals("value", of(near.getting("map", "key")));
+        assertEquals(1, of(count));
+        of(registered);
+        assertEquals(far.id(), near.ask("added in the gap"));
+        assertTrue(of(lock).isHeld());
+    }
+
+    @Test
+    void changesOfRegistrationsWhoseAnswerWasLostWithTheSessionAreMadeTrue() {
+        joinBoth(farConfig(SHORT_LEASE_MS).put("timeoutMs", 20_000));
+        MessageConsumer<String> going = far.consume("going");
+        assertEquals(far.id(), near.ask("going"));
+        network.cutSilently();
+        Future<Void> registered = far.consuming("coming");
+        Future<Void> unregistered = going.unregister();
+        Wait.until("the node is taken for dead", () -> near.heard("left", far));
+        network.heal();
+        of(registered);
+        of(unregistered);
+        Wait.until("the other registrations are back", () -> near.listeners("at far").contains(far.id()));
+        assertEquals(Collections.singletonList(far.id()), near.listeners("coming"));
+        assertEquals(far.id(), near.ask("coming"));
+        assertEquals(Collections.emptyList(), near.listeners("going"));
+    }
+
+    @Test
+    void whoWaitedForALockWaitsOnInTheNextSession() {
+        joinBoth(farConfig(SHORT_LEASE_MS));
+        FencedLock held = of(near.locking("lock", 1000));
+        Future<FencedLock> waiting = far.locking("lock", 20_000);
+        awaitQueue("lock", 1);
+        network.cutSilently();
+        awaitQueue("lock", 0);
+        network.heal();
+        awaitQueue("lock", 1);
+        assertFalse(waiting.isComplete());
+        held.release();
+        assertTrue(of(waiting).fencingToken() > held.fencingToken());
+    }
+
+    private void awaitQueue(String lock, long length) {
+        VxcClient client = client(server.endpoint());
+        Wait.until(length + " wait for the lock",
+                () -> Wait.of(client.lock(lock).info()).map(LockInfo::waiting).orElse(0L) == length);
+    }
+
+    @Test
+    void aNodeThatClosesWhenItsPlaceIsLostDoes() {
+        joinBoth(farConfig(SHORT_LEASE_MS).put("onExpired", "close"));
+        network.cutSilently();
+        Wait.until("the node is taken for dead", () -> near.heard("left", far));
+        network.heal();
+        Wait.until("it has closed", () -> !far.manager.isActive());
+        failure(far.putting("map", "key", "value"), SLACK_MS, "has left the cluster");
+    }
+}

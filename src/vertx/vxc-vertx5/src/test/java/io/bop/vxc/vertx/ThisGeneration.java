@@ -1,0 +1,20 @@
+package io.bop.vxc.vertx;
+
+import io.bop.vxc.vertx.scenarios.Generation;
+import io.vertx.core.Future;
+import io.vertx.core.eventbus.MessageConsumer;
+import io.vertx.core.json.JsonObject;
+import io.vertx.core.spi.cluster.ClusterManager;
+
+/** Vert.x 5. */
+public final class ThisGeneration implements Generation {
+    @Override
+    public ClusterManager manager(JsonObject config) {
+        return new BopClusterManager(config);
+    }
+
+    @Override
+    public Future<Void> registered(MessageConsumer<?> consumer) {
+        return consumer.completion();
+    }
+}
