@@ -54,6 +54,8 @@ public final class ClusterNode {
     /** The map of Vert.x's HA, emptied in the step in which the first node joins: nothing is left to fail over. */
     static final String HA_INFO = "__vertx.haInfo";
 
+    /** Calls of an application that registers all its addresses, or fills a map, in one go. */
+    private static final int CALLS_WAITING_MAX = 262_144;
     private static final byte[] NO_INFO = new byte[0];
 
     private enum State { NEW, JOINING, ACTIVE, REJOINING, LEFT }
@@ -157,6 +159,7 @@ public final class ClusterNode {
                 .namespace(config.namespace())
                 .clientName(config.clientName())
                 .timeoutMs(config.timeoutMs())
+                .queueMax(CALLS_WAITING_MAX)
                 .executor(dispatcher);
     }
 
