@@ -104,6 +104,20 @@ public final class ClusterNode {
             return Stages.failed(new VertxException("node " + id + " is " + state + " already", true));
         }
         CompletableFuture<Void> joined = new CompletableFuture<>();
+        Runnable release = Threads.holdJvm("join");
+        Stages.whenDone(Stages.of(this::start), (done, failure) -> {
+            if (failure == null) {
+                joined.complete(null); // in here Vert.x starts the threads that hold the JVM from now on
+            } else {
+                joined.completeExceptionally(failure);
+            }
+            release.run();
+        });
+        return joined;
+    }
+
+    private CompletionStage<Void> start() {
+        CompletableFuture<Void> joined = new CompletableFuture<>();
         if (config.server() == null) {
             connect(config.endpoints(), joined);
         } else {
@@ -115,16 +129,15 @@ public final class ClusterNode {
     private void startServer(CompletableFuture<Void> joined) {
         try {
             server = ManagedServer.acquire(config.server());
+            if (state.get() == State.LEFT) {
+                server.release();
+                joined.completeExceptionally(new VertxException("the node has left meanwhile", true));
+            } else {
+                connect(server.endpoint(), joined);
+            }
         } catch (RuntimeException e) {
             leave().whenComplete((gone, none) -> joined.completeExceptionally(e));
-            return;
         }
-        if (state.get() == State.LEFT) {
-            server.release();
-            joined.completeExceptionally(new VertxException("the node has left meanwhile", true));
-            return;
-        }
-        connect(server.endpoint(), joined);
     }
 
     private void connect(String endpoints, CompletableFuture<Void> joined) {
