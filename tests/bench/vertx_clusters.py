@@ -55,7 +55,7 @@ class Node:
     def __init__(self, ctx, manager, number):
         jars = _jars("%s/managers/%s" % (BENCH, manager.MODULE))
         self.name = "%s, node %d" % (manager.NAME, number + 1)
-        self.log = os.path.join(ctx.work, "%s.%d.log" % (manager.MODULE, number + 1))
+        self.log = os.path.join(ctx.work, "%s.%d.log" % (manager.NAME, number + 1))
         self._answers = queue.Queue()
         with open(self.log, "a", encoding="utf-8") as log:
             self.process = spawn(["java", *JVM_OPTIONS, *manager.jvm_options(number), "-cp", ":".join(jars), MAIN],
@@ -103,7 +103,7 @@ class Node:
 
 class Manager:
     """A cluster manager, its servers when it has some, and three nodes. Subclasses say NAME (for tables), MODULE (below
-    vxc-bench/managers), GUARANTEE and whether it is DURABLE."""
+    vxc-bench/managers) and DURABLE: what is acknowledged is on disks."""
 
     def __init__(self, ctx):
         self.ctx, self.nodes = ctx, []
@@ -130,11 +130,14 @@ class Manager:
     def jvm_options(self, number):
         raise NotImplementedError
 
-    def ask_all(self, command, **arguments):
-        """All nodes at the same time; their answers."""
-        for node in self.nodes:
+    def ask_some(self, count, command, **arguments):
+        """The first nodes, all at the same time; their answers."""
+        for node in self.nodes[:count]:
             node.send(command, **arguments)
-        return [node.answer() for node in self.nodes]
+        return [node.answer() for node in self.nodes[:count]]
+
+    def ask_all(self, command, **arguments):
+        return self.ask_some(NODES, command, **arguments)
 
     def begin_again(self, number):
         """A node in place of one that was killed."""
@@ -153,7 +156,6 @@ class Ours(Manager):
     """Three vxcd as they come."""
 
     NAME, MODULE, DURABLE = "ours", "ours", True
-    GUARANTEE = "flushed by a majority of three, linearizable"
 
     def begin_servers(self):
         self.cluster = VxcdCluster(self.ctx)
@@ -172,7 +174,6 @@ class OursAlone(Manager):
     """One vxcd as it comes."""
 
     NAME, MODULE, DURABLE = "ours, one vxcd", "ours", True
-    GUARANTEE = "flushed by one, linearizable"
 
     def begin_servers(self):
         self.server = Vxcd(self.ctx, "alone")
@@ -211,7 +212,6 @@ class Hazelcast(Manager):
     this Java."""
 
     NAME, MODULE, DURABLE = "vertx-hazelcast", "hazelcast", False
-    GUARANTEE = "in memory, one backup in another JVM"
     OPENS = ["--add-modules", "java.se", "--add-exports", "java.base/jdk.internal.ref=ALL-UNNAMED",
              "--add-opens", "java.base/java.lang=ALL-UNNAMED", "--add-opens", "java.base/sun.nio.ch=ALL-UNNAMED",
              "--add-opens", "java.management/sun.management=ALL-UNNAMED",
@@ -241,7 +241,6 @@ class Infinispan(Manager):
     """Its default-infinispan.xml, and the stack of JGroups that this names with <TCPPING> in place of <MPING>."""
 
     NAME, MODULE, DURABLE = "vertx-infinispan", "infinispan", False
-    GUARANTEE = "in memory, of two JVMs"
     STACK = "default-configs/default-jgroups-tcp.xml"
 
     def begin_servers(self):
@@ -265,7 +264,6 @@ class Zookeeper(Manager):
     """Its default-zookeeper.json, told where the three servers are."""
 
     NAME, MODULE, DURABLE = "vertx-zookeeper", "zookeeper", True
-    GUARANTEE = "flushed by a majority of three, linearizable"
 
     def begin_servers(self):
         self.cluster = ZookeeperCluster(self.ctx)
