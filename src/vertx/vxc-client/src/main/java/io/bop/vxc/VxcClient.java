@@ -53,6 +53,9 @@ import java.util.function.LongConsumer;
  * write caused. Nothing that runs there may wait for a stage of the same client.
  */
 public final class VxcClient implements AutoCloseable {
+    /** The time of {@link #openSession(long, String, long)} that does not end. */
+    public static final long FOREVER = Long.MAX_VALUE / 4;
+
     private final VxcOptions options;
     private final Dispatcher dispatcher;
     private final Core core;
@@ -167,10 +170,18 @@ public final class VxcClient implements AutoCloseable {
 
     /** The same under a name of its own, shown in the server's lists. */
     public CompletionStage<Long> openSession(long leaseMs, String name) {
+        return openSession(leaseMs, name, options.timeoutMs);
+    }
+
+    /**
+     * The same, given up after so many milliseconds; {@link #FOREVER}: when the client is closed. Writes wait for it
+     * meanwhile, each for its own time.
+     */
+    public CompletionStage<Long> openSession(long leaseMs, String name, long timeoutMs) {
         if (leaseMs < 0 || leaseMs > 0xffffffffL) {
             throw new IllegalArgumentException("a lease of " + leaseMs + " ms");
         }
-        return wantSession(0, new byte[0], 1, leaseMs, Arguments.utf8(name));
+        return wantSession(0, new byte[0], 1, leaseMs, Arguments.utf8(name), timeoutMs);
     }
 
     /**
@@ -178,13 +189,14 @@ public final class VxcClient implements AutoCloseable {
      * client acquires are told as lost. ESESSION, ESECRET: it is gone, or another's.
      */
     public CompletionStage<Long> resumeSession(SessionHandle handle) {
-        return wantSession(handle.session(), handle.secret(), handle.nextSequence(), handle.leaseMs(), new byte[0]);
+        return wantSession(handle.session(), handle.secret(), handle.nextSequence(), handle.leaseMs(), new byte[0],
+                options.timeoutMs);
     }
 
     private CompletionStage<Long> wantSession(
-            long session, byte[] secret, long firstSequence, long leaseMs, byte[] name) {
+            long session, byte[] secret, long firstSequence, long leaseMs, byte[] name, long timeoutMs) {
         CompletableFuture<Long> opened = new CompletableFuture<>();
-        SessionWish wish = new SessionWish(session, secret, firstSequence, leaseMs, name, options.timeoutMs) {
+        SessionWish wish = new SessionWish(session, secret, firstSequence, leaseMs, name, timeoutMs) {
             @Override
             public void opened(long id) {
                 dispatch(() -> opened.complete(id));

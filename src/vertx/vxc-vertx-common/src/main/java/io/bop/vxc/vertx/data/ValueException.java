@@ -1,0 +1,19 @@
+package io.bop.vxc.vertx.data;
+
+import io.vertx.core.VertxException;
+
+/**
+ * A value that cannot be written into a shared map, or bytes of one that cannot be read. The message names the type or
+ * the tag, and says what to do about it. The map is as it was.
+ */
+public final class ValueException extends VertxException {
+    private static final long serialVersionUID = 1;
+
+    ValueException(String message) {
+        super(message);
+    }
+
+    ValueException(String message, Throwable cause) {
+        super(message, cause);
+    }
+}

@@ -1,0 +1,228 @@
+package io.bop.vxc.vertx.node;
+
+import io.bop.vxc.Registration;
+import io.bop.vxc.VxcClient;
+import io.bop.vxc.WatchEvent;
+import io.vertx.core.spi.cluster.RegistrationInfo;
+import io.vertx.core.spi.cluster.RegistrationUpdateEvent;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
+import java.util.function.Supplier;
+
+/**
+ * Who listens on which event-bus address, as this node needs it.
+ *
+ * <p>The server owns the registrations and takes them away with the session, so nobody ever cleans up behind somebody
+ * else. Here is kept: what this node has registered, to do it again in a new session; what is registered on this node
+ * alone, which the server never hears of; and the lists that the event bus holds ({@link Host#wantsUpdatesFor}), to
+ * tell it anew after a gap. Vert.x 5 forgets nothing by itself then, so it is told each address.
+ *
+ * <p>All state is touched on the dispatcher alone, where replies and events come in the order of the log: the list that
+ * is told last is the latest. Public methods are thread-safe.
+ */
+final class Registrations {
+    private static final byte[] NO_DATA = new byte[0];
+    private static final int WINDOW = 256; // calls at a time: well below the client's bound, enough to fill the wire
+
+    private final String self;
+    private final Host host;
+    private final Executor dispatcher;
+    private final Supplier<VxcClient> client;
+    private final Sessions sessions;
+
+    private final Map<String, Set<RegistrationInfo>> own = new LinkedHashMap<>();
+    private final Map<String, Set<RegistrationInfo>> local = new HashMap<>();
+    private final Map<String, List<RegistrationInfo>> known = new HashMap<>(); // the server's part of what is held
+    private final Map<Key, Integer> leftovers = new LinkedHashMap<>(); // may be there and must not be: attempts
+
+    Registrations(String self, Host host, Executor dispatcher, Supplier<VxcClient> client, Sessions sessions) {
+        this.self = self;
+        this.host = host;
+        this.dispatcher = dispatcher;
+        this.client = client;
+        this.sessions = sessions;
+    }
+
+    // ---- what Vert.x asks for ----
+
+    CompletionStage<Void> add(String address, RegistrationInfo info) {
+        return dispatched(() -> {
+            if (info.localOnly()) {
+                put(local, address, info);
+                localChanged(address);
+                return CompletableFuture.completedFuture(null);
+            }
+            put(own, address, info);
+            Key key = new Key(address, info);
+            leftovers.remove(key);
+            return checked(sessions.retried(() -> addToServer(key)), key);
+        });
+    }
+
+    CompletionStage<Void> remove(String address, RegistrationInfo info) {
+        return dispatched(() -> {
+            if (info.localOnly()) {
+                take(local, address, info);
+                localChanged(address);
+                return CompletableFuture.completedFuture(null);
+            }
+            take(own, address, info);
+            Key key = new Key(address, info);
+            return checked(sessions.retried(() -> removeFromServer(key)), key);
+        });
+    }
+
+    CompletionStage<List<RegistrationInfo>> get(String address) {
+        return client.get().registrations().get(address).thenApply(rows -> {
+            List<RegistrationInfo> list = infos(rows);
+            known.put(address, list);
+            return withLocal(address, list);
+        });
+    }
+
+    /** A failed change may have taken effect all the same, or a removal not: it is made true in the background. */
+    private CompletionStage<Void> checked(CompletionStage<Void> change, Key key) {
+        CompletableFuture<Void> result = new CompletableFuture<>();
+        Stages.whenDone(change, (done, failure) -> {
+            if (failure == null) {
+                result.complete(null);
+                return;
+            }
+            take(own, key.address, key.info);
+            leftovers.put(key, 0);
+            sessions.later(this::sweep);
+            result.completeExceptionally(failure);
+        });
+        return result;
+    }
+
+    private void sweep() {
+        dispatcher.execute(() -> Stages.forEach(new ArrayList<>(leftovers.keySet()), WINDOW, key ->
+                removeFromServer(key).thenRun(() -> leftovers.remove(key))).whenComplete((done, failure) -> {
+            if (failure != null) {
+                sessions.later(this::sweep);
+            }
+        }));
+    }
+
+    private CompletionStage<Void> addToServer(Key key) {
+        return client.get().registrations().add(key.address,
+                new Registration(key.info.nodeId(), key.info.seq(), NO_DATA));
+    }
+
+    private CompletionStage<Void> removeFromServer(Key key) {
+        return client.get().registrations().remove(key.address, key.info.nodeId(), key.info.seq())
+                .thenApply(was -> null);
+    }
+
+    // ---- on the dispatcher ----
+
+    void event(WatchEvent event) {
+        changed(event.name(), infos(event.registrations()));
+    }
+
+    private void changed(String address, List<RegistrationInfo> list) {
+        if (!host.wantsUpdatesFor(address)) {
+            known.remove(address);
+            return;
+        }
+        known.put(address, list);
+        host.registrationsUpdated(new RegistrationUpdateEvent(address, withLocal(address, list)));
+    }
+
+    private void localChanged(String address) {
+        if (host.wantsUpdatesFor(address)) {
+            List<RegistrationInfo> list = known.getOrDefault(address, Collections.emptyList());
+            host.registrationsUpdated(new RegistrationUpdateEvent(address, withLocal(address, list)));
+        }
+    }
+
+    /** The session is a new one: all that this node has registered is registered again. */
+    CompletionStage<Void> addAllAgain() {
+        List<Key> all = new ArrayList<>();
+        own.forEach((address, infos) -> infos.forEach(info -> all.add(new Key(address, info))));
+        return Stages.forEach(all, WINDOW, this::addToServer);
+    }
+
+    /** Events were missed: each address that the event bus holds is read and told anew. */
+    CompletionStage<Void> tellAllAgain() {
+        List<String> held = new ArrayList<>(known.keySet());
+        host.registrationsLost();
+        return Stages.forEach(held, WINDOW, address -> {
+            if (!host.wantsUpdatesFor(address)) {
+                known.remove(address);
+                return CompletableFuture.completedFuture(null);
+            }
+            return client.get().registrations().get(address).thenAccept(rows -> changed(address, infos(rows)));
+        });
+    }
+
+    // ---- lists ----
+
+    private List<RegistrationInfo> withLocal(String address, List<RegistrationInfo> list) {
+        Set<RegistrationInfo> here = local.get(address);
+        if (here == null) {
+            return list;
+        }
+        List<RegistrationInfo> both = new ArrayList<>(list);
+        both.addAll(here);
+        return both;
+    }
+
+    private static List<RegistrationInfo> infos(List<Registration> rows) {
+        List<RegistrationInfo> infos = new ArrayList<>(rows.size());
+        rows.forEach(row -> infos.add(new RegistrationInfo(row.nodeId(), row.seq(), false)));
+        return infos;
+    }
+
+    private static void put(Map<String, Set<RegistrationInfo>> table, String address, RegistrationInfo info) {
+        table.computeIfAbsent(address, none -> new LinkedHashSet<>()).add(info);
+    }
+
+    private static void take(Map<String, Set<RegistrationInfo>> table, String address, RegistrationInfo info) {
+        table.computeIfPresent(address, (same, infos) -> infos.remove(info) && infos.isEmpty() ? null : infos);
+    }
+
+    /** Never completes in the caller's stack: Vert.x relies on it. */
+    private <T> CompletionStage<T> dispatched(Supplier<CompletionStage<T>> work) {
+        CompletableFuture<T> result = new CompletableFuture<>();
+        dispatcher.execute(() -> Stages.whenDone(Stages.of(work), (done, failure) -> {
+            if (failure == null) {
+                result.complete(done);
+            } else {
+                result.completeExceptionally(failure);
+            }
+        }));
+        return result;
+    }
+
+    private static final class Key {
+        final String address;
+        final RegistrationInfo info;
+
+        Key(String address, RegistrationInfo info) {
+            this.address = address;
+            this.info = info;
+        }
+
+        @Override
+        public boolean equals(Object other) {
+            return other instanceof Key && address.equals(((Key) other).address) && info.equals(((Key) other).info);
+        }
+
+        @Override
+        public int hashCode() {
+            return Objects.hash(address, info);
+        }
+    }
+}
