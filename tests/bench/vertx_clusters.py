@@ -130,11 +130,11 @@ class Manager:
     def jvm_options(self, number):
         raise NotImplementedError
 
-    def ask_some(self, count, command, **arguments):
+    def ask_some(self, among, command, **arguments):
         """The first nodes, all at the same time; their answers."""
-        for node in self.nodes[:count]:
+        for node in self.nodes[:among]:
             node.send(command, **arguments)
-        return [node.answer() for node in self.nodes[:count]]
+        return [node.answer() for node in self.nodes[:among]]
 
     def ask_all(self, command, **arguments):
         return self.ask_some(NODES, command, **arguments)

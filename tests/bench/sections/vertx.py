@@ -158,6 +158,7 @@ def measure(ctx):
         for kind in kinds:
             ctx.step("a cluster of %s, run %d of %d" % (kind.NAME, run + 1, ctx.runs))
             raw["managers"][kind.NAME]["formed"].append(_form(ctx, kind))
+    ctx.step("all clusters once more, to be loaded")
     managers = [kind(ctx) for kind in kinds]
     for manager in managers:
         ctx.step("filling %s keys of %s" % (figures.count(ctx.keys(KEYS)), manager.NAME))
