@@ -25,6 +25,7 @@ MAIN = "io.bop.vxc.bench.BenchNode"
 # The same for all. What else a manager wants is at its class.
 JVM_OPTIONS = ["-Xmx512m", "-Djava.net.preferIPv4Stack=true"]
 ANSWER_SECONDS = 120
+LOG_SIZE = 2_000  # of the end of a log that a mistake tells
 
 
 def build():
@@ -75,12 +76,16 @@ class Node:
         try:
             answer = self._answers.get(timeout=seconds)
         except queue.Empty:
-            raise BenchError("%s: no answer within %d s, see %s" % (self.name, seconds, self.log)) from None
+            raise self._mistake("no answer within %d s" % seconds) from None
         if answer is None:
-            raise BenchError("%s: ended with status %d, see %s" % (self.name, self.process.wait(), self.log))
+            raise self._mistake("ended with status %d" % self.process.wait())
         if "error" in answer:
-            raise BenchError("%s: %s, see %s" % (self.name, answer["error"], self.log))
+            raise self._mistake(answer["error"])
         return answer
+
+    def _mistake(self, what):
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return BenchError("%s: %s: %s" % (self.name, what, log.read()[-LOG_SIZE:].strip()))
 
     def ask(self, command, **arguments):
         self.send(command, **arguments)

@@ -39,7 +39,7 @@ GROUPS = [
         ("jars that the manager adds", "MB", ("jars", "mb"), 2, False),
     ]),
     ("Registrations of the event bus", "registrations", [
-        ("registered, 64 under way", "per s", ("register", RATE), 0, True),
+        ("registered by 8 verticles of a JVM, 64 under way", "per s", ("register", RATE), 0, True),
         ("after kill -9 of a JVM, until no request goes to it", "s", ("killed", "requests_s"), 2, False),
         ("after kill -9 of a JVM, until nobody names it", "s", ("killed", "registrations_s"), 2, False),
     ]),

@@ -9,6 +9,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.eventbus.EventBusOptions;
 import io.vertx.core.eventbus.MessageConsumer;
+import io.vertx.core.impl.ContextInternal;
 import io.vertx.core.impl.VertxInternal;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.shareddata.AsyncMap;
@@ -31,12 +32,15 @@ public final class BenchNode {
     private static final long LOCK_TIMEOUT_MS = 30_000;
     private static final int FILL_IN_FLIGHT = 32;
     private static final int UNREGISTER_IN_FLIGHT = 64;
+    private static final int VERTICLES = 8; // that register consumers
 
     private final PrintStream answers;
     private final List<MessageConsumer<?>> consumers = new ArrayList<>(); // of the load "register"
+    private final List<Context> verticles = new ArrayList<>();
+    private int registered;
     private VertxInternal vertx;
     private ClusterManager manager;
-    private Context context;
+    private ContextInternal context; // of the loads
     private DeathWatch watch;
 
     private BenchNode(PrintStream answers) {
@@ -85,7 +89,8 @@ public final class BenchNode {
         case "unregister":
             return unregister();
         case "watch":
-            watch = new DeathWatch(vertx, manager, command.getString("address"), command.getString("node"));
+            watch = new DeathWatch(vertx.createEventLoopContext(), manager, command.getString("address"),
+                    command.getString("node"));
             return Future.succeededFuture(new JsonObject());
         case "killed":
             return watch.untilGone(command.getLong("at"));
@@ -105,6 +110,9 @@ public final class BenchNode {
                     vertx = (VertxInternal) started;
                     manager = vertx.getClusterManager();
                     context = vertx.createEventLoopContext();
+                    for (int i = 0; i < VERTICLES; i++) {
+                        verticles.add(vertx.createEventLoopContext());
+                    }
                     return untilMembers(nodes);
                 });
     }
@@ -147,7 +155,7 @@ public final class BenchNode {
             return vertx.sharedData().getCounter(name)
                     .compose(counter -> run(command, worker -> counter.incrementAndGet()));
         case "register":
-            return run(command, worker -> register());
+            return run(command, this::register);
         default:
             throw new IllegalArgumentException("no such load: " + command.encode());
         }
@@ -180,12 +188,15 @@ public final class BenchNode {
         });
     }
 
-    /** A consumer of an address of its own, which all nodes know of when it is done. */
-    private Future<?> register() {
-        MessageConsumer<?> consumer = vertx.eventBus().consumer(
-                "bench." + manager.getNodeId() + '.' + consumers.size(), message -> message.reply(""));
-        consumers.add(consumer);
-        return completion(consumer);
+    /** A consumer of an address of its own, in one of the verticles: managers may keep an order within each. */
+    private Future<?> register(int worker) {
+        String address = "bench." + manager.getNodeId() + '.' + registered++;
+        Promise<MessageConsumer<?>> promise = context.promise();
+        verticles.get(worker % VERTICLES).runOnContext(nothing -> {
+            MessageConsumer<?> consumer = vertx.eventBus().consumer(address, message -> message.reply(""));
+            completion(consumer).<MessageConsumer<?>>map(consumer).onComplete(promise);
+        });
+        return promise.future().onSuccess(consumers::add);
     }
 
     private static Future<Void> completion(MessageConsumer<?> consumer) {
@@ -203,7 +214,7 @@ public final class BenchNode {
     /** Answers requests to the address; has many other consumers besides, as nodes have. */
     private Future<JsonObject> consume(String address, int others) {
         return completion(vertx.eventBus().consumer(address, message -> message.reply("")))
-                .compose(done -> Load.ofCount(others, context, FILL_IN_FLIGHT, worker -> register()));
+                .compose(done -> Load.ofCount(others, context, FILL_IN_FLIGHT, this::register));
     }
 
     /** Twice: what the first collection finalizes, the second one frees. */

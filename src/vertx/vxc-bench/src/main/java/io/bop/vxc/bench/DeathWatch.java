@@ -5,6 +5,7 @@ import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.eventbus.DeliveryOptions;
 import io.vertx.core.eventbus.EventBus;
+import io.vertx.core.impl.ContextInternal;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.spi.cluster.ClusterManager;
 import io.vertx.core.spi.cluster.RegistrationInfo;
@@ -30,26 +31,27 @@ final class DeathWatch {
     }
 
     private final Vertx vertx;
+    private final ContextInternal context; // all happens there
     private final ClusterManager manager;
     private final String address;
     private final String node;
     private final List<Sent> sent = new ArrayList<>(); // in order
     private final Promise<JsonObject> done = Promise.promise();
-    private final long timer;
 
-    private long killedAt;
+    private long killedAt; // 0: it lives
     private int requestsTotal;
     private int failedTotal;
     private long unregisteredAt; // first look that finds it gone; 0: not seen yet
     private boolean looking;
 
     /** Begins to send at once; the node is still alive. */
-    DeathWatch(Vertx vertx, ClusterManager manager, String address, String node) {
-        this.vertx = vertx;
+    DeathWatch(ContextInternal context, ClusterManager manager, String address, String node) {
+        this.vertx = context.owner();
+        this.context = context;
         this.manager = manager;
         this.address = address;
         this.node = node;
-        timer = vertx.setPeriodic(EVERY_MS, id -> tick());
+        context.runOnContext(nothing -> vertx.setPeriodic(EVERY_MS, this::tick));
     }
 
     /**
@@ -57,11 +59,11 @@ final class DeathWatch {
      * row that were all answered, registrations_s until the cluster manager names the node no more.
      */
     Future<JsonObject> untilGone(long at) {
-        killedAt = at;
+        context.runOnContext(nothing -> killedAt = at);
         return done.future();
     }
 
-    private void tick() {
+    private void tick(long timer) {
         request(vertx.eventBus());
         if (killedAt == 0) {
             return;
@@ -93,7 +95,7 @@ final class DeathWatch {
         looking = true;
         Promise<List<RegistrationInfo>> promise = Promise.promise();
         manager.getRegistrations(address, promise);
-        promise.future().onComplete(found -> vertx.runOnContext(nothing -> {
+        promise.future().onComplete(found -> context.runOnContext(nothing -> {
             looking = false;
             boolean named = found.failed() || found.result().stream().anyMatch(info -> node.equals(info.nodeId()));
             if (named) {
