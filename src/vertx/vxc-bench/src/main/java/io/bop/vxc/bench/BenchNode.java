@@ -119,12 +119,12 @@ public final class BenchNode {
 
     private Future<JsonObject> untilMembers(int count) {
         Promise<JsonObject> promise = Promise.promise();
-        vertx.setPeriodic(POLL_MS, timer -> {
+        // On the context: a timer set by another thread may fire before it can be cancelled.
+        context.runOnContext(nothing -> vertx.setPeriodic(POLL_MS, timer -> {
             if (manager.getNodes().size() == count && vertx.cancelTimer(timer)) {
-                promise.complete(new JsonObject().put("node", manager.getNodeId())
-                        .put("manager", manager.getClass().getName()));
+                promise.complete(new JsonObject().put("node", manager.getNodeId()));
             }
-        });
+        }));
         return promise.future();
     }
 
