@@ -346,7 +346,7 @@ void vxc_gateway_on_close(void *data, struct vxc_conn *conn, int code, const cha
 
     log_close(g, caller, code, reason);
     g->stats.active_connections--;
-    vxc_lease_detach(caller);
+    vxc_lease_closed(caller, code);
     vxc_snapshots_forget(g->options.snapshots, caller);
     vxc_caller_close(caller); /* only what the log holds must be waited for */
     if (caller->head == NULL) {

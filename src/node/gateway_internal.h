@@ -30,8 +30,10 @@ struct vxc_caller;
 struct vxc_lease {
     uint64_t session;
     uint64_t namespace_id;
-    uint64_t heard_ms; /* loop clock; restarted by a new primary */
+    uint64_t heard_ms;  /* loop clock; restarted by a new primary */
+    uint64_t closed_ms; /* its client has closed the connection; 0 = it has not */
     uint32_t timeout_ms;
+    uint32_t close_grace_ms; /* how long it may stay closed; 0 = as long as it may be silent */
     bool legacy;
     bool expiring; /* the expiry is proposed */
     struct vxc_caller *callers;
@@ -56,14 +58,15 @@ struct vxc_request {
     struct vxc_request *next;
     uint32_t request_id;
     uint16_t kind;
-    uint8_t flags;    /* of the frame */
-    uint8_t state;    /* enum vxc_request_state */
-    uint8_t stage;    /* of requests that take several commands: 0, 1, … */
-    int code;         /* REFUSED */
-    const char *text; /* REFUSED; static, or the payload */
-    uint64_t round;   /* of a read or a resume, by our count; 0 = none */
-    uint32_t cost;    /* bytes counted against the in-flight bounds */
-    uint8_t *payload; /* owned, or `small`; WAITING, READY, or what a later stage needs */
+    uint8_t flags;           /* of the frame */
+    uint8_t state;           /* enum vxc_request_state */
+    uint8_t stage;           /* of requests that take several commands: 0, 1, … */
+    int code;                /* REFUSED */
+    const char *text;        /* REFUSED; static, or the payload */
+    uint64_t round;          /* of a read or a resume, by our count; 0 = none */
+    uint32_t cost;           /* bytes counted against the in-flight bounds */
+    uint32_t close_grace_ms; /* of session_open and session_resume */
+    uint8_t *payload;        /* owned, or `small`; WAITING, READY, or what a later stage needs */
     uint32_t payload_size;
     uint8_t small[VXC_REQUEST_SMALL_SIZE]; /* most payloads that are kept, without an allocation */
 };
@@ -274,6 +277,7 @@ struct vxc_lease *vxc_lease_find(struct vxc_gateway *gateway, uint64_t session);
 struct vxc_lease *vxc_lease_add(struct vxc_gateway *gateway, const struct vxc_session_view *view);
 void vxc_lease_attach(struct vxc_lease *lease, struct vxc_caller *caller);
 void vxc_lease_detach(struct vxc_caller *caller);
+void vxc_lease_closed(struct vxc_caller *caller, int code); /* its connection is gone; detaches */
 void vxc_lease_drop(struct vxc_gateway *gateway, struct vxc_lease *lease);
 void vxc_leases_restart(struct vxc_gateway *gateway); /* a new primary: all begin anew */
 /* No primary any more: who acted for a session is cut once nothing is owed. */

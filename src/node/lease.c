@@ -6,6 +6,10 @@
  * anything is judged, and who is not read at present (flow control) is not judged: expiry may be
  * late, never early. Sessions of legacy nodes are opened with PING_INTERVAL on top, for they ping
  * at their own pace.
+ *
+ * A client may say that its session is to end soon after it has closed the connection, as the system does for a
+ * process that was killed (close_grace_ms). Only this primary knows of it: a new one waits for the whole timeout,
+ * until the session is resumed and says so again.
  */
 #include "base/check.h"
 #include "base/memory.h"
@@ -52,6 +56,7 @@ void vxc_lease_attach(struct vxc_lease *lease, struct vxc_caller *caller)
     caller->next_of_lease = lease->callers;
     lease->callers = caller;
     lease->heard_ms = vxc_gateway_now_ms(caller->gateway);
+    lease->closed_ms = 0;
 }
 
 void vxc_lease_detach(struct vxc_caller *caller)
@@ -70,6 +75,19 @@ void vxc_lease_detach(struct vxc_caller *caller)
     caller->lease = NULL;
 }
 
+void vxc_lease_closed(struct vxc_caller *caller, int code)
+{
+    struct vxc_gateway *g = caller->gateway;
+    struct vxc_lease *lease = caller->lease;
+
+    vxc_lease_detach(caller);
+    if (lease != NULL && lease->callers == NULL && code == VXC_ECLOSED &&
+        lease->close_grace_ms != 0) {
+        lease->closed_ms = vxc_gateway_now_ms(g);
+        g->leases_due_ms = 0;
+    }
+}
+
 void vxc_lease_drop(struct vxc_gateway *g, struct vxc_lease *lease)
 {
     while (lease->callers != NULL) {
@@ -86,6 +104,7 @@ static void add_each(void *data, const struct vxc_session_view *view)
 
     if (lease != NULL) {
         lease->heard_ms = vxc_gateway_now_ms(g);
+        lease->closed_ms = 0;
         lease->expiring = false;
     }
 }
@@ -134,6 +153,15 @@ static bool is_held_back(const struct vxc_lease *lease)
     return false;
 }
 
+/* When it has been silent, or closed, for too long. */
+static uint64_t lease_end_ms(const struct vxc_lease *lease)
+{
+    uint64_t silent_ms = lease->heard_ms + lease->timeout_ms;
+    uint64_t closed_ms = lease->closed_ms + lease->close_grace_ms;
+
+    return lease->closed_ms != 0 && closed_ms < silent_ms ? closed_ms : silent_ms;
+}
+
 /* Proposes the expiry of what was silent too long; returns ms until the next one can be due. */
 static uint64_t judge(struct vxc_gateway *g, uint64_t now_ms)
 {
@@ -143,23 +171,22 @@ static uint64_t judge(struct vxc_gateway *g, uint64_t now_ms)
 
     HASH_ITER(by_session, g->leases, lease, other)
     {
-        uint64_t silent_ms = now_ms > lease->heard_ms ? now_ms - lease->heard_ms : 0;
-        uint64_t allowed_ms = lease->timeout_ms;
+        uint64_t end_ms = lease_end_ms(lease);
 
         if (lease->expiring) {
             continue;
         }
-        if (silent_ms > allowed_ms && is_held_back(lease)) {
+        if (now_ms > end_ms && is_held_back(lease)) {
             lease->heard_ms = now_ms;
-        } else if (silent_ms > allowed_ms) {
+        } else if (now_ms > end_ms) {
             struct vxc_command expire = {
                 .op = VXC_OP_SESSION_EXPIRE,
                 .a = (int64_t)lease->session,
             };
             lease->expiring = vxc_replica_propose(g->options.replica, &expire, NULL) == 0;
             g->stats.sessions_silent_total += lease->expiring;
-        } else if (allowed_ms - silent_ms < next_ms) {
-            next_ms = allowed_ms - silent_ms;
+        } else if (end_ms - now_ms < next_ms) {
+            next_ms = end_ms - now_ms;
         }
     }
     return next_ms < LOOK_MS_MIN ? LOOK_MS_MIN : next_ms;
@@ -178,6 +205,7 @@ uint64_t vxc_gateway_turn(struct vxc_gateway *g)
         HASH_ITER(by_session, g->leases, lease, other)
         {
             lease->heard_ms += gap_ms; /* nobody could be heard meanwhile */
+            lease->closed_ms += lease->closed_ms != 0 ? gap_ms : 0;
         }
         vxc_log_event(g->options.logger, VXC_LOG_WARN, "loop_gap",
                       "ms=%llu; added to every session lease", (unsigned long long)gap_ms);

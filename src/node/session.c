@@ -116,6 +116,7 @@ static void open_session(struct vxc_request *r, const struct vxc_msg_session_ope
     };
 
     g->options.clock->random(g->options.clock->data, secret, sizeof secret);
+    r->close_grace_ms = open->close_grace_ms;
     vxc_request_propose(r, &command);
 }
 
@@ -173,6 +174,7 @@ static bool hear(struct vxc_gateway *g, const struct vxc_msg_session_resume *res
         return false;
     }
     lease->heard_ms = vxc_gateway_now_ms(g);
+    lease->closed_ms = 0;
     return true;
 }
 
@@ -185,6 +187,7 @@ static void resume_session(struct vxc_request *r, const struct vxc_msg_session_r
     uint8_t kept[8 + SECRET_SIZE + 8] = {0};
     int rv;
 
+    r->close_grace_ms = resume->close_grace_ms;
     if (resume->secret.size == SECRET_SIZE) {
         vxc_store_u64(kept, resume->session);
         memcpy(kept + 8, resume->secret.data, SECRET_SIZE);
@@ -229,6 +232,7 @@ void vxc_session_resumed(struct vxc_request *r)
         return;
     }
     take_over(lease, caller);
+    lease->close_grace_ms = r->close_grace_ms;
     resync = vxc_fsm_replay(g->options.fsm, session, last_index) != 0;
     if (resync) {
         struct vxc_message m = vxc_message_of(VXC_KIND_EVENT_RESYNC);
@@ -291,6 +295,7 @@ bool vxc_session_result(struct vxc_request *r, const struct vxc_result *result)
             vxc_reply_error(caller, r->kind, r->request_id, VXC_ESESSION, NULL);
         } else {
             take_over(lease, caller);
+            lease->close_grace_ms = r->close_grace_ms;
             answer_session(caller, r->request_id, &view, false, false);
         }
     } else if (r->kind == VXC_KIND_SESSION_RESUME) {

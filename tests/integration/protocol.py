@@ -406,6 +406,35 @@ def slow_readers_are_cut_or_held_back():
 
 
 @check
+def a_closed_connection_ends_the_session_after_its_grace():
+    """For who asked for it; not for who is back by then, nor for who did not ask."""
+    watcher = node.connect()
+    watcher.open_session(timeout_ms=60000)
+    watcher.ask("watch_add", kind=7, name="closing")
+    sessions = {}
+    for name, grace_ms in (("stays", 0), ("returns", 300), ("goes", 300)):
+        c = node.connect()
+        opened = c.ask("session_open", timeout_ms=60000, name=name, close_grace_ms=grace_ms)
+        c.ask("registration_add", address="closing", node_id=name, seq=1, data="")
+        assert watcher.event().kind_name == "event_registrations"
+        sessions[name] = {"session": opened.session, "secret": opened.secret}
+        c.close()
+        if name == "returns":
+            back = node.connect()
+            assert back.ask("session_resume", close_grace_ms=300, **sessions[name]).resumed
+    left = watcher.event().registrations
+    assert [node_id for node_id, _ in left] == [b"stays", b"returns"], left
+    again = node.connect()
+    assert again.ask("session_resume", **sessions["stays"]).resumed
+    assert back.ask("ping").kind_name == "pong"
+    assert node.connect().ask("session_resume", **sessions["goes"]).code == -14, "ESESSION"
+    back.close()  # its grace was said again when it was resumed
+    assert [node_id for node_id, _ in watcher.event().registrations] == [b"stays"]
+    watcher.close()
+    again.close()
+
+
+@check
 def acknowledged_writes_survive_a_kill():
     c = node.connect()
     c.open_session(timeout_ms=60000)

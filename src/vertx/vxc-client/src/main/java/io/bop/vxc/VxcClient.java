@@ -196,7 +196,8 @@ public final class VxcClient implements AutoCloseable {
     private CompletionStage<Long> wantSession(
             long session, byte[] secret, long firstSequence, long leaseMs, byte[] name, long timeoutMs) {
         CompletableFuture<Long> opened = new CompletableFuture<>();
-        SessionWish wish = new SessionWish(session, secret, firstSequence, leaseMs, name, timeoutMs) {
+        SessionWish wish = new SessionWish(session, secret, firstSequence, leaseMs, name, timeoutMs,
+                options.closeGraceMs) {
             @Override
             public void opened(long id) {
                 dispatch(() -> opened.complete(id));

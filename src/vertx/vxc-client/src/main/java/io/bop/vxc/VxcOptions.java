@@ -16,6 +16,7 @@ public final class VxcOptions {
     String clientName = "vxc-client";
     long timeoutMs = 5000;
     long pingIntervalMs = 20_000;
+    long closeGraceMs;
     boolean onlyGiven;
     Transport transport = new TcpTransport();
     Resolver resolver = Resolver.system();
@@ -33,6 +34,7 @@ public final class VxcOptions {
         clientName = other.clientName;
         timeoutMs = other.timeoutMs;
         pingIntervalMs = other.pingIntervalMs;
+        closeGraceMs = other.closeGraceMs;
         onlyGiven = other.onlyGiven;
         transport = other.transport;
         resolver = other.resolver;
@@ -63,6 +65,20 @@ public final class VxcOptions {
      */
     public VxcOptions pingIntervalMs(long intervalMs) {
         this.pingIntervalMs = positive(intervalMs);
+        return this;
+    }
+
+    /**
+     * How long the server waits for a client whose connection was closed, before it ends the session; default 0: for
+     * the whole lease. The connections of a process that was killed are closed at once, so a short grace makes its
+     * registrations go at once. A client that lives is back within a few milliseconds, unless the network closes
+     * connections and then fails: who must be sure of its session for the whole lease (a holder of locks) sets none.
+     */
+    public VxcOptions closeGraceMs(long graceMs) {
+        if (graceMs < 0 || graceMs > 0xffffffffL) {
+            throw new IllegalArgumentException("a grace of " + graceMs + " ms");
+        }
+        this.closeGraceMs = graceMs;
         return this;
     }
 

@@ -12,6 +12,7 @@ final class Session {
     long id; // 0 = not open yet
     byte[] secret = new byte[0];
     long leaseMs;
+    private long closeGraceMs;
     byte[] name = new byte[0];
     long nextSequence = 1;
     SessionWish wish; // not answered yet
@@ -28,6 +29,7 @@ final class Session {
         session.id = wish.session;
         session.secret = wish.secret;
         session.leaseMs = wish.leaseMs;
+        session.closeGraceMs = wish.closeGraceMs;
         session.name = wish.name;
         session.nextSequence = wish.firstSequence;
         session.wish = wish;
@@ -47,8 +49,8 @@ final class Session {
     /** What asks the server for it. */
     Message request() {
         return id == 0
-                ? new Message(Kind.SESSION_OPEN, leaseMs, name)
-                : new Message(Kind.SESSION_RESUME, id, secret, resumeIndex());
+                ? new Message(Kind.SESSION_OPEN, leaseMs, name, closeGraceMs)
+                : new Message(Kind.SESSION_RESUME, id, secret, resumeIndex(), closeGraceMs);
     }
 
     /** The server gave it. */

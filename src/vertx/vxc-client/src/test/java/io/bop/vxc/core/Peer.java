@@ -105,7 +105,7 @@ final class Peer implements CoreListener {
     }
 
     void wantSession(long id) {
-        core.openSession(new SessionWish(id, bytes("secret"), 1, 9000, bytes("name"), 5000) {
+        core.openSession(new SessionWish(id, bytes("secret"), 1, 9000, bytes("name"), 5000, 0) {
             @Override
             public void opened(long session) {
                 sessionOutcome += "opened";

@@ -7,16 +7,22 @@ public final class ConfigException extends IllegalArgumentException {
     private final String source;
     private final String key;
 
-    ConfigException(String source, String key, String problem) {
-        super((key == null ? "" : "\"" + key + "\" ") + "in " + source + ": " + problem);
+    private ConfigException(String message, String source, String key, Throwable cause) {
+        super(message, cause);
         this.source = source;
         this.key = key;
     }
 
-    ConfigException(String source, String problem, Throwable cause) {
-        super(source + ": " + problem, cause);
-        this.source = source;
-        this.key = null;
+    static ConfigException ofSource(String source, String problem, Throwable cause) {
+        return new ConfigException(source + " " + problem, source, null, cause);
+    }
+
+    static ConfigException ofKey(String source, String key, String problem) {
+        return new ConfigException("\"" + key + "\" in " + source + ": " + problem, source, key, null);
+    }
+
+    static ConfigException ofUnknownKey(String source, String key, String hint) {
+        return new ConfigException("unknown key \"" + key + "\" in " + source + ": " + hint, source, key, null);
     }
 
     /** A file, a variable, a property, or the object that the program gave. */

@@ -24,10 +24,10 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * A vxcd for development and tests. The first of a JVM that acquires a directory starts its vxcd, the last that releases
- * it stops it; those in between share it, as do those without a directory whose settings are the same. A vxcd that
- * another process runs upon the directory is used as it is, and left running. What is not released ends with the JVM,
- * unless that is killed: then the next one finds its vxcd still running.
+ * A vxcd for development and tests. The first of a JVM that acquires a directory starts its vxcd, the last that
+ * releases it stops it; those in between share it, as do those without a directory whose settings are the same. A vxcd
+ * that another process runs upon the directory is used as it is, and left running. What is not released ends with
+ * the JVM, unless that is killed: then the next one finds its vxcd still running.
  *
  * <p>What vxcd says goes to {@code DIRECTORY.log} beside the directory. A temporary directory goes with its vxcd.
  * Thread-safe. Blocks, so it is not for event loops.
@@ -186,6 +186,7 @@ public final class ManagedServer {
                 return true;
             }
         } while (!ended && System.nanoTime() < endNs && !Thread.currentThread().isInterrupted());
+        checkInterrupt();
         String text = read(said);
         if (!ended) {
             throw new IllegalStateException(config.binary() + " was not ready in " + START_MS_MAX + " ms" + end(text));
@@ -204,7 +205,8 @@ public final class ManagedServer {
         process = null;
         long endNs = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(START_MS_MAX);
         while (!answers()) {
-            if (System.nanoTime() > endNs || Thread.currentThread().isInterrupted()) {
+            checkInterrupt();
+            if (System.nanoTime() > endNs) {
                 throw new IllegalStateException("another process has " + directory + " in use, but no vxcd answers at "
                         + endpoint + " as its file \"endpoint\" says; stop that process, or choose another directory");
             }
@@ -249,6 +251,12 @@ public final class ManagedServer {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return !process.isAlive();
+        }
+    }
+
+    private static void checkInterrupt() {
+        if (Thread.currentThread().isInterrupted()) {
+            throw new IllegalStateException("the thread was interrupted while it waited for vxcd");
         }
     }
 

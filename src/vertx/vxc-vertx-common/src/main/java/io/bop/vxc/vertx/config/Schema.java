@@ -6,10 +6,12 @@ import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Collectors;
+import java.util.Set;
 
 /** Which keys there are and what they may hold. */
 final class Schema {
@@ -41,6 +43,7 @@ final class Schema {
             .key("namespace", TEXT)
             .key("clientName", TEXT)
             .key("sessionTimeoutMs", whole(SESSION_TIMEOUT_MS_MIN, TIMEOUT_MS_MAX))
+            .key("closeGraceMs", whole(0, TIMEOUT_MS_MAX))
             .key("timeoutMs", whole(1, TIMEOUT_MS_MAX))
             .key("joinTimeoutMs", whole(1, TIMEOUT_MS_MAX))
             .key("onExpired", value -> expect("rejoin".equals(value) || "close".equals(value),
@@ -64,6 +67,10 @@ final class Schema {
                 orNull ? "expected an object or null" : "expected an object", value));
     }
 
+    Set<String> keys() {
+        return Collections.unmodifiableSet(rules.keySet());
+    }
+
     /** @throws ConfigException at the first key that is unknown or holds what it may not */
     void check(String source, JsonObject config) {
         check(source, "", config);
@@ -73,13 +80,13 @@ final class Schema {
         for (String name : config.fieldNames()) {
             Rule rule = rules.get(name);
             if (rule == null) {
-                throw new ConfigException(source, above + name, "no such key" + suggestion(above, name));
+                throw ConfigException.ofUnknownKey(source, above + name, suggestion(name));
             }
             Object value = config.getValue(name);
             try {
                 rule.check(value);
             } catch (IllegalArgumentException e) {
-                throw new ConfigException(source, above + name, e.getMessage());
+                throw ConfigException.ofKey(source, above + name, e.getMessage());
             }
             if (value != null && objects.containsKey(name)) {
                 objects.get(name).check(source, above + name + ".", (JsonObject) value);
@@ -87,23 +94,22 @@ final class Schema {
         }
     }
 
-    private String suggestion(String above, String name) {
+    private String suggestion(String name) {
         for (Map.Entry<String, Schema> object : objects.entrySet()) {
             if (object.getValue().rules.containsKey(name)) {
-                return "; it belongs into the object \"" + object.getKey() + "\"";
+                return "it belongs into the object \"" + object.getKey() + "\"";
             }
         }
-        String nearest = Collections.min(rules.keySet(),
-                (a, b) -> Integer.compare(distance(name, a), distance(name, b)));
+        String nearest = Collections.min(rules.keySet(), Comparator.comparingInt(known -> distance(name, known)));
         return distance(name, nearest) <= Math.max(2, name.length() / 3)
-                ? "; did you mean \"" + nearest + "\"?"
-                : "; there are " + rules.keySet().stream().collect(Collectors.joining(", "));
+                ? "did you mean \"" + nearest + "\"?"
+                : "there are " + String.join(", ", rules.keySet());
     }
 
     /** Letters to insert, to remove or to exchange, whatever their case, until one word is the other (Levenshtein). */
     static int distance(String one, String other) {
-        String a = one.toLowerCase(java.util.Locale.ROOT);
-        String b = other.toLowerCase(java.util.Locale.ROOT);
+        String a = one.toLowerCase(Locale.ROOT);
+        String b = other.toLowerCase(Locale.ROOT);
         int[] row = new int[b.length() + 1];
         for (int j = 0; j < row.length; j++) {
             row[j] = j;

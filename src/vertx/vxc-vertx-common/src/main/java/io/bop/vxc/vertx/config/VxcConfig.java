@@ -46,6 +46,8 @@ import java.util.stream.Collectors;
  * <tr><td>{@code clientName}</td><td>vertx</td><td>shown in the server's lists</td></tr>
  * <tr><td>{@code sessionTimeoutMs}</td><td>10000</td><td>silence after which the cluster takes this member for dead;
  *     100 to 3600000</td></tr>
+ * <tr><td>{@code closeGraceMs}</td><td>500</td><td>the same when the connection of this member was closed, as that of a
+ *     killed process is; 0: as long as silence</td></tr>
  * <tr><td>{@code timeoutMs}</td><td>5000</td><td>from a call to its end</td></tr>
  * <tr><td>{@code joinTimeoutMs}</td><td>20000</td><td>from the start of joining to its end</td></tr>
  * <tr><td>{@code onExpired}</td><td>rejoin</td><td>what a member does that was taken for dead: {@code rejoin}, or
@@ -135,6 +137,10 @@ public final class VxcConfig {
         return json.getLong("sessionTimeoutMs");
     }
 
+    public long closeGraceMs() {
+        return json.getLong("closeGraceMs");
+    }
+
     public long timeoutMs() {
         return json.getLong("timeoutMs");
     }
@@ -209,7 +215,7 @@ public final class VxcConfig {
         if (name.startsWith(CLASSPATH)) {
             URL url = resource(name.substring(CLASSPATH.length()));
             if (url == null) {
-                throw new ConfigException(name + asked, "is not on the class path", (Throwable) null);
+                throw ConfigException.ofSource(name + asked, "is not on the class path", null);
             }
             add(url.toString(), read(url));
             return;
@@ -220,7 +226,7 @@ public final class VxcConfig {
                 add(path.toString(), parse(path.toString(), in));
             }
         } catch (InvalidPathException | IOException e) {
-            throw new ConfigException(name + asked, "cannot be read: " + e, e);
+            throw ConfigException.ofSource(name + asked, "cannot be read: " + e, e);
         }
     }
 
@@ -247,7 +253,7 @@ public final class VxcConfig {
                 return parse(url.toString(), in);
             }
         } catch (IOException e) {
-            throw new ConfigException(url.toString(), "cannot be read: " + e, e);
+            throw ConfigException.ofSource(url.toString(), "cannot be read: " + e, e);
         }
     }
 
@@ -257,15 +263,15 @@ public final class VxcConfig {
         for (int size = in.read(block); size >= 0; size = in.read(block)) {
             bytes.write(block, 0, size);
             if (bytes.size() > FILE_SIZE_MAX) {
-                throw new ConfigException(source, "is larger than " + FILE_SIZE_MAX + " bytes", (Throwable) null);
+                throw ConfigException.ofSource(source, "is larger than " + FILE_SIZE_MAX + " bytes", null);
             }
         }
         try {
             return new JsonObject(UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes.toByteArray())).toString());
         } catch (CharacterCodingException e) {
-            throw new ConfigException(source, "is not UTF-8", e);
+            throw ConfigException.ofSource(source, "is not UTF-8", e);
         } catch (DecodeException | ClassCastException e) {
-            throw new ConfigException(source, "is not a JSON object: " + e.getMessage(), e);
+            throw ConfigException.ofSource(source, "is not a JSON object: " + e.getMessage(), e);
         }
     }
 }

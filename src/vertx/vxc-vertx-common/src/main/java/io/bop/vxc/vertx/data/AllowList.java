@@ -93,7 +93,7 @@ public final class AllowList {
     }
 
     /** The class that an array is made of in the end; empty for a primitive type. */
-    private static String elementOf(String name) {
+    static String elementOf(String name) {
         if (!name.startsWith("[")) {
             return name;
         }

@@ -11,6 +11,7 @@ import java.io.ObjectStreamClass;
 import java.io.OutputStream;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Java serialization behind an allow-list, which every class of a stream has to be on, at writing as at reading, before
@@ -18,7 +19,7 @@ import java.lang.reflect.Method;
  * update 121); without one nothing is read.
  */
 final class JavaObjects {
-    /** Objects within objects. Hashing sets of shared sets takes 2^depth steps, so it cannot be much more. */
+    /** Objects within objects; a superclass with fields counts as one too. */
     static final int DEPTH_MAX = 20;
     /** Objects and references to them in one value. */
     static final int REFERENCES_MAX = 1_000_000;
@@ -27,11 +28,22 @@ final class JavaObjects {
      * memory that its value does not fill; but what an empty collection sets aside is always granted.
      */
     static final int ARRAY_LENGTH_GRANTED = 64;
+    /**
+     * Milliseconds of reading one value. Hashing sets that share their elements, which are such sets, takes width^depth
+     * steps. The clock is looked at before each element, and adding one takes no longer than building it did.
+     */
+    static final int READ_MS_MAX = 5000;
 
     private final AllowList allowed;
+    private final int readMsMax;
 
     JavaObjects(AllowList allowed) {
+        this(allowed, READ_MS_MAX);
+    }
+
+    JavaObjects(AllowList allowed, int readMsMax) {
         this.allowed = allowed;
+        this.readMsMax = readMsMax;
     }
 
     byte[] write(Object value) throws Exception {
@@ -45,7 +57,7 @@ final class JavaObjects {
     }
 
     Object read(byte[] bytes) throws Exception {
-        try (Input input = new Input(new ByteArrayInputStream(bytes))) {
+        try (Input input = new Input(new TimedInput(bytes, readMsMax))) {
             Filter.set(input, "maxdepth=" + DEPTH_MAX + ";maxrefs=" + REFERENCES_MAX + ";maxarray="
                     + Math.max(bytes.length, ARRAY_LENGTH_GRANTED));
             return input.readObject();
@@ -60,7 +72,7 @@ final class JavaObjects {
 
     private void check(String className, String verb) {
         if (!allowed.allows(className)) {
-            throw new ValueException(className + " may not be " + verb
+            throw new ValueException(AllowList.elementOf(className) + " may not be " + verb
                     + ": add it to serialization.allow in vxc.json, or make it a ClusterSerializable");
         }
     }
@@ -95,6 +107,26 @@ final class JavaObjects {
         @Override
         protected Class<?> resolveProxyClass(String[] interfaces) {
             throw new ValueException("a dynamic proxy may not be deserialized");
+        }
+    }
+
+    /** Read in bulk at least once for each object and reference. */
+    private static final class TimedInput extends ByteArrayInputStream {
+        private final int limitMs;
+        private final long endNs;
+
+        TimedInput(byte[] bytes, int limitMs) {
+            super(bytes);
+            this.limitMs = limitMs;
+            endNs = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(limitMs);
+        }
+
+        @Override
+        public synchronized int read(byte[] target, int at, int size) {
+            if (System.nanoTime() - endNs > 0) {
+                throw new ValueException("a serialized object takes more than " + limitMs + " ms to read");
+            }
+            return super.read(target, at, size);
         }
     }
 

@@ -127,7 +127,7 @@ public final class ClusterNode {
 
     private void connect(String endpoints, CompletableFuture<Void> joined) {
         this.endpoints = endpoints;
-        client = VxcClient.create(options().listener(new Notices()));
+        client = VxcClient.create(options().closeGraceMs(config.closeGraceMs()).listener(new Notices()));
         CompletionStage<Void> entered = client
                 .openSession(config.sessionTimeoutMs(), config.clientName(), config.joinTimeoutMs())
                 .thenCompose(session -> enter());
