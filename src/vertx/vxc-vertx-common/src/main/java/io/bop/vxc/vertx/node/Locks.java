@@ -21,8 +21,6 @@ import java.util.function.Supplier;
 final class Locks {
     /** As many sessions as one node opens for locks; each but one has an acquire that waits behind a thousand others. */
     private static final int SESSIONS_MAX = 64;
-    /** A wait that is longer does not end in anybody's lifetime, and could not be counted in nanoseconds. */
-    private static final long WAIT_MS_MAX = TimeUnit.DAYS.toMillis(36_500);
 
     private final long leaseMs;
     private final Log log;
@@ -41,12 +39,12 @@ final class Locks {
     /** Empty when it was not granted in time. An acquire whose session ends meanwhile queues again in the next. */
     CompletionStage<Optional<HeldLock>> acquire(String name, long waitMs) {
         CompletableFuture<Optional<HeldLock>> result = new CompletableFuture<>();
-        long limitMs = Math.min(waitMs, WAIT_MS_MAX);
-        acquire(name, limitMs, System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(limitMs), result);
+        acquire(name, waitMs, waitMs, System.nanoTime(), result);
         return result;
     }
 
-    private void acquire(String name, long waitMs, long endNs, CompletableFuture<Optional<HeldLock>> result) {
+    private void acquire(String name, long restMs, long waitMs, long begunNs,
+            CompletableFuture<Optional<HeldLock>> result) {
         LockSession session;
         try {
             session = current();
@@ -54,12 +52,12 @@ final class Locks {
             result.completeExceptionally(e);
             return;
         }
-        Stages.whenDone(session.acquire(name, waitMs), (held, failure) -> {
-            long restMs = TimeUnit.NANOSECONDS.toMillis(endNs - System.nanoTime());
+        Stages.whenDone(session.acquire(name, restMs), (held, failure) -> {
+            long leftMs = waitMs - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begunNs);
             if (failure == null || !session.isLost()) {
                 Stages.complete(result, held, failure);
-            } else if (restMs > 0) {
-                acquire(name, restMs, endNs, result);
+            } else if (leftMs > 0) {
+                acquire(name, leftMs, waitMs, begunNs, result);
             } else {
                 result.complete(Optional.empty()); // whatever it was granted went with the session
             }

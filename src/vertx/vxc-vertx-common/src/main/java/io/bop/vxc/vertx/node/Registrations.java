@@ -34,8 +34,8 @@ import java.util.function.Supplier;
  */
 final class Registrations {
     private static final byte[] NO_DATA = new byte[0];
-    /** Calls of a kind at a time: all kinds are well below the client's bound, each is enough to fill the wire. */
-    private static final int WINDOW = 256;
+    private static final int PRUNE_AT_MIN = 1024; // lists: fewer are not worth a look
+    private static final int WINDOW = 256; // calls at a time: well below the client's bound, enough to fill the wire
 
     private final Host host;
     private final Executor dispatcher;
@@ -45,18 +45,15 @@ final class Registrations {
     private final Map<String, Set<RegistrationInfo>> own = new LinkedHashMap<>();
     private final Map<String, Set<RegistrationInfo>> local = new HashMap<>();
     private final Map<String, List<RegistrationInfo>> known = new HashMap<>(); // the server's part of what is held
+    private int pruneAt = PRUNE_AT_MIN;
     private final Set<Key> leftovers = new LinkedHashSet<>(); // may be there and must not be
     private boolean sweeping;
-    private final Lane changes;
-    private final Lane reads;
 
-    Registrations(Host host, Executor dispatcher, Supplier<VxcClient> client, Sessions sessions, long timeoutMs) {
+    Registrations(Host host, Executor dispatcher, Supplier<VxcClient> client, Sessions sessions) {
         this.host = host;
         this.dispatcher = dispatcher;
         this.client = client;
         this.sessions = sessions;
-        changes = new Lane(WINDOW, timeoutMs);
-        reads = new Lane(WINDOW, timeoutMs);
     }
 
     // ---- what Vert.x asks for ----
@@ -71,7 +68,7 @@ final class Registrations {
             put(own, address, info);
             Key key = new Key(address, info);
             leftovers.remove(key);
-            return checked(changes.call(() -> sessions.repeated(() -> addToServer(key))), key);
+            return checked(sessions.repeated(() -> addToServer(key)), key);
         });
     }
 
@@ -84,16 +81,25 @@ final class Registrations {
             }
             take(own, address, info);
             Key key = new Key(address, info);
-            return checked(changes.call(() -> sessions.repeated(() -> removeFromServer(key))), key);
+            return checked(sessions.repeated(() -> removeFromServer(key)), key);
         });
     }
 
     CompletionStage<List<RegistrationInfo>> get(String address) {
-        return dispatched(() -> reads.call(() -> client.get().registrations().get(address).thenApply(rows -> {
+        return dispatched(() -> client.get().registrations().get(address).thenApply(rows -> {
             List<RegistrationInfo> list = infos(rows);
             known.put(address, list);
+            prune();
             return withLocal(address, list);
-        })));
+        }));
+    }
+
+    /** Who asks for many addresses does not hold them all for ever, and does not say when he lets go. */
+    private void prune() {
+        if (known.size() >= pruneAt) {
+            known.keySet().removeIf(address -> !host.wantsUpdatesFor(address));
+            pruneAt = Math.max(PRUNE_AT_MIN, 2 * known.size());
+        }
     }
 
     /** A failed change may have taken effect all the same, or a removal not: it is made true in the background. */
@@ -219,7 +225,10 @@ final class Registrations {
         table.computeIfPresent(address, (same, infos) -> infos.remove(info) && infos.isEmpty() ? null : infos);
     }
 
-    /** Never completes in the caller's stack: Vert.x relies on it. */
+    /**
+     * The work, and what hangs on its stages, runs on the dispatcher. So it never completes in the caller's stack, on
+     * which Vert.x relies.
+     */
     private <T> CompletionStage<T> dispatched(Supplier<CompletionStage<T>> work) {
         CompletableFuture<T> result = new CompletableFuture<>();
         dispatcher.execute(() -> Stages.whenDone(Stages.of(work),
