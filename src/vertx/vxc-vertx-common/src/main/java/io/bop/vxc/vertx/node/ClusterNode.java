@@ -19,6 +19,8 @@ import io.bop.vxc.vertx.data.Values;
 import io.vertx.core.Context;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxException;
+import io.vertx.core.eventbus.ReplyException;
+import io.vertx.core.eventbus.ReplyFailure;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.shareddata.AsyncMap;
 import io.vertx.core.shareddata.Counter;
@@ -346,8 +348,13 @@ public final class ClusterNode {
         return isActive() ? registrations.remove(address, registration) : CompletableFuture.completedFuture(null);
     }
 
+    /** Its failure is one that the event bus hands to whoever sent a request there; of any other he never hears. */
     public CompletionStage<List<RegistrationInfo>> registrations(String address) {
-        return call(() -> registrations.get(address));
+        CompletableFuture<List<RegistrationInfo>> found = new CompletableFuture<>();
+        Stages.whenDone(call(() -> registrations.get(address)), (list, failure) -> Stages.complete(found, list,
+                failure == null ? null : new ReplyException(ReplyFailure.ERROR,
+                        "who listens at an address of the event bus cannot be told: " + failure.getMessage())));
+        return found;
     }
 
     // ---- data ----
