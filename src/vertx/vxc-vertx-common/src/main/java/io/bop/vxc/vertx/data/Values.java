@@ -190,12 +190,12 @@ public final class Values {
         if (text.equals("true") || text.equals("false")) {
             return text.equals("true");
         }
-        throw new ValueException("\"" + text + "\" is neither true nor false");
+        throw new ValueException("a value with the tag t: is \"" + text + "\", neither true nor false");
     }
 
     private static Character character(int unit) {
         if (unit < Character.MIN_VALUE || unit > Character.MAX_VALUE) {
-            throw new ValueException(unit + " is not a UTF-16 code unit");
+            throw new ValueException("a value with the tag c: is " + unit + ", not a UTF-16 code unit");
         }
         return (char) unit;
     }
@@ -208,7 +208,7 @@ public final class Values {
     /** Not by a decoder, which would not let half a pair pass. */
     private static String utf16(byte[] bytes) {
         if (bytes.length % Character.BYTES != 0) {
-            throw new ValueException("UTF-16 of " + bytes.length + " bytes");
+            throw new ValueException("a value with the tag u: is UTF-16 of " + bytes.length + " bytes");
         }
         return ByteBuffer.wrap(bytes).asCharBuffer().toString();
     }
