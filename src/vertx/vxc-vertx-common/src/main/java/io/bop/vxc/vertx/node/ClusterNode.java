@@ -37,6 +37,7 @@ import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -143,10 +144,7 @@ public final class ClusterNode {
         }
         this.endpoints = endpoints;
         client = VxcClient.create(options().closeGraceMs(config.closeGraceMs()).listener(new Notices()));
-        CompletionStage<Void> entered = client
-                .openSession(config.sessionTimeoutMs(), config.clientName(), config.joinTimeoutMs())
-                .thenCompose(session -> enter());
-        return entered.handle((done, failure) -> {
+        return enterWithin(config.joinTimeoutMs()).handle((done, failure) -> {
             if (failure != null) {
                 Throwable cause = Stages.unwrap(failure);
                 throw new VertxException("cannot join the cluster at " + endpoints + ": " + cause.getMessage()
@@ -154,6 +152,25 @@ public final class ClusterNode {
             }
             return done;
         });
+    }
+
+    /** A session that is lost before the node has entered is followed by the next, as long as there is time. */
+    private CompletionStage<Void> enterWithin(long timeMs) {
+        long begunNs = System.nanoTime();
+        CompletionStage<Void> entered = client
+                .openSession(config.sessionTimeoutMs(), config.clientName(), timeMs)
+                .thenCompose(session -> enter());
+        CompletableFuture<Void> result = new CompletableFuture<>();
+        Stages.whenDone(entered, (done, failure) -> {
+            long restMs = timeMs - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begunNs);
+            if (failure != null && Stages.isSessionOver(failure) && restMs > 0 && state.get() == State.JOINING) {
+                Stages.whenDone(enterWithin(restMs), (again, failedAgain) ->
+                        Stages.complete(result, again, failedAgain));
+            } else {
+                Stages.complete(result, done, failure);
+            }
+        });
+        return result;
     }
 
     private static VertxException hasLeft() {
@@ -217,8 +234,9 @@ public final class ClusterNode {
     }
 
     private void sessionLost(String reason) {
-        if (state.get() == State.LEFT) {
-            return;
+        State now = state.get();
+        if (now == State.LEFT || now == State.JOINING) {
+            return; // who joins tries again
         }
         if (config.onExpired() == VxcConfig.OnExpired.CLOSE) {
             log.error("node " + id + " has lost its place in the cluster (" + reason + ") and closes: "

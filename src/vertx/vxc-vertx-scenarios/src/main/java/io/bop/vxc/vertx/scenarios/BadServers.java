@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.bop.vxc.VxcClient;
 import io.bop.vxc.testing.Proxy;
 import io.bop.vxc.testing.Vxcd;
 import io.bop.vxc.testing.Wait;
@@ -11,12 +12,16 @@ import io.bop.vxc.vertx.config.VxcConfig;
 import io.bop.vxc.vertx.node.ClusterNode;
 import io.bop.vxc.vertx.node.Host;
 import io.bop.vxc.vertx.node.Log;
+import io.bop.vxc.wire.Frame;
+import io.bop.vxc.wire.Kind;
+import io.bop.vxc.wire.Message;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.spi.cluster.RegistrationInfo;
 import io.vertx.core.spi.cluster.RegistrationUpdateEvent;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -26,6 +31,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 
 /**
@@ -35,6 +41,8 @@ import org.junit.jupiter.api.Test;
 public abstract class BadServers extends Scenario {
     private static final long TIMEOUT_MS = 1000;
     private static final int AT_A_TIME = 16;
+    private static final int CUTS_SECONDS_MAX = 60;
+    private static final int FRAMES_SIZE_MIN = 200; // of ten frames, each with its head
 
     private static JsonObject impatient(String endpoints) {
         return config(endpoints).put("timeoutMs", TIMEOUT_MS).put("joinTimeoutMs", TIMEOUT_MS);
@@ -81,6 +89,40 @@ public abstract class BadServers extends Scenario {
         other.close();
         closing(Vxcd.on(folder.resolve("data"), other.port)).start();
         closing(of(joining));
+    }
+
+    @Test
+    void aSessionThatIsLostWhileJoiningIsFollowedByTheNext() {
+        Vxcd server = hidden();
+        VxcClient other = client(server.endpoint());
+        assertEquals(0, sessions(other));
+        AtomicReference<Proxy> network = new AtomicReference<>();
+        long answers = handshakeSize(other, server);
+        // hello and session are answered and nothing else; the next connection hears nothing
+        network.set(closing(new Proxy(server.port, server.endpoint(), (connection, toClient) -> {
+            if (connection == 1) {
+                network.get().cutSilently();
+            }
+            return connection == 0 && toClient ? answers : Long.MAX_VALUE;
+        })));
+        Future<Node> joining = Node.joining(config(server.namedEndpoint()));
+        Wait.until("it had a session, and has none", () -> network.get().accepted() > 1 && sessions(other) == 0);
+        assertFalse(joining.isComplete());
+        network.get().heal();
+        assertEquals(1, closing(of(joining)).manager.getNodes().size());
+    }
+
+    private static int sessions(VxcClient client) {
+        return Wait.of(client.cluster().sessions()).size();
+    }
+
+    /** Bytes of what the server answers to hello and to the wish for a session. */
+    private static long handshakeSize(VxcClient client, Vxcd server) {
+        Message hello = new Message(Kind.HELLO_REPLY, 1L, 0L, server.id, new byte[16], 1L,
+                client.server().version().getBytes(StandardCharsets.UTF_8), true,
+                ("localhost:" + server.port).getBytes(StandardCharsets.UTF_8), 1L);
+        Message session = new Message(Kind.SESSION_REPLY, 1L, 1L, new byte[16], 1L, false, false);
+        return 2 * Frame.HEADER_SIZE + hello.encode().length + session.encode().length;
     }
 
     // ---- calls ----
@@ -214,19 +256,20 @@ public abstract class BadServers extends Scenario {
     }
 
     /** The first connection breaks after so many bytes. Returns whether it did before all was done. */
-    private static boolean useCutAfter(long size, boolean toClient, Vxcd server, Vertx vertx) {
+    private static boolean useCutAfter(long size, boolean toClient, Vxcd server, String namespace, Vertx vertx) {
         Proxy.Cut cut = (connection, down) -> connection == 0 && down == toClient ? size : Long.MAX_VALUE;
         try (Proxy network = new Proxy(0, server.endpoint(), cut)) {
             ClusterNode node = new ClusterNode(UUID.randomUUID().toString(),
-                    VxcConfig.load(config(network.endpoint())), vertx, new Quiet());
+                    VxcConfig.load(config(network.endpoint()).put("namespace", namespace)), vertx, new Quiet());
             Wait.of(node.join());
+            String name = toClient + "/" + size;
             RegistrationInfo registration = new RegistrationInfo(node.id(), size, false);
-            CompletableFuture<?> added = node.addRegistration(toClient + "/" + size, registration)
-                    .toCompletableFuture();
-            of(node.counter("cuts").incrementAndGet());
-            of(node.asyncMap("cuts").put(size, toClient));
+            CompletableFuture<?> added = node.addRegistration(name, registration).toCompletableFuture();
+            assertEquals(1, of(node.counter(name).incrementAndGet()));
+            of(node.asyncMap("map").put(size, toClient));
             Wait.of(added);
-            assertEquals(Collections.singletonList(registration), Wait.of(node.registrations(toClient + "/" + size)));
+            assertEquals(Collections.singletonList(registration), Wait.of(node.registrations(name)));
+            assertEquals(1, of(node.counter(name).get()), "it took effect once");
             Wait.of(node.leave());
             return network.accepted() > 1;
         }
@@ -239,25 +282,24 @@ public abstract class BadServers extends Scenario {
         closing(() -> of(vertx.close()));
         ExecutorService threads = Executors.newFixedThreadPool(AT_A_TIME);
         closing(threads::shutdownNow);
-        AtomicInteger uses = new AtomicInteger();
         for (boolean toClient : new boolean[] {true, false}) {
             AtomicInteger next = new AtomicInteger();
             List<CompletableFuture<?>> all = new ArrayList<>();
             for (int i = 0; i < AT_A_TIME; i++) {
+                String namespace = "one of " + i; // so that all see the same bytes
                 all.add(CompletableFuture.runAsync(() -> {
                     boolean broke = true;
                     while (broke) {
-                        broke = useCutAfter(next.getAndIncrement(), toClient, server, vertx);
-                        uses.incrementAndGet();
+                        broke = useCutAfter(next.getAndIncrement(), toClient, server, namespace, vertx);
                     }
                 }, threads));
             }
             for (CompletableFuture<?> one : all) {
-                one.get(60, TimeUnit.SECONDS);
+                one.get(CUTS_SECONDS_MAX, TimeUnit.SECONDS);
             }
-            print("cut at each of %d bytes to the %s", next.get() - AT_A_TIME, toClient ? "client" : "server");
+            int cuts = next.get() - AT_A_TIME;
+            print("cut at each of %d bytes to the %s", cuts, toClient ? "client" : "server");
+            assertTrue(cuts > FRAMES_SIZE_MIN, cuts + " bytes are not all that is said");
         }
-        Node last = join(config(server.endpoint()));
-        assertEquals(uses.get() + 1, of(last.adding("cuts")), "each call took effect once");
     }
 }
