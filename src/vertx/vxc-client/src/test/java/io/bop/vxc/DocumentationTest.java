@@ -3,6 +3,7 @@ package io.bop.vxc;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.bop.vxc.testing.Project;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import example.Locks;
 import example.Maps;
 import example.Watching;
+import io.bop.vxc.testing.Vxcd;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.io.UnsupportedEncodingException;

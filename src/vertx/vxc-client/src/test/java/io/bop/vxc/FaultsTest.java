@@ -1,13 +1,14 @@
 package io.bop.vxc;
 
-import static io.bop.vxc.Wait.failure;
-import static io.bop.vxc.Wait.of;
+import static io.bop.vxc.Failure.failure;
+import static io.bop.vxc.testing.Wait.of;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.bop.vxc.testing.Wait;
 import io.bop.vxc.wire.Frame;
 import io.bop.vxc.wire.Kind;
 import io.bop.vxc.wire.Message;
@@ -142,7 +143,7 @@ class FaultsTest {
             socket.getOutputStream().write(reply(read(socket), Kind.ERROR_REPLY, (long) VxcError.EVERSION.code, 0L,
                     "version 9 is spoken here".getBytes(UTF_8)));
             untilClosed(socket);
-        }); VxcClient client = client(server.endpoint(), 300)) {
+        }); VxcClient client = client(server.endpoint(), 2000)) {
             VxcException failure = failure(client.map("m").get(key()));
             assertTrue(failure.getMessage().contains("version 9 is spoken here"), failure.getMessage());
         }

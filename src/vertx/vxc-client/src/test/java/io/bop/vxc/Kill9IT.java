@@ -1,10 +1,11 @@
 package io.bop.vxc;
 
-import static io.bop.vxc.Wait.of;
+import static io.bop.vxc.testing.Wait.of;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.bop.vxc.testing.Vxcd;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;

@@ -1,7 +1,7 @@
 package io.bop.vxc;
 
-import static io.bop.vxc.Wait.failure;
-import static io.bop.vxc.Wait.of;
+import static io.bop.vxc.Failure.failure;
+import static io.bop.vxc.testing.Wait.of;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -9,6 +9,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.bop.vxc.testing.Vxcd;
+import io.bop.vxc.testing.Wait;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;

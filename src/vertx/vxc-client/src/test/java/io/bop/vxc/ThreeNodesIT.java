@@ -1,11 +1,14 @@
 package io.bop.vxc;
 
-import static io.bop.vxc.Wait.of;
+import static io.bop.vxc.Failure.failure;
+import static io.bop.vxc.testing.Wait.of;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.bop.vxc.testing.Vxcd;
+import io.bop.vxc.testing.Wait;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -194,7 +197,7 @@ class ThreeNodesIT {
         others.remove(stays);
         others.forEach(Vxcd::kill);
         long beganNs = System.nanoTime();
-        VxcException failure = Wait.failure(client.map("m").put(key, new byte[] {1}));
+        VxcException failure = failure(client.map("m").put(key, new byte[] {1}));
         long tookMs = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - beganNs);
         assertTrue(tookMs < 4000, tookMs + " ms");
         assertTrue(failure.isUnknown() || failure.error() != VxcError.EUNKNOWN, failure.getMessage());

@@ -3,6 +3,7 @@ package io.bop.vxc;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
+import io.bop.vxc.testing.Project;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;

@@ -2,7 +2,7 @@ package io.bop.vxc.core;
 
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.bop.vxc.Project;
+import io.bop.vxc.testing.Project;
 import io.bop.vxc.VxcError;
 import io.bop.vxc.VxcException;
 import io.bop.vxc.wire.Frame;

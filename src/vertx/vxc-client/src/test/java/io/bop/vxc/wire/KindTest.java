@@ -4,7 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 
-import io.bop.vxc.Project;
+import io.bop.vxc.testing.Project;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.bop.vxc.Limits;
-import io.bop.vxc.Project;
+import io.bop.vxc.testing.Project;
 import io.bop.vxc.VxcError;
 import io.bop.vxc.VxcException;
 import java.nio.ByteBuffer;

@@ -1,4 +1,4 @@
-package io.bop.vxc;
+package io.bop.vxc.testing;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;

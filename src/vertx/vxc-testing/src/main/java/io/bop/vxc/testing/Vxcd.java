@@ -1,4 +1,4 @@
-package io.bop.vxc;
+package io.bop.vxc.testing;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -12,9 +12,9 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /** A real node: a vxcd process with its folder, on a port of its own. */
-final class Vxcd implements AutoCloseable {
-    final long id;
-    final int port;
+public final class Vxcd implements AutoCloseable {
+    public final long id;
+    public final int port;
     private final Path folder;
     private final List<String> options;
     private Process process;
@@ -27,14 +27,14 @@ final class Vxcd implements AutoCloseable {
     }
 
     /** Started, alone, on a free port. */
-    static Vxcd alone(Path folder, String... options) {
+    public static Vxcd alone(Path folder, String... options) {
         Vxcd node = new Vxcd(folder, 1, freePorts(1)[0], options);
         node.start();
         return node;
     }
 
     /** Started, as one cluster. */
-    static Vxcd[] cluster(Path folder, int count, String... options) {
+    public static Vxcd[] cluster(Path folder, int count, String... options) {
         int[] ports = freePorts(count);
         StringBuilder initial = new StringBuilder();
         for (int i = 0; i < count; i++) {
@@ -52,7 +52,7 @@ final class Vxcd implements AutoCloseable {
     }
 
     /** Ports that nobody has now. */
-    static int[] freePorts(int count) {
+    public static int[] freePorts(int count) {
         int[] ports = new int[count];
         ServerSocket[] sockets = new ServerSocket[count];
         try {
@@ -69,11 +69,11 @@ final class Vxcd implements AutoCloseable {
         return ports;
     }
 
-    String endpoint() {
+    public String endpoint() {
         return "127.0.0.1:" + port;
     }
 
-    static String endpoints(Vxcd... nodes) {
+    public static String endpoints(Vxcd... nodes) {
         List<String> all = new ArrayList<>();
         for (Vxcd node : nodes) {
             all.add(node.endpoint());
@@ -82,7 +82,7 @@ final class Vxcd implements AutoCloseable {
     }
 
     /** Starts it, again if need be, and waits until it is ready. */
-    void start() {
+    public void start() {
         Path log = folder.resolveSibling(folder.getFileName() + ".log");
         List<String> command = new ArrayList<>(Arrays.asList(Project.programs().resolve("vxcd").toString(),
                 "--data", folder.toString(), "--node-id", String.valueOf(id), "--port", String.valueOf(port)));
@@ -95,8 +95,9 @@ final class Vxcd implements AutoCloseable {
             throw new UncheckedIOException("build vxcd first (tools/up --build-only)", e);
         }
         Wait.until("vxcd is ready", () -> {
+            boolean runs = process.isAlive(); // looked at first: what it says in the end is in the log then
             String said = read(log);
-            if (!process.isAlive()) {
+            if (!runs) {
                 throw new IllegalStateException("vxcd has ended: " + said);
             }
             return said.contains("ready in");
@@ -111,12 +112,12 @@ final class Vxcd implements AutoCloseable {
         }
     }
 
-    boolean isRunning() {
+    public boolean isRunning() {
         return process.isAlive();
     }
 
     /** As a power cut of the process: signal 9. */
-    void kill() {
+    public void kill() {
         process.destroyForcibly();
         try {
             if (!process.waitFor(20, TimeUnit.SECONDS)) {
@@ -128,7 +129,7 @@ final class Vxcd implements AutoCloseable {
     }
 
     /** Stops its process from running, and lets it go on: kill -STOP, kill -CONT. */
-    void signal(String name) {
+    public void signal(String name) {
         try {
             new ProcessBuilder("kill", "-" + name, String.valueOf(pid())).inheritIO().start().waitFor();
         } catch (IOException | InterruptedException e) {

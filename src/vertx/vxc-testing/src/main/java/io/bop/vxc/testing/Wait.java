@@ -1,6 +1,4 @@
-package io.bop.vxc;
-
-import static org.junit.jupiter.api.Assertions.fail;
+package io.bop.vxc.testing;
 
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
@@ -12,6 +10,7 @@ import java.util.function.BooleanSupplier;
 /** Waiting in tests: for stages and conditions, never for a fixed time. */
 public final class Wait {
     private static final long LIMIT_MS = 30_000;
+    private static final long BETWEEN_LOOKS_MS = 2;
 
     private Wait() {
     }
@@ -22,22 +21,14 @@ public final class Wait {
             return stage.toCompletableFuture().get(LIMIT_MS, TimeUnit.MILLISECONDS);
         } catch (ExecutionException e) {
             throw rethrow(e.getCause());
-        } catch (InterruptedException | TimeoutException e) {
-            return fail("a stage did not complete", e);
+        } catch (InterruptedException e) {
+            throw interrupted("a stage", e);
+        } catch (TimeoutException e) {
+            throw new AssertionError("a stage did not complete in " + LIMIT_MS + " ms", e);
         }
     }
 
-    /** How it failed. */
-    public static VxcException failure(CompletionStage<?> stage) {
-        try {
-            Object result = of(stage);
-            return fail("it did not fail: " + result);
-        } catch (VxcException e) {
-            return e;
-        }
-    }
-
-    static RuntimeException rethrow(Throwable cause) {
+    private static RuntimeException rethrow(Throwable cause) {
         Throwable inner = cause instanceof CompletionException ? cause.getCause() : cause;
         if (inner instanceof Error) {
             throw (Error) inner;
@@ -45,23 +36,23 @@ public final class Wait {
         return inner instanceof RuntimeException ? (RuntimeException) inner : new IllegalStateException(inner);
     }
 
+    /** Returns when it holds. */
     public static void until(String what, BooleanSupplier condition) {
         long endNs = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(LIMIT_MS);
         while (!condition.getAsBoolean()) {
             if (System.nanoTime() > endNs) {
-                fail("in vain: " + what);
+                throw new AssertionError("in vain for " + LIMIT_MS + " ms: " + what);
             }
-            nap();
+            try {
+                Thread.sleep(BETWEEN_LOOKS_MS);
+            } catch (InterruptedException e) {
+                throw interrupted(what, e);
+            }
         }
     }
 
-    /** Between two looks at a condition. */
-    static void nap() {
-        try {
-            Thread.sleep(2);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            fail(e);
-        }
+    private static AssertionError interrupted(String what, InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return new AssertionError("interrupted while waiting: " + what, e);
     }
 }
