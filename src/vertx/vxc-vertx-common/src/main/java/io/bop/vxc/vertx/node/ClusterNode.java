@@ -91,7 +91,7 @@ public final class ClusterNode {
         members = new Membership(id, Threads.ordered("nodes", failed));
         sessions = new Sessions(vertx, this::isActive);
         registrations = new Registrations(id, host, dispatcher, this::client, sessions);
-        locks = new Locks(config.sessionTimeoutMs(), log, sessions, this::options);
+        locks = new Locks(id, config.sessionTimeoutMs(), log, sessions, this::options);
     }
 
     // ---- coming and going ----
@@ -101,6 +101,8 @@ public final class ClusterNode {
         if (!state.compareAndSet(State.NEW, State.JOINING)) {
             return Stages.failed(new VertxException("node " + id + " is " + state + " already", true));
         }
+        // a program whose main method has ended lives on by the threads of Vert.x, and none of them runs yet: ours are daemons
+        vertx.runOnContext(started -> { });
         CompletableFuture<Void> joined = new CompletableFuture<>();
         if (config.server() == null) {
             connect(config.endpoints(), joined);
@@ -127,7 +129,7 @@ public final class ClusterNode {
 
     private void connect(String endpoints, CompletableFuture<Void> joined) {
         this.endpoints = endpoints;
-        client = VxcClient.create(options().closeGraceMs(config.closeGraceMs()).listener(new Notices()));
+        client = VxcClient.create(options().listener(new Notices()));
         CompletionStage<Void> entered = client
                 .openSession(config.sessionTimeoutMs(), config.clientName(), config.joinTimeoutMs())
                 .thenCompose(session -> enter());
@@ -157,6 +159,7 @@ public final class ClusterNode {
                 .namespace(config.namespace())
                 .clientName(config.clientName())
                 .timeoutMs(config.timeoutMs())
+                .closeGraceMs(config.closeGraceMs())
                 .executor(dispatcher);
     }
 

@@ -25,7 +25,7 @@ final class LockSession {
     private long acquires;
     private boolean lost;
 
-    LockSession(VxcOptions options, long leaseMs, Log log, Consumer<LockSession> whenLost) {
+    LockSession(VxcOptions options, String owner, long leaseMs, Log log, Consumer<LockSession> whenLost) {
         client = VxcClient.create(options.listener(new ClientListener() {
             @Override
             public void sessionLost(long session, String reason) {
@@ -41,7 +41,7 @@ final class LockSession {
                 log.warn("lock " + name + " (fencing token " + token + ") is lost: " + reason);
             }
         }));
-        client.openSession(leaseMs, "locks", VxcClient.FOREVER);
+        client.openSession(leaseMs, owner, VxcClient.FOREVER);
     }
 
     synchronized boolean takesMore() {
