@@ -331,7 +331,7 @@ static int load_flags(int argc, char **argv, struct vxc_config *config, const ch
         if (o == NULL && !(size == 6 && memcmp(name, "config", 6) == 0)) {
             char plain[64];
             (void)snprintf(plain, sizeof plain, "%.*s", (int)(size < 60 ? size : 60), name);
-            return unknown("vxcd", plain, err);
+            return unknown("command line", plain, err);
         }
         if (value == NULL) {
             if (++i == argc) {

@@ -28,9 +28,11 @@ def spread(values):
 
 def table(heads, rows):
     """The first column is text, the others are figures."""
-    lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
+    return "\n".join([_line(heads), "|---" + "|---:" * (len(heads) - 1) + "|"] + [_line(row) for row in rows])
+
+
+def _line(cells):
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 def bars(pairs, width=40):
@@ -73,11 +75,15 @@ def _told(target):
     return "yes" if target["reached"] else "**no**"
 
 
-def targets(rows):
-    """The table of all targets; each is a target with the title of its section."""
-    return table(["figure", "measured", "target", "reached", "section"],
-                 [[t["figure"], t["value"], t["target"], _told(t), "[%s](#%s)" % (title, anchor(title))]
-                  for t, title in rows])
+def target_line(target, title):
+    """Of the table of all targets; title is its section's."""
+    return _line([target["figure"], target["value"], target["target"], _told(target),
+                  "[%s](#%s)" % (title, anchor(title))])
+
+
+def targets(lines):
+    """The table of all targets."""
+    return "\n".join([table(["figure", "measured", "target", "reached", "section"], []), *lines])
 
 
 def anchor(title):

@@ -34,7 +34,7 @@ atexit.register(end_all)
 
 def spawn(command, **options):
     """A child that does not outlive this program."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+    process = subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, **options})
     _running[:] = [p for p in _running if p.poll() is None] + [process]
     return process
 

@@ -28,7 +28,7 @@ raft_version=0.22.1
 
 # What tests/bench/run measures beside this program, and with; it installs nothing by itself.
 packages_bench='redis-server redis-tools etcd-server etcd-client zookeeper default-jre-headless
-    libzookeeper-mt-dev libnghttp2-dev linux-perf util-linux python3'
+    libzookeeper-mt-dev libnghttp2-dev linux-perf util-linux python3 maven default-jdk-headless'
 
 # install_packages GROUP…: makes sure that all packages of the groups are there.
 install_packages() {

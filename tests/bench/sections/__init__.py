@@ -8,11 +8,13 @@ A section is a module with
 so that the document can be written again from the raw figures alone.
 """
 from . import (machine, throughput, endurance, latency, values, scale, readiness, oneshot, snapshot, others,
-               profile, cluster, slow_backup, failover, catch_up)
+               profile, cluster, slow_backup, failover, catch_up, vertx)
 
 BY_NODES = {
     1: [machine, throughput, endurance, latency, values, scale, readiness, oneshot, snapshot, others, profile],
     3: [cluster, slow_backup, failover, catch_up],
 }
-ALL = [section for chosen in BY_NODES.values() for section in chosen]
-PEERS = ["redis", "etcd", "zookeeper"]
+# What is measured only when --only names it, for it wants peers and a build of its own.
+APART = [vertx]
+ALL = [section for chosen in BY_NODES.values() for section in chosen] + APART
+PEERS = ["redis", "etcd", "zookeeper", "hazelcast", "infinispan"]

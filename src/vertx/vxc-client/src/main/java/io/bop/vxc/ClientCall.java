@@ -9,6 +9,7 @@ class ClientCall<T> extends Call {
     final VxcClient client;
     final CallFuture<T> future = new CallFuture<>(this::canceled);
     private final Function<Message, T> decode;
+    long queuedNs; // when it began to wait for its turn
 
     ClientCall(VxcClient client, Message request, long timeoutMs, boolean stale, Function<Message, T> decode) {
         super(request, timeoutMs, stale);

@@ -21,6 +21,8 @@ public final class Limits {
     public static final int PENDING_MAX = 4096;
     /** Bytes of their payloads; a server takes half as much from one connection before it stops reading. */
     public static final long PENDING_BYTES_MAX = 64L << 20;
+    /** Bytes of calls that wait for their turn, in a client that has a queue: as many again as are under way. */
+    public static final long QUEUE_BYTES_MAX = 64L << 20;
     /** Events that came before the answer to their watch; then the watch is told to read again. */
     public static final int EARLY_EVENTS_MAX = 4096;
     /** Bytes asked of the socket per read. */

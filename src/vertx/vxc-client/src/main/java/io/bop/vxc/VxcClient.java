@@ -20,8 +20,6 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 
@@ -46,7 +44,8 @@ import java.util.function.LongConsumer;
  * </ul>
  *
  * <p>Every stage completes: with the result, a failure, or by the call's time limit. At most {@link Limits#PENDING_MAX}
- * calls and {@link Limits#PENDING_BYTES_MAX} bytes of them are under way; one more fails with EBUSY at once.
+ * calls and {@link Limits#PENDING_BYTES_MAX} bytes of them are under way; one more fails with EBUSY at once, or waits
+ * ({@link VxcOptions#queueMax}).
  *
  * <p>Thread-safe. One thread of the client's does the I/O; stages complete and listeners run on
  * {@linkplain VxcOptions#executor the executor}, in one order: a write's stage completes behind the events that the
@@ -63,8 +62,7 @@ public final class VxcClient implements AutoCloseable {
     private final Loop loop;
     private final Watches watches = new Watches(); // used on the executor
     private final Map<Long, HeldLock> heldLocks = new ConcurrentHashMap<>();
-    private final AtomicInteger pendingCount = new AtomicInteger();
-    private final AtomicLong pendingBytes = new AtomicLong();
+    private final Admission admission;
     private volatile ServerInfo server = ServerInfo.UNKNOWN;
     private final AtomicBoolean closing = new AtomicBoolean();
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
@@ -72,6 +70,7 @@ public final class VxcClient implements AutoCloseable {
     private VxcClient(VxcOptions options) throws IOException {
         this.options = options;
         dispatcher = new Dispatcher(options.executor);
+        admission = new Admission(options.queueMax, this::start);
         Random random = new Random();
         core = new Core(options.clientName, Arguments.name(options.namespace), options.pingIntervalMs, random,
                 new Notices(this));
@@ -309,18 +308,19 @@ public final class VxcClient implements AutoCloseable {
     // ---- calls ----
 
     <T> CompletionStage<T> submit(ClientCall<T> call) {
-        int count = pendingCount.incrementAndGet();
-        long bytes = pendingBytes.addAndGet(call.size());
-        if (count > Limits.PENDING_MAX || bytes > Limits.PENDING_BYTES_MAX && count > 1) {
-            ended(call);
-            return failed(VxcException.failed(VxcError.EBUSY, count - 1 + " calls with " + (bytes - call.size())
-                    + " bytes are under way already"));
+        try {
+            admission.enter(call);
+        } catch (VxcException busy) {
+            return failed(busy);
         }
+        return call.future;
+    }
+
+    private void start(ClientCall<?> call) {
         execute(nowMs -> {
             call.submitted();
             core.submit(call, nowMs);
         }, () -> call.failed(closed()));
-        return call.future;
     }
 
     void cancel(ClientCall<?> call) {
@@ -329,8 +329,7 @@ public final class VxcClient implements AutoCloseable {
 
     /** It is under way no more. */
     void ended(ClientCall<?> call) {
-        pendingCount.decrementAndGet();
-        pendingBytes.addAndGet(-call.size());
+        admission.leave(call);
     }
 
     <T> CompletionStage<T> failed(VxcException failure) {

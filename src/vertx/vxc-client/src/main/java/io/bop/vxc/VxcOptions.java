@@ -17,6 +17,7 @@ public final class VxcOptions {
     long timeoutMs = 5000;
     long pingIntervalMs = 20_000;
     long closeGraceMs;
+    int queueMax;
     boolean onlyGiven;
     Transport transport = new TcpTransport();
     Resolver resolver = Resolver.system();
@@ -35,6 +36,7 @@ public final class VxcOptions {
         timeoutMs = other.timeoutMs;
         pingIntervalMs = other.pingIntervalMs;
         closeGraceMs = other.closeGraceMs;
+        queueMax = other.queueMax;
         onlyGiven = other.onlyGiven;
         transport = other.transport;
         resolver = other.resolver;
@@ -79,6 +81,19 @@ public final class VxcOptions {
             throw new IllegalArgumentException("a grace of " + graceMs + " ms");
         }
         this.closeGraceMs = graceMs;
+        return this;
+    }
+
+    /**
+     * So many calls wait, in order, while {@link Limits#PENDING_MAX} are under way; at most
+     * {@link Limits#QUEUE_BYTES_MAX} bytes of them. What a call waits is taken off its time, and one whose time is over
+     * ends when its turn comes: after two times its time at the latest. Default 0: a call too many fails with EBUSY.
+     */
+    public VxcOptions queueMax(int calls) {
+        if (calls < 0) {
+            throw new IllegalArgumentException("a queue of " + calls + " calls");
+        }
+        this.queueMax = calls;
         return this;
     }
 

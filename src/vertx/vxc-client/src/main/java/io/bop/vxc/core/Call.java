@@ -14,7 +14,7 @@ public abstract class Call {
 
     final Kind kind;
     final byte[] payload;
-    final long timeoutMs;
+    long timeoutMs;
     final boolean stale;
     private long sequence;
 
@@ -37,6 +37,13 @@ public abstract class Call {
     /** Bytes that it holds while it is under way. */
     public int size() {
         return payload.length;
+    }
+
+    /** So much of its time has passed before its submission. */
+    public void waited(long ms) {
+        if (timeoutMs != FOREVER) {
+            timeoutMs = Math.max(0, timeoutMs - ms);
+        }
     }
 
     /** Its place in the session's sequence, 0 when it is not sequenced; known once it was submitted. */

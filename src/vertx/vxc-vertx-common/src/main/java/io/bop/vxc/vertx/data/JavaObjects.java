@@ -110,7 +110,7 @@ final class JavaObjects {
         }
     }
 
-    /** Is read from at least once for each object and reference. */
+    /** Read in bulk at least once for each object and reference. */
     private static final class TimedInput extends ByteArrayInputStream {
         private final int limitMs;
         private final long endNs;
@@ -122,21 +122,11 @@ final class JavaObjects {
         }
 
         @Override
-        public synchronized int read() {
-            checkTime();
-            return super.read();
-        }
-
-        @Override
         public synchronized int read(byte[] target, int at, int size) {
-            checkTime();
-            return super.read(target, at, size);
-        }
-
-        private void checkTime() {
             if (System.nanoTime() - endNs > 0) {
                 throw new ValueException("a serialized object takes more than " + limitMs + " ms to read");
             }
+            return super.read(target, at, size);
         }
     }
 

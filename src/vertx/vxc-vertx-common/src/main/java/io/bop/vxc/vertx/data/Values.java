@@ -38,7 +38,8 @@ import java.util.Arrays;
  * <tr><td>{@code j:}</td><td>JsonObject</td><td>JSON, keys in the order of their insertion</td></tr>
  * <tr><td>{@code a:}</td><td>JsonArray</td><td>JSON</td></tr>
  * <tr><td>{@code k:}</td><td>ClusterSerializable</td><td>the name of its class in UTF-8, a zero byte, and what its
- *     {@code writeToBuffer} wrote</td></tr>
+ *     {@code writeToBuffer} wrote; any such class of the class path will do, if it is public and has a public
+ *     constructor without parameters</td></tr>
  * <tr><td>{@code o:}</td><td>other Serializable</td><td>a stream of Java serialization, if all its classes are on the
  *     {@linkplain AllowList list}</td></tr>
  * </table>

@@ -54,6 +54,8 @@ public final class ClusterNode {
     /** The map of Vert.x's HA, emptied in the step in which the first node joins: nothing is left to fail over. */
     static final String HA_INFO = "__vertx.haInfo";
 
+    /** Calls of an application that registers all its addresses, or fills a map, in one go. */
+    private static final int CALLS_WAITING_MAX = 262_144;
     private static final byte[] NO_INFO = new byte[0];
 
     private enum State { NEW, JOINING, ACTIVE, REJOINING, LEFT }
@@ -71,7 +73,7 @@ public final class ClusterNode {
     private final Locks locks;
     private final AtomicReference<State> state = new AtomicReference<>(State.NEW);
     private final CompletableFuture<Void> left = new CompletableFuture<>();
-    private volatile ManagedServer server;
+    private final AtomicReference<ManagedServer> server = new AtomicReference<>();
     private volatile String endpoints;
     private volatile VxcClient client;
     private volatile NodeInfo info;
@@ -101,48 +103,58 @@ public final class ClusterNode {
         if (!state.compareAndSet(State.NEW, State.JOINING)) {
             return Stages.failed(new VertxException("node " + id + " is " + state + " already", true));
         }
-        // a program whose main method has ended lives on by the threads of Vert.x, and none of them runs yet: ours are daemons
-        vertx.runOnContext(started -> { });
         CompletableFuture<Void> joined = new CompletableFuture<>();
-        if (config.server() == null) {
-            connect(config.endpoints(), joined);
-        } else {
-            Threads.run("server", () -> startServer(joined));
-        }
+        Runnable release = Threads.holdJvm("join");
+        Stages.whenDone(Stages.of(this::enterFirst), (done, failure) -> {
+            if (failure == null && state.compareAndSet(State.JOINING, State.ACTIVE)) {
+                log.info("node " + id + " has joined the cluster at " + endpoints);
+                joined.complete(null); // in here Vert.x starts the threads that hold the JVM from now on
+                release.run();
+                return;
+            }
+            leave().whenComplete((gone, none) -> {
+                joined.completeExceptionally(failure == null ? hasLeft() : failure);
+                release.run();
+            });
+        });
         return joined;
     }
 
-    private void startServer(CompletableFuture<Void> joined) {
-        try {
-            server = ManagedServer.acquire(config.server());
-        } catch (RuntimeException e) {
-            leave().whenComplete((gone, none) -> joined.completeExceptionally(e));
-            return;
-        }
-        if (state.get() == State.LEFT) {
-            server.release();
-            joined.completeExceptionally(new VertxException("the node has left meanwhile", true));
-            return;
-        }
-        connect(server.endpoint(), joined);
+    private CompletionStage<Void> enterFirst() {
+        CompletionStage<String> found = config.server() == null
+                ? CompletableFuture.completedFuture(config.endpoints())
+                : CompletableFuture.supplyAsync(this::startServer, task -> Threads.run("server", task));
+        return found.thenComposeAsync(this::connect, dispatcher);
     }
 
-    private void connect(String endpoints, CompletableFuture<Void> joined) {
+    private String startServer() {
+        ManagedServer started = ManagedServer.acquire(config.server());
+        server.set(started);
+        return started.endpoint();
+    }
+
+    /** On the dispatcher, so that all that hangs on the stages is there too. */
+    private CompletionStage<Void> connect(String endpoints) {
+        if (state.get() == State.LEFT) {
+            throw hasLeft();
+        }
         this.endpoints = endpoints;
         client = VxcClient.create(options().listener(new Notices()));
         CompletionStage<Void> entered = client
                 .openSession(config.sessionTimeoutMs(), config.clientName(), config.joinTimeoutMs())
                 .thenCompose(session -> enter());
-        Stages.whenDone(entered, (done, failure) -> {
-            if (failure == null && state.compareAndSet(State.JOINING, State.ACTIVE)) {
-                log.info("node " + id + " has joined the cluster at " + endpoints);
-                joined.complete(null);
-            } else {
-                String reason = failure == null ? "the node has left meanwhile" : failure.getMessage();
-                leave().whenComplete((gone, none) -> joined.completeExceptionally(new VertxException(
-                        "cannot join the cluster at " + endpoints + ": " + reason + advice(failure), failure, true)));
+        return entered.handle((done, failure) -> {
+            if (failure != null) {
+                Throwable cause = Stages.unwrap(failure);
+                throw new VertxException("cannot join the cluster at " + endpoints + ": " + cause.getMessage()
+                        + advice(cause), cause, true);
             }
+            return done;
         });
+    }
+
+    private static VertxException hasLeft() {
+        return new VertxException("this node has left the cluster", true);
     }
 
     private String advice(Throwable failure) {
@@ -160,6 +172,7 @@ public final class ClusterNode {
                 .clientName(config.clientName())
                 .timeoutMs(config.timeoutMs())
                 .closeGraceMs(config.closeGraceMs())
+                .queueMax(CALLS_WAITING_MAX)
                 .executor(dispatcher);
     }
 
@@ -227,25 +240,23 @@ public final class ClusterNode {
         });
     }
 
-    /** Gives everything back in one step. Always completes, and may be repeated. */
+    /** Gives everything back in one step. Always completes, and may be repeated, also while the node joins. */
     public CompletionStage<Void> leave() {
-        if (state.getAndSet(State.LEFT) == State.LEFT) {
-            return left;
-        }
+        boolean first = state.getAndSet(State.LEFT) != State.LEFT;
         VxcClient own = client;
         CompletionStage<Void> closed = own == null ? CompletableFuture.completedFuture(null) : own.shutdown();
-        locks.close().thenCompose(done -> closed).whenComplete((done, failure) -> {
-            ManagedServer started = server;
-            if (started == null) {
-                left.complete(null);
-            } else {
-                Threads.run("server", () -> {
-                    started.release();
-                    left.complete(null);
-                });
-            }
-        });
+        CompletionStage<Void> all = locks.close().thenCompose(done -> closed).thenCompose(done -> stopServer());
+        if (first) {
+            all.whenComplete((done, failure) -> left.complete(null));
+        }
         return left;
+    }
+
+    private CompletionStage<Void> stopServer() {
+        ManagedServer started = server.getAndSet(null);
+        return started == null
+                ? CompletableFuture.completedFuture(null)
+                : CompletableFuture.runAsync(started::release, task -> Threads.run("server", task));
     }
 
     public boolean isActive() {
@@ -384,8 +395,8 @@ public final class ClusterNode {
 
     private <T> CompletionStage<T> call(Supplier<CompletionStage<T>> call) {
         if (!isActive()) {
-            return Stages.failed(new VertxException(state.get() == State.LEFT
-                    ? "this node has left the cluster" : "this node has not joined the cluster", true));
+            return Stages.failed(state.get() == State.LEFT
+                    ? hasLeft() : new VertxException("this node has not joined the cluster", true));
         }
         return Stages.of(call);
     }

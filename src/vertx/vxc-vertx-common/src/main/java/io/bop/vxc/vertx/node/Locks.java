@@ -42,18 +42,18 @@ final class Locks {
     /** Empty when it was not granted in time. An acquire whose session ends meanwhile queues again in the next. */
     CompletionStage<Optional<HeldLock>> acquire(String name, long waitMs) {
         CompletableFuture<Optional<HeldLock>> result = new CompletableFuture<>();
-        long endNs = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(waitMs);
-        acquire(name, waitMs, endNs, result);
+        acquire(name, waitMs, waitMs, System.nanoTime(), result);
         return result;
     }
 
-    private void acquire(String name, long waitMs, long endNs, CompletableFuture<Optional<HeldLock>> result) {
-        Stages.whenDone(Stages.of(() -> current().acquire(name, waitMs)), (held, failure) -> {
-            long restMs = TimeUnit.NANOSECONDS.toMillis(endNs - System.nanoTime());
+    private void acquire(String name, long restMs, long waitMs, long begunNs,
+            CompletableFuture<Optional<HeldLock>> result) {
+        Stages.whenDone(Stages.of(() -> current().acquire(name, restMs)), (held, failure) -> {
+            long leftMs = waitMs - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begunNs);
             if (failure == null) {
                 result.complete(held);
-            } else if (Stages.isSessionLost(failure) && restMs > 0) {
-                acquire(name, restMs, endNs, result);
+            } else if (Stages.isSessionLost(failure) && leftMs > 0) {
+                acquire(name, leftMs, waitMs, begunNs, result);
             } else {
                 result.completeExceptionally(failure);
             }

@@ -32,6 +32,7 @@ import java.util.function.Supplier;
  */
 final class Registrations {
     private static final byte[] NO_DATA = new byte[0];
+    private static final int PRUNE_AT_MIN = 1024; // lists: fewer are not worth a look
     private static final int WINDOW = 256; // calls at a time: well below the client's bound, enough to fill the wire
 
     private final String self;
@@ -43,7 +44,8 @@ final class Registrations {
     private final Map<String, Set<RegistrationInfo>> own = new LinkedHashMap<>();
     private final Map<String, Set<RegistrationInfo>> local = new HashMap<>();
     private final Map<String, List<RegistrationInfo>> known = new HashMap<>(); // the server's part of what is held
-    private final Map<Key, Integer> leftovers = new LinkedHashMap<>(); // may be there and must not be: attempts
+    private int pruneAt = PRUNE_AT_MIN;
+    private final Set<Key> leftovers = new LinkedHashSet<>(); // may be there and must not be
 
     Registrations(String self, Host host, Executor dispatcher, Supplier<VxcClient> client, Sessions sessions) {
         this.self = self;
@@ -83,11 +85,20 @@ final class Registrations {
     }
 
     CompletionStage<List<RegistrationInfo>> get(String address) {
-        return client.get().registrations().get(address).thenApply(rows -> {
+        return dispatched(() -> client.get().registrations().get(address).thenApply(rows -> {
             List<RegistrationInfo> list = infos(rows);
             known.put(address, list);
+            prune();
             return withLocal(address, list);
-        });
+        }));
+    }
+
+    /** Who asks for many addresses does not hold them all for ever, and does not say when he lets go. */
+    private void prune() {
+        if (known.size() >= pruneAt) {
+            known.keySet().removeIf(address -> !host.wantsUpdatesFor(address));
+            pruneAt = Math.max(PRUNE_AT_MIN, 2 * known.size());
+        }
     }
 
     /** A failed change may have taken effect all the same, or a removal not: it is made true in the background. */
@@ -99,7 +110,7 @@ final class Registrations {
                 return;
             }
             take(own, key.address, key.info);
-            leftovers.put(key, 0);
+            leftovers.add(key);
             sessions.later(this::sweep);
             result.completeExceptionally(failure);
         });
@@ -107,7 +118,7 @@ final class Registrations {
     }
 
     private void sweep() {
-        dispatcher.execute(() -> Stages.forEach(new ArrayList<>(leftovers.keySet()), WINDOW, key ->
+        dispatcher.execute(() -> Stages.forEach(new ArrayList<>(leftovers), WINDOW, key ->
                 removeFromServer(key).thenRun(() -> leftovers.remove(key))).whenComplete((done, failure) -> {
             if (failure != null) {
                 sessions.later(this::sweep);
@@ -193,7 +204,10 @@ final class Registrations {
         table.computeIfPresent(address, (same, infos) -> infos.remove(info) && infos.isEmpty() ? null : infos);
     }
 
-    /** Never completes in the caller's stack: Vert.x relies on it. */
+    /**
+     * The work, and what hangs on its stages, runs on the dispatcher. So it never completes in the caller's stack, on
+     * which Vert.x relies.
+     */
     private <T> CompletionStage<T> dispatched(Supplier<CompletionStage<T>> work) {
         CompletableFuture<T> result = new CompletableFuture<>();
         dispatcher.execute(() -> Stages.whenDone(Stages.of(work), (done, failure) -> {

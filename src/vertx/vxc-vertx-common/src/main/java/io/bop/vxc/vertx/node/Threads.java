@@ -1,5 +1,6 @@
 package io.bop.vxc.vertx.node;
 
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -32,6 +33,24 @@ final class Threads {
 
     static void run(String name, Runnable task) {
         daemon("vert.x-vxc-" + name + "-" + COUNT.getAndIncrement(), task).start();
+    }
+
+    /**
+     * Keeps the JVM from ending until the returned task runs. While a node joins there may be daemons only: main has
+     * returned, and Vert.x starts its event loops when it has joined.
+     */
+    static Runnable holdJvm(String name) {
+        CountDownLatch held = new CountDownLatch(1);
+        Thread thread = new Thread(() -> {
+            try {
+                held.await();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt(); // whoever wants it to end may have it
+            }
+        }, "vert.x-vxc-" + name + "-" + COUNT.getAndIncrement());
+        thread.setDaemon(false);
+        thread.start();
+        return held::countDown;
     }
 
     private static Thread daemon(String name, Runnable task) {
