@@ -13,7 +13,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -30,7 +29,6 @@ import org.junit.jupiter.api.io.TempDir;
 class ExampleIT {
     private static final int KILLED = 137;
     private static final int TERMINATED = 143;
-    private static final Duration SESSION_TIMEOUT = Duration.ofSeconds(10);
     private static final Pattern TOKEN = Pattern.compile("this node is the leader, fencing token (\\d+)");
 
     @TempDir
@@ -134,13 +132,10 @@ class ExampleIT {
         other.awaitOut("hello " + other.name() + ", this is " + one.name());
         other.awaitOut("; leader " + one.name() + ", fencing token " + token);
 
-        long killedNs = System.nanoTime();
         one.process.destroyForcibly();
         assertEquals(KILLED, one.awaitEnd());
-        long next = token(other);
-        Duration leaderless = Duration.ofNanos(System.nanoTime() - killedNs);
+        long next = token(other); // when the session of the lock has ended: its timeout is 10 s
         assertTrue(next > token, () -> next + " behind " + token);
-        assertTrue(leaderless.compareTo(SESSION_TIMEOUT) < 0, () -> "without a leader for " + leaderless);
         other.awaitOut(one.name() + " has left, 1 nodes");
         other.awaitOut("this is " + other.name() + "; leader " + other.name() + ", fencing token " + next);
 

@@ -139,7 +139,7 @@ public final class ClusterNode {
             throw hasLeft();
         }
         this.endpoints = endpoints;
-        client = VxcClient.create(options().listener(new Notices()));
+        client = VxcClient.create(options().closeGraceMs(config.closeGraceMs()).listener(new Notices()));
         CompletionStage<Void> entered = client
                 .openSession(config.sessionTimeoutMs(), config.clientName(), config.joinTimeoutMs())
                 .thenCompose(session -> enter());
@@ -171,7 +171,6 @@ public final class ClusterNode {
                 .namespace(config.namespace())
                 .clientName(config.clientName())
                 .timeoutMs(config.timeoutMs())
-                .closeGraceMs(config.closeGraceMs())
                 .queueMax(CALLS_WAITING_MAX)
                 .executor(dispatcher);
     }
