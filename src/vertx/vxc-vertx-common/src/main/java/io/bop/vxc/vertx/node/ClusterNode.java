@@ -97,7 +97,7 @@ public final class ClusterNode {
         members = new Membership(id, Threads.ordered("nodes", failed));
         sessions = new Sessions(vertx, this::isActive);
         registrations = new Registrations(host, dispatcher, this::client, sessions);
-        locks = new Locks(config.sessionTimeoutMs(), log, sessions, this::options);
+        locks = new Locks(id, config.sessionTimeoutMs(), log, sessions, this::options);
     }
 
     // ---- coming and going ----

@@ -11,7 +11,11 @@ import java.util.Set;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Consumer;
 
-/** A session with locks in it. Thread-safe. */
+/**
+ * A session with locks in it. Thread-safe.
+ *
+ * <p>It has no grace for a closed connection, unlike the node's: a holder that lives may count on its whole lease.
+ */
 final class LockSession {
     /**
      * Acquires behind one that still waits. Each may be followed by a release, or by a cancel and a release, and the
@@ -25,7 +29,7 @@ final class LockSession {
     private long acquires;
     private boolean lost;
 
-    LockSession(VxcOptions options, long leaseMs, Log log, Consumer<LockSession> whenLost) {
+    LockSession(VxcOptions options, String owner, long leaseMs, Log log, Consumer<LockSession> whenLost) {
         client = VxcClient.create(options.listener(new ClientListener() {
             @Override
             public void sessionLost(long session, String reason) {
@@ -41,7 +45,7 @@ final class LockSession {
                 log.warn("lock " + name + " (fencing token " + token + ") is lost: " + reason);
             }
         }));
-        client.openSession(leaseMs, "locks", VxcClient.FOREVER);
+        client.openSession(leaseMs, owner, VxcClient.FOREVER);
     }
 
     synchronized boolean isLost() {

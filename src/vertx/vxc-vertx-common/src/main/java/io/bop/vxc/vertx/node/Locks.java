@@ -22,6 +22,7 @@ final class Locks {
     /** As many sessions as one node opens for locks; each but one has an acquire that waits behind a thousand others. */
     private static final int SESSIONS_MAX = 64;
 
+    private final String owner;
     private final long leaseMs;
     private final Log log;
     private final Sessions calls;
@@ -29,7 +30,9 @@ final class Locks {
     private final List<LockSession> sessions = new ArrayList<>(); // the last one takes new acquires
     private boolean closed;
 
-    Locks(long leaseMs, Log log, Sessions calls, Supplier<VxcOptions> options) {
+    /** @param owner whom the server's lists show as the holder: the node */
+    Locks(String owner, long leaseMs, Log log, Sessions calls, Supplier<VxcOptions> options) {
+        this.owner = owner;
         this.leaseMs = leaseMs;
         this.log = log;
         this.calls = calls;
@@ -77,7 +80,7 @@ final class Locks {
             throw VxcException.failed(VxcError.EBUSY, "this node waits for locks in " + SESSIONS_MAX
                     + " sessions already: acquire fewer at a time, or wait shorter");
         }
-        LockSession next = new LockSession(options.get(), leaseMs, log, this::lost);
+        LockSession next = new LockSession(options.get(), owner, leaseMs, log, this::lost);
         sessions.add(next);
         return next;
     }
