@@ -6,6 +6,7 @@ import io.bop.vxc.vertx.node.ClusterManagerBase;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
+import io.vertx.core.eventbus.DeliveryOptions;
 import io.vertx.core.eventbus.Message;
 import io.vertx.core.eventbus.MessageConsumer;
 import io.vertx.core.json.JsonObject;
@@ -19,6 +20,7 @@ import java.util.stream.Collectors;
 /** A Vert.x of a cluster, with what its node was told. */
 final class Node implements AutoCloseable {
     private static final Generation GENERATION = Generation.present();
+    private static final long SOON_MS = 500;
 
     final Vertx vertx;
     final ClusterManagerBase manager;
@@ -93,6 +95,19 @@ final class Node implements AutoCloseable {
 
     Future<String> asking(String address) {
         return vertx.eventBus().<String>request(address, "who?").map(Message::body);
+    }
+
+    /**
+     * Does it answer there, and soon? Until this node knows better it asks whoever listened before, who does not say
+     * that he does no more.
+     */
+    boolean isAnsweredBy(Node other, String address) {
+        DeliveryOptions soon = new DeliveryOptions().setSendTimeout(SOON_MS);
+        try {
+            return of(vertx.eventBus().<String>request(address, "who?", soon)).body().equals(other.id());
+        } catch (RuntimeException nobody) {
+            return false;
+        }
     }
 
     /** Who answers there. */

@@ -5,7 +5,11 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.bop.vxc.LockInfo;
+import io.bop.vxc.Registration;
 import io.bop.vxc.VxcClient;
+import io.bop.vxc.WatchEvent;
+import io.bop.vxc.WatchListener;
+import io.bop.vxc.WatchTarget;
 import io.bop.vxc.testing.Proxy;
 import io.bop.vxc.testing.Vxcd;
 import io.bop.vxc.testing.Wait;
@@ -13,8 +17,12 @@ import io.bop.vxc.vertx.data.FencedLock;
 import io.vertx.core.Future;
 import io.vertx.core.eventbus.MessageConsumer;
 import io.vertx.core.json.JsonObject;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -24,6 +32,9 @@ import org.junit.jupiter.api.Test;
  */
 public abstract class Sessions extends Scenario {
     private static final long LONG_LEASE_MS = 20_000;
+    private static final int HISTORY_SIZE = 64 << 20; // of the events that a server keeps
+    private static final int LARGE = 60_000; // an address
+    private static final int AT_A_TIME = 256;
 
     private Vxcd server;
     private Proxy network;
@@ -96,6 +107,56 @@ public abstract class Sessions extends Scenario {
         assertEquals(Collections.emptyList(), far.news);
     }
 
+    @Test
+    void whatIsMissedWithinTheLeaseAndNotKeptIsReadAgain() {
+        joinBoth(farConfig(LONG_LEASE_MS).put("closeGraceMs", 0));
+        MessageConsumer<String> moving = near.consume("moving");
+        assertEquals(near.id(), far.ask("moving"));
+        AtomicBoolean missed = new AtomicBoolean(); // by a client that is cut off as the node is
+        VxcClient witness = client(network.endpoint());
+        Wait.of(witness.openSession(LONG_LEASE_MS));
+        Wait.of(witness.watch(WatchTarget.registrations(), new WatchListener() {
+            @Override
+            public void event(WatchEvent event) {
+                // until it is cut off
+            }
+
+            @Override
+            public void resync(long index) {
+                missed.set(true);
+            }
+        }));
+        network.cutLoudly();
+        Wait.until("the node finds the network cut", () -> network.refused() > 0);
+        of(moving.unregister());
+        Node third = join(config(server.endpoint()));
+        third.consume("moving");
+        makeServerForget();
+        network.heal();
+        Wait.until("it is told that it missed some", missed::get);
+        Wait.until("it knows who listens now", () -> far.isAnsweredBy(third, "moving"));
+        Wait.until("it knows the nodes", () -> far.manager.getNodes().equals(third.manager.getNodes()));
+        Wait.until("and is told of the new one", () -> far.heard("added", third));
+        assertEquals(Collections.singletonList("added " + third.id()), far.news);
+        assertEquals(Arrays.asList("added " + far.id(), "added " + third.id()), near.news);
+    }
+
+    /** More events than a server keeps for those who are away. */
+    private void makeServerForget() {
+        VxcClient client = client(server.endpoint());
+        Wait.of(client.openSession(LONG_LEASE_MS));
+        List<CompletionStage<Void>> adding = new ArrayList<>();
+        String address = new String(new char[LARGE]).replace('\0', 'x');
+        for (int i = 0; i * (long) LARGE <= HISTORY_SIZE; i++) {
+            adding.add(client.registrations().add(address + i, new Registration("nobody", i, new byte[0])));
+            if (adding.size() == AT_A_TIME) {
+                adding.forEach(Wait::of);
+                adding.clear();
+            }
+        }
+        adding.forEach(Wait::of);
+    }
+
     // ---- beyond it ----
 
     @Test
@@ -139,20 +200,11 @@ public abstract class Sessions extends Scenario {
         assertEquals(Arrays.asList(near.id(), third.id(), far.id()), near.manager.getNodes());
         Wait.until("it sees the same", () -> far.manager.getNodes().equals(near.manager.getNodes()));
         Wait.until("what it missed is told", () -> far.heard("added", third));
-        Wait.until("it knows who listens now", () -> answers(far, "moving", third));
+        Wait.until("it knows who listens now", () -> far.isAnsweredBy(third, "moving"));
         assertEquals(third.id(), far.ask("new"));
         failure(far.asking("gone"), SLACK_MS, "No handlers");
         assertEquals(near.id(), far.ask("at near"));
         assertFalse(near.heard("left", third));
-    }
-
-    /** Until a node knows better it asks whoever listened before, and nobody does. */
-    private static boolean answers(Node from, String address, Node expected) {
-        try {
-            return from.ask(address).equals(expected.id());
-        } catch (RuntimeException nobody) {
-            return false;
-        }
     }
 
     @Test
