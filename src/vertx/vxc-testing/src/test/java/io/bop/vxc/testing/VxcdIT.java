@@ -49,6 +49,20 @@ class VxcdIT {
     }
 
     @Test
+    void aHiddenNodeLeavesThePlaceThatItNamesToAnother() throws IOException {
+        try (Vxcd node = Vxcd.hidden(folder.resolve("data"))) {
+            assertThrows(IOException.class, () -> connect(node.port));
+            try (Proxy proxy = Proxy.of(node)) {
+                assertEquals(node.namedEndpoint(), proxy.endpoint());
+                connect(node.port);
+                Wait.until("the connection is let through", () -> proxy.accepted() == 1);
+            }
+            node.stop();
+            assertFalse(node.isRunning());
+        }
+    }
+
+    @Test
     void aNodeThatEndsAtOnceIsToldWithItsReason() {
         IllegalStateException failure = assertThrows(IllegalStateException.class,
                 () -> Vxcd.alone(folder.resolve("data"), "--no-such-option"));
