@@ -118,7 +118,7 @@ final class Registrations {
         return result;
     }
 
-    /** Is it the request that cannot be, an address that is too long? Then there is nothing to remove, nor ever will. */
+    /** Is it the request that cannot be, an address that is too long? Then there is nothing to remove. */
     private static boolean isRefused(Throwable failure) {
         VxcError error = failure instanceof VxcException ? ((VxcException) failure).error() : null;
         return error == VxcError.ETOOBIG || error == VxcError.EINVAL;
@@ -183,7 +183,13 @@ final class Registrations {
     CompletionStage<Void> addAllAgain() {
         List<Key> all = new ArrayList<>();
         own.forEach((address, infos) -> infos.forEach(info -> all.add(new Key(address, info))));
-        return Stages.forEach(all, WINDOW, this::addToServer);
+        return Stages.forEach(all, WINDOW, key -> isOwn(key)
+                ? addToServer(key)
+                : CompletableFuture.completedFuture(null)); // removed meanwhile
+    }
+
+    private boolean isOwn(Key key) {
+        return own.getOrDefault(key.address, Collections.emptySet()).contains(key.info);
     }
 
     /** Events were missed: each address that the event bus holds is read and told anew. */

@@ -3,6 +3,7 @@ package io.bop.vxc.vertx.scenarios;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
+import io.bop.vxc.VxcClient;
 import io.bop.vxc.testing.Proxy;
 import io.bop.vxc.testing.Vxcd;
 import io.bop.vxc.testing.Wait;
@@ -94,10 +95,20 @@ public abstract class Load extends Scenario {
         print("a node with %d addresses is back %d ms after its network", ADDRESSES, millisSince(healedNs));
         assertVisibleAtOnce(one, two);
 
-        long tookMs = calls(consumers.size(), consumers.size(), i -> consumers.get(i).unregister());
+        network.cutSilently();
+        Wait.until("the node is taken for dead again", () -> one.news.lastIndexOf("left " + two.id()) > one.news
+                .lastIndexOf("added " + two.id()));
+        network.heal();
+        Wait.until("it begins to register again", () -> one.news.lastIndexOf("added " + two.id()) > one.news
+                .lastIndexOf("left " + two.id()));
+        long tookMs = calls(consumers.size(), consumers.size(),
+                i -> consumers.get(consumers.size() - 1 - i).unregister());
         print("%d addresses removed in %d ms: %d/s", consumers.size(), tookMs, consumers.size() * 1000L / tookMs);
-        assertEquals(Collections.emptyList(), one.listeners(two.id() + "/0"));
-        assertEquals(Collections.emptyList(), two.listeners(one.id() + "/" + (ADDRESSES - 1)));
+        Wait.until("it has registered the others again",
+                () -> one.listeners("visible-" + (SAMPLES - 1)).size() == 1);
+        VxcClient client = client(server.endpoint());
+        Wait.until("none but the others is left",
+                () -> Wait.of(client.registrations().addresses()).size() == SAMPLES);
     }
 
     private static void assertVisibleAtOnce(Node one, Node two) {
