@@ -102,7 +102,7 @@ struct vxc_gateway_stats {
     uint64_t inflight_requests;
     uint64_t inflight_bytes;
     uint64_t requests_total, replies_total, errors_total, events_total, frames_refused_total;
-    uint64_t sessions_silent_total; /* given up because their timeout passed in silence */
+    uint64_t sessions_silent_total; /* ended because nothing was heard for their timeout or grace */
 };
 void vxc_gateway_stats(const struct vxc_gateway *gateway, struct vxc_gateway_stats *stats);
 

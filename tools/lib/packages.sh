@@ -16,6 +16,9 @@ packages_test='libcmocka-dev bats jq python3 e2fsprogs mount util-linux iproute2
     g++ binutils abigail-tools golang-go
     maven default-jdk-headless'
 
+# What tools/up vertx builds and runs with; part of what tools/test needs.
+packages_java='maven default-jdk-headless'
+
 # What .ci/run checks with, on top of both.
 packages_ci='clang-format clang-tidy shellcheck git'
 
@@ -37,6 +40,7 @@ install_packages() {
         case $group in
         build) wanted="$wanted $packages_build" ;;
         test) wanted="$wanted $packages_test" ;;
+        java) wanted="$wanted $packages_java" ;;
         ci) wanted="$wanted $packages_ci" ;;
         coverage) wanted="$wanted $packages_coverage" ;;
         bench) wanted="$wanted $packages_bench" ;;

@@ -11,7 +11,11 @@ import java.util.Set;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Consumer;
 
-/** A session with locks in it. Thread-safe. */
+/**
+ * A session with locks in it. Thread-safe.
+ *
+ * <p>It has no grace for a closed connection, unlike the node's: a holder that lives may count on its whole lease.
+ */
 final class LockSession {
     /**
      * Acquires behind one that still waits. Each may be followed by a release, or by a cancel and a release, and the
