@@ -160,11 +160,11 @@ static int run_registration_get(struct vxc_cli *cli)
     return VXC_EXIT_DONE;
 }
 
-/* The second of a row is the address's whole list of (node, record): its count of items comes
+/* The second of a row is the address's whole list of pairs (node, record): their count comes
  * first. */
 static uint32_t count_of(struct vxc_bytes list)
 {
-    return list.size >= 4 ? vxc_load_u32(list.data) / 2 : 0;
+    return list.size >= 4 ? vxc_load_u32(list.data) : 0;
 }
 
 static void on_address(struct vxc_cli *cli, struct vxc_bytes first, struct vxc_bytes second)

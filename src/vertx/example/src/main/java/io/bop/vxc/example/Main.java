@@ -1,5 +1,6 @@
 package io.bop.vxc.example;
 
+import io.bop.vxc.VxcError;
 import io.bop.vxc.VxcException;
 import io.bop.vxc.vertx.BopClusterManager;
 import io.bop.vxc.vertx.config.ConfigException;
@@ -102,7 +103,11 @@ public final class Main {
         if (failure instanceof ConfigException) {
             fail(USAGE, failure.getMessage());
         }
-        fail(failure.getCause() instanceof VxcException ? NO_SERVER : FAILED, failure.getMessage());
+        fail(isUnreached(failure.getCause()) ? NO_SERVER : FAILED, failure.getMessage());
+    }
+
+    private static boolean isUnreached(Throwable cause) {
+        return cause instanceof VxcException && ((VxcException) cause).error() == VxcError.ECLOSED;
     }
 
     private static void fail(int status, String message) {

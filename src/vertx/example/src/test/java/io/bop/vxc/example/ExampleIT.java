@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.bop.vxc.VxcClient;
 import io.bop.vxc.VxcOptions;
+import io.bop.vxc.testing.Project;
 import io.bop.vxc.testing.Vxcd;
 import io.bop.vxc.testing.Wait;
 import java.io.IOException;
@@ -145,6 +146,36 @@ class ExampleIT {
         try (VxcClient client = VxcClient.create(new VxcOptions(server.endpoint()))) {
             assertTrue(Wait.of(client.nodes().list()).isEmpty(), "it is a member still");
         }
+    }
+
+    @Test
+    void theCommandLineShowsWhatInstancesDo() throws Exception {
+        Instance one = start("--endpoints", server.endpoint());
+        long token = token(one);
+        Instance other = start("--endpoints", server.endpoint());
+        other.awaitOut("; leader " + one.name());
+        one.awaitOut("this is " + other.name());
+
+        assertEquals("greeter\t2\n", vxc("registration", "list"));
+        assertEquals(2, vxc("registration", "get", "greeter").split("\n").length);
+        String nodes = vxc("node", "list");
+        assertTrue(nodes.startsWith(one.name()) && nodes.contains("\n" + other.name()), nodes);
+        assertEquals("j:{\"node\":\"" + one.name() + "\",\"token\":" + token + "}\n",
+                vxc("map", "get", "example", "s:leader"));
+        String lock = vxc("lock", "list");
+        assertTrue(lock.matches("leader\t\\w+\t\\d+\t" + one.name() + "[^\t]*\t" + token + "\t1\n"), lock);
+    }
+
+    private static String vxc(String... command) throws Exception {
+        List<String> all = new ArrayList<>(Arrays.asList(
+                Project.programs().resolve("vxc").toString(), "-e", server.endpoint(), "-o", "raw"));
+        all.addAll(Arrays.asList(command));
+        Path out = Files.createTempFile(folder, "vxc", ".txt");
+        Process process = new ProcessBuilder(all)
+                .redirectOutput(out.toFile()).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+        assertTrue(process.waitFor(30, TimeUnit.SECONDS), "vxc does not end");
+        assertEquals(0, process.exitValue(), all::toString);
+        return new String(Files.readAllBytes(out), StandardCharsets.UTF_8);
     }
 
     @Test
