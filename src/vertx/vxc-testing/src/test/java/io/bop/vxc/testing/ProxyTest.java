@@ -85,7 +85,7 @@ class ProxyTest {
             served.getOutputStream().write(2);
             assertSilent(served);
             assertSilent(client);
-            served.close();
+            served.shutdownOutput();
             assertSilent(client);
             proxy.heal();
             assertEquals(2, client.getInputStream().read());
