@@ -19,8 +19,18 @@ final class Arguments {
         return bounded("a name", name, Limits.NAME_SIZE_MAX);
     }
 
+    /** EINVAL for half a surrogate pair: the encoder would make "?" of it, and different names the same. */
     static byte[] utf8(String name) {
-        return Objects.requireNonNull(name, "name").getBytes(StandardCharsets.UTF_8);
+        for (int i = 0; i < name.length(); i++) {
+            if (Character.isSurrogate(name.charAt(i))) {
+                if (!Character.isSurrogatePair(name.charAt(i), i + 1 < name.length() ? name.charAt(i + 1) : 0)) {
+                    throw VxcException.failed(VxcError.EINVAL,
+                            "a name that has half a surrogate pair at its character " + i + ", and so no form in UTF-8");
+                }
+                i++;
+            }
+        }
+        return name.getBytes(StandardCharsets.UTF_8);
     }
 
     static byte[] key(byte[] key) {

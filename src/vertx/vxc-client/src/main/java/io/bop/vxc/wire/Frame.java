@@ -14,6 +14,8 @@ import java.util.zip.CRC32;
  * {@link VxcException}; the bytes behind them cannot be trusted then. Not to be changed once made.
  */
 public final class Frame {
+    private static final String NO_SERVER = ": what answers there is no vxcd, or the stream is damaged";
+
     public static final int REQUEST = 1;
     public static final int RESPONSE = 2;
     public static final int PING = 4;
@@ -72,10 +74,10 @@ public final class Frame {
         }
         long size = in.getInt(start + AT_SIZE) & 0xffffffffL;
         if (size < HEADER_SIZE) {
-            throw VxcException.failed(VxcError.EPROTO, "a frame of " + size + " bytes");
+            throw VxcException.failed(VxcError.EPROTO, "a frame of " + size + " bytes" + NO_SERVER);
         }
         if (size > Limits.FRAME_SIZE_MAX) {
-            throw VxcException.failed(VxcError.ETOOBIG, "a frame of " + size + " bytes");
+            throw VxcException.failed(VxcError.ETOOBIG, "a frame of " + size + " bytes" + NO_SERVER);
         }
         if (in.remaining() < size) {
             return null;

@@ -92,7 +92,7 @@ public final class SharedMap<K, V> implements AsyncMap<K, V> {
 
     @Override
     public Future<V> remove(K key) {
-        return call(map -> map.remove(values.encode(key)).thenApply(this::value));
+        return call(map -> map.remove(values.encode(key)).thenApply(this::before));
     }
 
     @Override
@@ -102,12 +102,12 @@ public final class SharedMap<K, V> implements AsyncMap<K, V> {
 
     @Override
     public Future<V> replace(K key, V value) {
-        return call(map -> map.replace(values.encode(key), values.encode(value)).thenApply(this::value));
+        return call(map -> map.replace(values.encode(key), values.encode(value)).thenApply(this::before));
     }
 
     @Override
     public Future<V> replace(K key, V value, long ttlMs) {
-        return call(map -> map.replace(values.encode(key), values.encode(value), ttlMs).thenApply(this::value));
+        return call(map -> map.replace(values.encode(key), values.encode(value), ttlMs).thenApply(this::before));
     }
 
     @Override
@@ -127,6 +127,15 @@ public final class SharedMap<K, V> implements AsyncMap<K, V> {
 
     private V value(byte[] bytes) {
         return bytes == null ? null : values.decode(bytes);
+    }
+
+    /** Of a change that is made, whether or not what was there can be read. */
+    private V before(byte[] bytes) {
+        try {
+            return value(bytes);
+        } catch (ValueException e) {
+            throw new ValueException("it is done, but what was there before cannot be read: " + e.getMessage(), e);
+        }
     }
 
     private <T> Future<T> call(Function<VxcMap, CompletionStage<T>> call) {

@@ -36,7 +36,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
-import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
@@ -70,7 +69,7 @@ public final class ClusterNode {
     private final Log log;
     private final VxcConfig config;
     private final Values values;
-    private final Executor dispatcher;
+    private final OrderedThread dispatcher;
     private final Membership members;
     private final Registrations registrations;
     private final Sessions sessions;
@@ -93,8 +92,8 @@ public final class ClusterNode {
         log = host.log();
         values = new Values(AllowList.of(config.serializationAllow()));
         Consumer<Throwable> failed = failure -> log.error("a listener of the cluster failed", failure);
-        dispatcher = Threads.ordered("dispatch", failed);
-        members = new Membership(id, Threads.ordered("nodes", failed));
+        dispatcher = new OrderedThread("dispatch", failed);
+        members = new Membership(id, new OrderedThread("nodes", failed));
         sessions = new Sessions(vertx, this::isActive);
         registrations = new Registrations(host, dispatcher, this::client, sessions);
         locks = new Locks(id, config.sessionTimeoutMs(), log, sessions, this::options);
@@ -414,7 +413,7 @@ public final class ClusterNode {
 
     /** Is this thread the one that completes stages? Then it must not wait for one. */
     public boolean isDispatcher() {
-        return Thread.currentThread().getName().startsWith("vert.x-vxc-dispatch-");
+        return dispatcher.isHere();
     }
 
     /** The HA info that this node has put last; null: it has taken it away. */
