@@ -2,6 +2,7 @@ package io.bop.vxc.vertx.scenarios;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.bop.vxc.LockInfo;
@@ -15,6 +16,7 @@ import io.bop.vxc.testing.Vxcd;
 import io.bop.vxc.testing.Wait;
 import io.bop.vxc.vertx.data.FencedLock;
 import io.vertx.core.Future;
+import io.vertx.core.VertxException;
 import io.vertx.core.eventbus.MessageConsumer;
 import io.vertx.core.json.JsonObject;
 import java.util.ArrayList;
@@ -272,6 +274,8 @@ public abstract class Sessions extends Scenario {
         Wait.until("the node is taken for dead", () -> near.heard("left", far));
         network.heal();
         Wait.until("it has closed", () -> !far.manager.isActive());
-        failure(far.putting("map", "key", "value"), SLACK_MS, "has left the cluster");
+        // not by its Vert.x, whose threads have ended or will in a moment
+        Exception failure = assertThrows(VertxException.class, () -> Wait.of(far.manager.node().infoOf(near.id())));
+        assertTrue(failure.getMessage().contains("has left the cluster"), failure.getMessage());
     }
 }
