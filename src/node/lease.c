@@ -7,9 +7,9 @@
  * late, never early. Sessions of legacy nodes are opened with PING_INTERVAL on top, for they ping
  * at their own pace.
  *
- * A client may say that its session is to end soon after it has closed the connection, as the system does for a
- * process that was killed (close_grace_ms). Only this primary knows of it: a new one waits for the whole timeout,
- * until the session is resumed and says so again.
+ * A client may say that its session is to end soon after it has closed the connection, as the
+ * system does for a process that was killed (close_grace_ms). Only this primary knows of it: a new
+ * one waits for the whole timeout, until the session is resumed and says so again.
  */
 #include "base/check.h"
 #include "base/memory.h"

@@ -10,14 +10,13 @@ packages_build='gcc libc6-dev cmake ninja-build pkgconf
     liblmdb-dev lmdb-utils libuv1-dev zlib1g-dev liblz4-dev libssl-dev liburing-dev libdeflate-dev
     libxxhash-dev libjansson-dev libsmartcols-dev libinih-dev uthash-dev'
 
+# What tools/up vertx builds and runs with.
+packages_java='maven default-jdk-headless'
+
 # What tools/test runs with, on top of the above.
 packages_test='libcmocka-dev bats jq python3 e2fsprogs mount util-linux iproute2 strace procps
     netcat-openbsd xxd clang libclang-rt-dev
-    g++ binutils abigail-tools golang-go
-    maven default-jdk-headless'
-
-# What tools/up vertx builds and runs with; part of what tools/test needs.
-packages_java='maven default-jdk-headless'
+    g++ binutils abigail-tools golang-go'
 
 # What .ci/run checks with, on top of both.
 packages_ci='clang-format clang-tidy shellcheck git'
@@ -31,7 +30,7 @@ raft_version=0.22.1
 
 # What tests/bench/run measures beside this program, and with; it installs nothing by itself.
 packages_bench='redis-server redis-tools etcd-server etcd-client zookeeper default-jre-headless
-    libzookeeper-mt-dev libnghttp2-dev linux-perf util-linux python3 maven default-jdk-headless'
+    libzookeeper-mt-dev libnghttp2-dev linux-perf util-linux python3'
 
 # install_packages GROUP…: makes sure that all packages of the groups are there.
 install_packages() {
@@ -39,11 +38,11 @@ install_packages() {
     for group in "$@"; do
         case $group in
         build) wanted="$wanted $packages_build" ;;
-        test) wanted="$wanted $packages_test" ;;
+        test) wanted="$wanted $packages_test $packages_java" ;;
         java) wanted="$wanted $packages_java" ;;
         ci) wanted="$wanted $packages_ci" ;;
         coverage) wanted="$wanted $packages_coverage" ;;
-        bench) wanted="$wanted $packages_bench" ;;
+        bench) wanted="$wanted $packages_bench $packages_java" ;;
         *) die 2 "no package group '$group'" ;;
         esac
     done

@@ -163,8 +163,7 @@ public final class ClusterNode {
         Stages.whenDone(entered, (done, failure) -> {
             long restMs = timeMs - TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - begunNs);
             if (failure != null && Stages.isSessionOver(failure) && restMs > 0 && state.get() == State.JOINING) {
-                Stages.whenDone(enterWithin(restMs), (again, failedAgain) ->
-                        Stages.complete(result, again, failedAgain));
+                Stages.into(result, enterWithin(restMs));
             } else {
                 Stages.complete(result, done, failure);
             }

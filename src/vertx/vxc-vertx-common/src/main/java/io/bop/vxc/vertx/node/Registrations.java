@@ -237,8 +237,7 @@ final class Registrations {
      */
     private <T> CompletionStage<T> dispatched(Supplier<CompletionStage<T>> work) {
         CompletableFuture<T> result = new CompletableFuture<>();
-        dispatcher.execute(() -> Stages.whenDone(Stages.of(work),
-                (done, failure) -> Stages.complete(result, done, failure)));
+        dispatcher.execute(() -> Stages.into(result, Stages.of(work)));
         return result;
     }
 

@@ -40,8 +40,7 @@ final class Sessions {
         long session = current();
         Stages.whenDone(Stages.of(call), (done, failure) -> {
             if (failure != null && ended.test(failure) && active.getAsBoolean()) {
-                behind(session, () -> Stages.whenDone(Stages.of(call),
-                        (again, failedAgain) -> Stages.complete(result, again, failedAgain)));
+                behind(session, () -> Stages.into(result, Stages.of(call)));
             } else {
                 Stages.complete(result, done, failure);
             }

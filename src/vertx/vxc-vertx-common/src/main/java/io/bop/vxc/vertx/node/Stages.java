@@ -26,7 +26,7 @@ public final class Stages {
         return failure instanceof CompletionException && failure.getCause() != null ? failure.getCause() : failure;
     }
 
-    /** Hears of the outcome, with the failure itself; a throwing call is a failed stage. */
+    /** Hears of the outcome, with the failure itself. */
     public static <T> void whenDone(CompletionStage<T> stage, BiConsumer<T, Throwable> action) {
         stage.whenComplete((result, failure) -> action.accept(result, failure == null ? null : unwrap(failure)));
     }
@@ -34,8 +34,13 @@ public final class Stages {
     /** The same outcome, with the failure itself. */
     public static <T> CompletableFuture<T> unwrapped(CompletionStage<T> stage) {
         CompletableFuture<T> plain = new CompletableFuture<>();
-        whenDone(stage, (result, failure) -> complete(plain, result, failure));
+        into(plain, stage);
         return plain;
+    }
+
+    /** The one ends as the other does, with the failure itself. */
+    static <T> void into(CompletableFuture<T> target, CompletionStage<T> stage) {
+        whenDone(stage, (result, failure) -> complete(target, result, failure));
     }
 
     /** @param failure null: there is a result */
