@@ -5,13 +5,11 @@ import io.bop.vxc.vertx.node.ClusterNode;
 import io.bop.vxc.vertx.node.Stages;
 import io.vertx.core.Future;
 import io.vertx.core.shareddata.AsyncMap;
-import java.util.ArrayList;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletionStage;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /**
@@ -22,18 +20,20 @@ public final class SharedMap<K, V> implements AsyncMap<K, V> {
     private final ClusterNode node;
     private final String name;
     private final Values values;
+    private final Contents<K, V> contents;
 
     public SharedMap(ClusterNode node, String name, Values values) {
         this.node = node;
         this.name = name;
         this.values = values;
+        this.contents = new Contents<>(name, values);
     }
 
     // ---- reads ----
 
     @Override
     public Future<V> get(K key) {
-        return call(map -> map.get(values.encode(key)).thenApply(this::value));
+        return call(key, VxcMap::get, contents::value);
     }
 
     @Override
@@ -43,29 +43,17 @@ public final class SharedMap<K, V> implements AsyncMap<K, V> {
 
     @Override
     public Future<Set<K>> keys() {
-        return call(map -> map.keys().thenApply(keys -> {
-            Set<K> all = new HashSet<>(2 * keys.size());
-            keys.forEach(key -> all.add(values.decode(key)));
-            return all;
-        }));
+        return call(map -> map.keys().thenApply(contents::keys));
     }
 
     @Override
     public Future<List<V>> values() {
-        return call(map -> map.values().thenApply(found -> {
-            List<V> all = new ArrayList<>(found.size());
-            found.forEach(value -> all.add(values.decode(value)));
-            return all;
-        }));
+        return call(map -> map.values().thenApply(contents::values));
     }
 
     @Override
     public Future<Map<K, V>> entries() {
-        return call(map -> map.entries().thenApply(entries -> {
-            Map<K, V> all = new LinkedHashMap<>(2 * entries.size());
-            entries.forEach(entry -> all.put(values.decode(entry.key()), values.decode(entry.value())));
-            return all;
-        }));
+        return call(map -> map.entries().thenApply(contents::entries));
     }
 
     // ---- writes ----
@@ -82,17 +70,17 @@ public final class SharedMap<K, V> implements AsyncMap<K, V> {
 
     @Override
     public Future<V> putIfAbsent(K key, V value) {
-        return call(map -> map.putIfAbsent(values.encode(key), values.encode(value)).thenApply(this::value));
+        return call(key, (map, bytes) -> map.putIfAbsent(bytes, values.encode(value)), contents::value);
     }
 
     @Override
     public Future<V> putIfAbsent(K key, V value, long ttlMs) {
-        return call(map -> map.putIfAbsent(values.encode(key), values.encode(value), ttlMs).thenApply(this::value));
+        return call(key, (map, bytes) -> map.putIfAbsent(bytes, values.encode(value), ttlMs), contents::value);
     }
 
     @Override
     public Future<V> remove(K key) {
-        return call(map -> map.remove(values.encode(key)).thenApply(this::before));
+        return call(key, VxcMap::remove, contents::before);
     }
 
     @Override
@@ -102,12 +90,12 @@ public final class SharedMap<K, V> implements AsyncMap<K, V> {
 
     @Override
     public Future<V> replace(K key, V value) {
-        return call(map -> map.replace(values.encode(key), values.encode(value)).thenApply(this::before));
+        return call(key, (map, bytes) -> map.replace(bytes, values.encode(value)), contents::before);
     }
 
     @Override
     public Future<V> replace(K key, V value, long ttlMs) {
-        return call(map -> map.replace(values.encode(key), values.encode(value), ttlMs).thenApply(this::before));
+        return call(key, (map, bytes) -> map.replace(bytes, values.encode(value), ttlMs), contents::before);
     }
 
     @Override
@@ -125,17 +113,13 @@ public final class SharedMap<K, V> implements AsyncMap<K, V> {
         return call(map -> map.clear().thenApply(count -> null));
     }
 
-    private V value(byte[] bytes) {
-        return bytes == null ? null : values.decode(bytes);
-    }
-
-    /** Of a change that is made, whether or not what was there can be read. */
-    private V before(byte[] bytes) {
-        try {
-            return value(bytes);
-        } catch (ValueException e) {
-            throw new ValueException("it is done, but what was there before cannot be read: " + e.getMessage(), e);
-        }
+    /** @param read the answer, together with the key */
+    private Future<V> call(K key, BiFunction<VxcMap, byte[], CompletionStage<byte[]>> call,
+            BiFunction<byte[], byte[], V> read) {
+        return call(map -> {
+            byte[] bytes = values.encode(key);
+            return call.apply(map, bytes).thenApply(value -> read.apply(bytes, value));
+        });
     }
 
     private <T> Future<T> call(Function<VxcMap, CompletionStage<T>> call) {

@@ -5,13 +5,11 @@ import io.bop.vxc.vertx.node.ClusterNode;
 import io.bop.vxc.vertx.node.Stages;
 import io.vertx.core.VertxException;
 import java.util.AbstractMap;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /**
@@ -22,16 +20,18 @@ public final class SyncMap<K, V> extends AbstractMap<K, V> {
     private final ClusterNode node;
     private final String name;
     private final Values values;
+    private final Contents<K, V> contents;
 
     public SyncMap(ClusterNode node, String name, Values values) {
         this.node = node;
         this.name = name;
         this.values = values;
+        this.contents = new Contents<>(name, values);
     }
 
     @Override
     public V get(Object key) {
-        return value(wait(map -> map.get(values.encode(key))));
+        return wait(key, VxcMap::get, contents::value);
     }
 
     @Override
@@ -42,13 +42,13 @@ public final class SyncMap<K, V> extends AbstractMap<K, V> {
     @Override
     public V put(K key, V value) {
         node.haInfoPut(name, key, value);
-        return value(wait(map -> map.getAndPut(values.encode(key), values.encode(value))));
+        return wait(key, (map, bytes) -> map.getAndPut(bytes, values.encode(value)), contents::before);
     }
 
     @Override
     public V remove(Object key) {
         node.haInfoPut(name, key, null);
-        return value(wait(map -> map.remove(values.encode(key))));
+        return wait(key, VxcMap::remove, contents::before);
     }
 
     @Override
@@ -63,7 +63,7 @@ public final class SyncMap<K, V> extends AbstractMap<K, V> {
 
     @Override
     public V putIfAbsent(K key, V value) {
-        return value(wait(map -> map.putIfAbsent(values.encode(key), values.encode(value))));
+        return wait(key, (map, bytes) -> map.putIfAbsent(bytes, values.encode(value)), contents::value);
     }
 
     @Override
@@ -73,7 +73,7 @@ public final class SyncMap<K, V> extends AbstractMap<K, V> {
 
     @Override
     public V replace(K key, V value) {
-        return value(wait(map -> map.replace(values.encode(key), values.encode(value))));
+        return wait(key, (map, bytes) -> map.replace(bytes, values.encode(value)), contents::before);
     }
 
     @Override
@@ -83,14 +83,14 @@ public final class SyncMap<K, V> extends AbstractMap<K, V> {
 
     @Override
     public Set<Entry<K, V>> entrySet() {
-        List<io.bop.vxc.Entry> entries = wait(VxcMap::entries);
-        Map<K, V> copy = new LinkedHashMap<>(2 * entries.size());
-        entries.forEach(entry -> copy.put(values.decode(entry.key()), values.decode(entry.value())));
-        return copy.entrySet();
+        return contents.entries(wait(VxcMap::entries)).entrySet();
     }
 
-    private V value(byte[] bytes) {
-        return bytes == null ? null : values.decode(bytes);
+    /** @param read the answer, together with the key */
+    private V wait(Object key, BiFunction<VxcMap, byte[], CompletionStage<byte[]>> call,
+            BiFunction<byte[], byte[], V> read) {
+        byte[] bytes = values.encode(key);
+        return read.apply(bytes, wait(map -> call.apply(map, bytes)));
     }
 
     private <T> T wait(Function<VxcMap, CompletionStage<T>> call) {

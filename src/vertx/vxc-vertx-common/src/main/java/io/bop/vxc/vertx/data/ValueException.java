@@ -4,7 +4,7 @@ import io.vertx.core.VertxException;
 
 /**
  * A value that cannot be written into a shared map, or bytes of one that cannot be read. The message names the type or
- * the tag, and says what to do about it. The map is as it was.
+ * the tag and, of an entry that is there, map and key. The map is as it was, unless the message says that it is done.
  */
 public final class ValueException extends VertxException {
     private static final long serialVersionUID = 1;

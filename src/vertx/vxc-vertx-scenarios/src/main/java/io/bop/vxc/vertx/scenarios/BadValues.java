@@ -97,9 +97,10 @@ public abstract class BadValues extends Scenario {
         Wait.of(other.map("map").put(bytes("s:good"), bytes("s:value")));
         AsyncMap<Object, Object> map = map(one, "map");
         for (String value : hostile) {
-            assertTrue(failure(map.get(value), QUICK_MS) instanceof ValueException, value);
+            assertTrue(failure(map.get(value), QUICK_MS, "the map \"map\"") instanceof ValueException, value);
         }
-        assertTrue(failure(map.values(), QUICK_MS) instanceof ValueException);
+        failure(map.get("no tag"), QUICK_MS, "the map \"map\", key \"s:no tag\"");
+        assertTrue(failure(map.values(), QUICK_MS, "the map \"map\"") instanceof ValueException);
         assertEquals("value", of(map.get("good")));
         assertEquals(hostile.size() + 1, of(map.keys()).size());
         for (String value : hostile) {
@@ -108,7 +109,7 @@ public abstract class BadValues extends Scenario {
         assertEquals(Collections.singleton("mended"),
                 new HashSet<>(of(map.removeIfPresent("good", "value").compose(done -> map.values()))));
         Wait.of(other.map("map").put(bytes("no key of ours"), bytes("s:value")));
-        failure(map.keys(), QUICK_MS, "a value", "without a tag");
+        failure(map.keys(), QUICK_MS, "the map \"map\"", "\"no key of ours\"", "without a tag");
         of(map.clear());
         assertEquals(Collections.emptySet(), of(map.keys()));
     }
