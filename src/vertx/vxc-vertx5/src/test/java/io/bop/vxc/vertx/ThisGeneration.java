@@ -2,9 +2,13 @@ package io.bop.vxc.vertx;
 
 import io.bop.vxc.vertx.scenarios.Generation;
 import io.vertx.core.Future;
+import io.vertx.core.Handler;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
 import io.vertx.core.eventbus.MessageConsumer;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.spi.cluster.ClusterManager;
+import io.vertx.ext.healthchecks.Status;
 
 /** Vert.x 5. */
 public final class ThisGeneration implements Generation {
@@ -16,5 +20,10 @@ public final class ThisGeneration implements Generation {
     @Override
     public Future<Void> registered(MessageConsumer<?> consumer) {
         return consumer.completion();
+    }
+
+    @Override
+    public Handler<Promise<Status>> healthCheck(Vertx vertx) {
+        return ClusterHealthCheck.createProcedure(vertx);
     }
 }

@@ -1,9 +1,13 @@
 package io.bop.vxc.vertx.scenarios;
 
 import io.vertx.core.Future;
+import io.vertx.core.Handler;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
 import io.vertx.core.eventbus.MessageConsumer;
 import io.vertx.core.json.JsonObject;
 import io.vertx.core.spi.cluster.ClusterManager;
+import io.vertx.ext.healthchecks.Status;
 import java.util.Iterator;
 import java.util.ServiceLoader;
 
@@ -13,6 +17,9 @@ public interface Generation {
 
     /** Completes when the whole cluster knows of the consumer. */
     Future<Void> registered(MessageConsumer<?> consumer);
+
+    /** Its {@code ClusterHealthCheck} of a Vert.x. */
+    Handler<Promise<Status>> healthCheck(Vertx vertx);
 
     static Generation present() {
         Iterator<Generation> found = ServiceLoader.load(Generation.class).iterator();
