@@ -2,6 +2,7 @@ package io.bop.vxc.testing;
 
 import java.io.File;
 import java.io.IOException;
+import java.lang.reflect.Field;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.Arrays;
@@ -42,10 +43,22 @@ public final class Signals {
         }
     }
 
-    /** Java 8 does not tell it. */
     private static long pid(Process process) {
         try {
             return (Long) Process.class.getMethod("pid").invoke(process);
+        } catch (NoSuchMethodException e) {
+            return pidInJava8(process);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Which knows it, but has no method for it. */
+    private static long pidInJava8(Process process) {
+        try {
+            Field pid = process.getClass().getDeclaredField("pid");
+            pid.setAccessible(true);
+            return pid.getInt(process);
         } catch (ReflectiveOperationException e) {
             throw new IllegalStateException(e);
         }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
@@ -292,7 +293,12 @@ public final class ManagedServer {
     }
 
     private static String read(Path file) throws IOException {
-        return new String(Files.readAllBytes(file), UTF_8);
+        try {
+            return new String(Files.readAllBytes(file), UTF_8);
+        } catch (ClosedByInterruptException e) { // Java 8 reads by what an interrupt closes
+            checkInterrupt();
+            throw e;
+        }
     }
 
     private static void removeTree(Path top) {
