@@ -129,16 +129,24 @@
 #define VXC_CONN_INFLIGHT_REQUESTS_MAX 8192u /* per connection; then its socket is not read */
 #define VXC_CONN_INFLIGHT_BYTES_MAX    (32u * VXC_MIB) /* request bytes waiting per connection */
 #define VXC_CONN_OUTBOUND_BYTES_MAX    (64u * VXC_MIB) /* unread replies; a slower reader is cut */
-#define VXC_CONN_SEND_BYTES            (256u * VXC_KIB) /* replies that do not wait for the turn's end */
-#define VXC_CONN_READ_SIZE             (256u * VXC_KIB) /* bytes asked of the socket per read */
-#define VXC_CONN_HELLO_MS              10000u /* to the first whole frame; a slowloris is cut */
-#define VXC_CONN_FRAME_MS              30000u /* to complete a frame once begun */
+/* bytes of an address's list from which on it waits for the turn's end: smaller ones cost less to
+ * send than to keep */
+#define VXC_NEWS_HELD_SIZE_MIN    (4u * VXC_KIB)
+#define VXC_NEWS_ADDRESSES_MAX    64u /* that wait so, per connection: they are searched one by one */
+#define VXC_NEWS_BYTES_MAX        (8u * VXC_MIB) /* what they take, per connection: two largest ones */
+#define VXC_NEWS_REPLIES_SIZE_MAX (64u * VXC_KIB)  /* bytes of replies that wait behind them */
+#define VXC_CONN_SEND_BYTES       (256u * VXC_KIB) /* replies that do not wait for the turn's end */
+#define VXC_CONN_READ_SIZE        (256u * VXC_KIB) /* bytes asked of the socket per read */
+#define VXC_CONN_HELLO_MS         10000u /* to the first whole frame; a slowloris is cut */
+#define VXC_CONN_FRAME_MS         30000u /* to complete a frame once begun */
 /* request bytes waiting on all connections */
 #define VXC_NODE_INFLIGHT_BYTES_MAX (256ull * VXC_MIB)
 /* of reads whose client must first take earlier replies */
 #define VXC_NODE_DEFERRED_BYTES_MAX (64ull * VXC_MIB)
 /* unfinished frames + unread replies of all; then the stuck are cut */
 #define VXC_NODE_HELD_BYTES_MAX (512ull * VXC_MIB)
+/* lists of addresses that wait for their turn's end, or for their client to read */
+#define VXC_NODE_NEWS_BYTES_MAX (64ull * VXC_MIB)
 #define VXC_CONN_CONNECT_MS     2000u /* to look a name up and connect to it; the owner tries again */
 
 /* ---- connections between nodes ---- */

@@ -313,6 +313,7 @@ static void begin(struct vxc_request *r)
 static void leave_when_idle(struct vxc_caller *caller)
 {
     if (caller->leaving && caller->head == NULL && caller->conn != NULL) {
+        vxc_news_tell(caller);
         vxc_conn_cut(caller->conn, VXC_ENOTPRIMARY,
                      "this node is not the primary any more; resume the session there", true);
     }
@@ -374,6 +375,7 @@ void vxc_caller_drain(struct vxc_caller *caller)
             may_defer = false; /* it is cut when this becomes too much */
         }
         if (caller->conn != NULL && vxc_conn_out(caller->conn) != NULL) {
+            vxc_news_tell(caller);
             if (r->state == VXC_REQUEST_WAITING && vxc_request_begins(r->kind)) {
                 begin(r);
                 continue; /* what became of it is looked at */
@@ -459,7 +461,7 @@ void vxc_request_returned(struct vxc_request *r, const struct vxc_result *result
         /* the next primary knows the answer: the client asks there again, under this sequence */
         vxc_caller_leave(caller);
     } else if (caller->conn != NULL || vxc_membership_is_change(r->kind)) {
-        caller->early = front ? NULL : &early;
+        caller->early = front ? vxc_news_replies(caller, r->kind) : &early;
         if (reply(r, result)) {
             vxc_check(front);
             return; /* the next stage was proposed under the same request */
@@ -488,6 +490,7 @@ void vxc_caller_close(struct vxc_caller *caller)
 
     stop_deferring(caller);
     stop_awaiting(caller);
+    vxc_news_forget(caller);
     caller->conn = NULL;
     caller->head = caller->tail = NULL;
     while (r != NULL) {

@@ -100,6 +100,7 @@ uint64_t vxc_node_on_turn(void *data)
                                     : n->replica == NULL
                                         ? 100
                                         : vxc_replica_admission_percent(n->replica));
+    vxc_gateway_end_turn(n->gateway);
     vxc_listener_flush(n->listener);
     if (must_end(n) || is_to_end(n)) {
         atomic_store(&n->stopped, true);

@@ -19,6 +19,7 @@ int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gat
     }
     g->options = *options;
     LIST_INIT(&g->rounds.callers);
+    LIST_INIT(&g->with_news);
     *out = g;
     return 0;
 }
@@ -336,6 +337,7 @@ static void log_close(struct vxc_gateway *g, const struct vxc_caller *caller, in
 void vxc_gateway_on_room(void *data, struct vxc_conn *conn)
 {
     (void)data;
+    vxc_news_tell(vxc_conn_user(conn));
     vxc_caller_drain(vxc_conn_user(conn));
 }
 

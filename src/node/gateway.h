@@ -23,7 +23,7 @@
  *
  * Files: caller.c FIFO · gateway.c dispatch and hooks · read.c reads · route.c message → command · reply.c result → message ·
  * legacy.c kinds 1–74 · sync.c kind 73 · session.c hello and sessions · lease.c leases ·
- * membership.c members of the cluster · push.c events.
+ * membership.c members of the cluster · push.c events · news.c those of addresses.
  * Loop thread only.
  */
 #ifndef VXC_NODE_GATEWAY_H
@@ -87,6 +87,9 @@ void vxc_gateway_on_reads(void *gateway, uint64_t round, int code);
 
 /* Part of each turn, after sockets were read: judges leases. Returns ms until it wants the next. */
 uint64_t vxc_gateway_turn(struct vxc_gateway *gateway);
+
+/* The end of each turn, before connections send what was gathered: what was held back leaves. */
+void vxc_gateway_end_turn(struct vxc_gateway *gateway);
 
 /* Judges the leases now, due or not. Within or right after a turn, whose sockets were read. */
 void vxc_gateway_judge(struct vxc_gateway *gateway);

@@ -71,6 +71,16 @@ struct vxc_request {
     uint8_t small[VXC_REQUEST_SMALL_SIZE]; /* most payloads that are kept, without an allocation */
 };
 
+struct vxc_news_item;
+
+/* Lists of addresses that have not left yet, and what waits behind them (news.c). */
+struct vxc_news {
+    TAILQ_HEAD(, vxc_news_item) items; /* valid while count > 0; by (index, ordinal) */
+    uint32_t count;
+    uint64_t bytes; /* that the items take */
+    struct vxc_buffer replies;
+};
+
 struct vxc_caller {
     struct vxc_gateway *gateway;
     struct vxc_conn *conn; /* NULL once closed; the caller lives on until its proposals are back */
@@ -86,8 +96,10 @@ struct vxc_caller {
     uint32_t proposed; /* of them: in the log's hands */
     uint64_t bytes;
     struct vxc_buffer *early; /* where a reply goes that comes before its turn; NULL: to conn */
-    uint64_t deferred;        /* bytes of reads that wait for room for their replies */
-    bool blocked;             /* by a request that decides what later ones mean */
+    struct vxc_news news;
+    LIST_ENTRY(vxc_caller) of_news; /* valid while news.count > 0 */
+    uint64_t deferred;              /* bytes of reads that wait for room for their replies */
+    bool blocked;                   /* by a request that decides what later ones mean */
     bool throttled;
     bool greeted;      /* its first frame has come */
     bool awaits_round; /* a read at the front waits for its round */
@@ -117,6 +129,8 @@ struct vxc_gateway {
     uint64_t cut_logged_ms;  /* when a cut connection was last logged … */
     uint64_t cuts_left_out;  /* … and how many were not since */
     uint64_t deferred_bytes; /* of all callers */
+    LIST_HEAD(, vxc_caller) with_news;
+    uint64_t news_bytes; /* of all callers */
     struct vxc_buffer scratch;
     struct vxc_gateway_stats stats;
 };
@@ -210,6 +224,18 @@ bool vxc_reply_local(struct vxc_caller *caller, uint32_t request_id,
                      const struct vxc_message *message);
 /* Appends a record as an item: u32 length and its payload. */
 int vxc_record_put(struct vxc_message *record, struct vxc_buffer *out);
+
+/* ---- news.c ---- */
+
+/* The list of an address has changed: the event leaves now, or when its turn comes. */
+void vxc_news_add(struct vxc_caller *caller, const struct vxc_event *event);
+/* Where the reply to a request of this kind goes, so that it stays behind what it tells; NULL: to the
+ * connection, for nothing waits any more. */
+struct vxc_buffer *vxc_news_replies(struct vxc_caller *caller, uint16_t kind);
+/* All that waits leaves: before anything else does. */
+void vxc_news_tell(struct vxc_caller *caller);
+/* The connection is gone. */
+void vxc_news_forget(struct vxc_caller *caller);
 
 /* ---- route.c ---- */
 

@@ -591,6 +591,7 @@ void vxc_node_free(struct vxc_node *n)
             vxc_store_meta(n->store)->applied_index == vxc_fsm_applied_index(n->fsm);
     if (n->listener != NULL) {
         if (n->started) {
+            vxc_gateway_end_turn(n->gateway);
             vxc_listener_flush(n->listener);
         }
         vxc_listener_close(n->listener);

@@ -76,18 +76,15 @@ void vxc_gateway_on_event(void *data, const struct vxc_event *e)
     }
     if (lease->legacy) {
         push_legacy(lease, e);
+    } else if (e->type == VXC_EVENT_REGISTRATIONS && lease->callers != NULL) {
+        vxc_news_add(lease->callers, e);
     } else if (lease->callers != NULL) {
+        vxc_news_tell(lease->callers);
         switch (e->type) {
         case VXC_EVENT_NODE_JOINED:
         case VXC_EVENT_NODE_LEFT:
         case VXC_EVENT_NODE_INFO:
             members_event(e, &m);
-            break;
-        case VXC_EVENT_REGISTRATIONS:
-            m.kind = VXC_KIND_EVENT_REGISTRATIONS;
-            m.event_registrations = (struct vxc_msg_event_registrations){
-                .index = e->index, .ordinal = e->ordinal, .watch = e->watch, .address = e->name};
-            (void)vxc_reply_registrations(g, e->view, &m.event_registrations.registrations);
             break;
         case VXC_EVENT_LOCK_GRANTED:
         case VXC_EVENT_LOCK_TIMEOUT:

@@ -234,6 +234,7 @@ void vxc_session_resumed(struct vxc_request *r)
     take_over(lease, caller);
     lease->close_grace_ms = r->close_grace_ms;
     resync = vxc_fsm_replay(g->options.fsm, session, last_index) != 0;
+    vxc_news_tell(caller);
     if (resync) {
         struct vxc_message m = vxc_message_of(VXC_KIND_EVENT_RESYNC);
         m.event_resync.index = vxc_fsm_applied_index(g->options.fsm);

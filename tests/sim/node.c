@@ -202,6 +202,7 @@ static void turn(struct node *node, void *data)
     wait_ms = vxc_gateway_turn(node->gateway);
     wait_ms = least(wait_ms, vxc_replica_turn(node->replica));
     bind_vote(node);
+    vxc_gateway_end_turn(node->gateway);
     conns_flush(node);
     peers_send(node);
     if (vxc_store_busy(node->store)) {

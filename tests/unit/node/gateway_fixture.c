@@ -398,6 +398,7 @@ void world_settle(struct world *w)
 {
     for (int i = 0; i < 3; i++) { /* hand out what was resumed; send; close what was cut */
         vxc_loop_dispatch(w->loop);
+        vxc_gateway_end_turn(w->gateway);
         vxc_listener_flush(w->listener);
     }
 }

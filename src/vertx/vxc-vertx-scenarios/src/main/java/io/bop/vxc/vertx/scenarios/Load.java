@@ -111,6 +111,27 @@ public abstract class Load extends Scenario {
                 () -> Wait.of(client.registrations().addresses()).size() == SAMPLES);
     }
 
+    @Test
+    void manyConsumersOfOneAddress() {
+        Vxcd server = alone();
+        Node one = join(config(server));
+        Node two = join(config(server));
+        one.consume("news"); // so that both follow the list
+        two.ask("news");
+        one.ask("news");
+        for (int count : new int[] {500, 1000, 2000, 4000}) {
+            List<MessageConsumer<?>> consumers = Collections.synchronizedList(new ArrayList<>());
+            long tookMs = calls(count, count, i -> {
+                MessageConsumer<String> consumer = one.consumer("news");
+                consumers.add(consumer);
+                return one.registered(consumer);
+            });
+            print("%d consumers of one address registered in %d ms: %d/s", count, tookMs, count * 1000L / tookMs);
+            long removedMs = calls(count, count, i -> consumers.get(i).unregister());
+            print("%d consumers of one address removed in %d ms: %d/s", count, removedMs, count * 1000L / removedMs);
+        }
+    }
+
     private static void assertVisibleAtOnce(Node one, Node two) {
         for (int i = 0; i < ADDRESSES; i += ADDRESSES / SAMPLES) {
             assertEquals(two.id(), one.ask(two.id() + "/" + i));
