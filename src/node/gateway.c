@@ -337,7 +337,6 @@ static void log_close(struct vxc_gateway *g, const struct vxc_caller *caller, in
 void vxc_gateway_on_room(void *data, struct vxc_conn *conn)
 {
     (void)data;
-    vxc_news_tell(vxc_conn_user(conn));
     vxc_caller_drain(vxc_conn_user(conn));
 }
 

@@ -67,7 +67,6 @@ void vxc_lease_detach(struct vxc_caller *caller)
     if (lease == NULL) {
         return;
     }
-    vxc_news_tell(caller);
     for (at = &lease->callers; *at != caller; at = &(*at)->next_of_lease) {
         vxc_check(*at != NULL);
     }

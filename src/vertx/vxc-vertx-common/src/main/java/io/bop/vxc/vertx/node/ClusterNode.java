@@ -495,5 +495,10 @@ public final class ClusterNode {
         public void resync(long index) {
             tellAllAgain();
         }
+
+        @Override
+        public void lost(String reason) {
+            registrations.missed();
+        }
     }
 }

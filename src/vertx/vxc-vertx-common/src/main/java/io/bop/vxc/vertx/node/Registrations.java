@@ -45,6 +45,7 @@ final class Registrations {
     private final Map<String, Set<RegistrationInfo>> own = new LinkedHashMap<>();
     private final Map<String, Set<RegistrationInfo>> local = new HashMap<>();
     private final Map<String, List<RegistrationInfo>> known = new HashMap<>(); // the server's part of what is held
+    private final ListReads reads = new ListReads();
     private int pruneAt = PRUNE_AT_MIN;
     private final Set<Key> leftovers = new LinkedHashSet<>(); // may be there and must not be
     private boolean sweeping;
@@ -86,12 +87,19 @@ final class Registrations {
     }
 
     CompletionStage<List<RegistrationInfo>> get(String address) {
-        return dispatched(() -> client.get().registrations().get(address).thenApply(rows -> {
-            List<RegistrationInfo> list = infos(rows);
+        return dispatched(() -> read(address).thenApply(list -> {
             known.put(address, list);
             prune();
             return withLocal(address, list);
         }));
+    }
+
+    private CompletionStage<List<RegistrationInfo>> read(String address) {
+        reads.begins(address);
+        CompletableFuture<List<RegistrationInfo>> result = new CompletableFuture<>();
+        Stages.whenDone(Stages.of(() -> client.get().registrations().get(address)), (rows, failure) ->
+                Stages.complete(result, reads.ends(address, failure == null ? infos(rows) : null), failure));
+        return result;
     }
 
     /** Who asks for many addresses does not hold them all for ever, and does not say when he lets go. */
@@ -160,7 +168,14 @@ final class Registrations {
     // ---- on the dispatcher ----
 
     void event(WatchEvent event) {
-        changed(event.name(), infos(event.registrations()));
+        List<RegistrationInfo> list = infos(event.registrations());
+        reads.told(event.name(), list);
+        changed(event.name(), list);
+    }
+
+    /** Events were: what was told until now may be older than what a read says. */
+    void missed() {
+        reads.missed();
     }
 
     private void changed(String address, List<RegistrationInfo> list) {
@@ -194,6 +209,7 @@ final class Registrations {
 
     /** Events were missed: each address that the event bus holds is read and told anew. */
     CompletionStage<Void> tellAllAgain() {
+        missed();
         List<String> held = new ArrayList<>(known.keySet());
         host.registrationsLost();
         return Stages.forEach(held, WINDOW, address -> {
@@ -201,7 +217,7 @@ final class Registrations {
                 known.remove(address);
                 return CompletableFuture.completedFuture(null);
             }
-            return client.get().registrations().get(address).thenAccept(rows -> changed(address, infos(rows)));
+            return read(address).thenAccept(list -> changed(address, list));
         });
     }
 

@@ -23,6 +23,7 @@ import org.junit.jupiter.api.Test;
 /** Much at once. */
 public abstract class Load extends Scenario {
     private static final int ADDRESSES = 10_000;
+    private static final int CONSUMERS = 5_000;
     private static final int SAMPLES = 100;
     private static final int WRITES = 20_000;
     private static final int LOCKS = 5_000;
@@ -111,25 +112,33 @@ public abstract class Load extends Scenario {
                 () -> Wait.of(client.registrations().addresses()).size() == SAMPLES);
     }
 
+    /** As where each browser has a consumer of its own: every change is of the whole list. */
     @Test
-    void manyConsumersOfOneAddress() {
-        Vxcd server = alone();
-        Node one = join(config(server));
-        Node two = join(config(server));
-        one.consume("news"); // so that both follow the list
-        two.ask("news");
-        one.ask("news");
-        for (int count : new int[] {500, 1000, 2000, 4000}) {
-            List<MessageConsumer<?>> consumers = Collections.synchronizedList(new ArrayList<>());
-            long tookMs = calls(count, count, i -> {
-                MessageConsumer<String> consumer = one.consumer("news");
-                consumers.add(consumer);
-                return one.registered(consumer);
-            });
-            print("%d consumers of one address registered in %d ms: %d/s", count, tookMs, count * 1000L / tookMs);
-            long removedMs = calls(count, count, i -> consumers.get(i).unregister());
-            print("%d consumers of one address removed in %d ms: %d/s", count, removedMs, count * 1000L / removedMs);
+    void thousandsOfConsumersOfOneAddress() {
+        Vxcd server = hidden();
+        Proxy first = closing(Proxy.of(server));
+        Proxy second = closing(new Proxy(0, server.endpoint(), Proxy.Cut.NEVER));
+        Node one = join(config(first.endpoint()));
+        Node two = join(config(second.endpoint()));
+        one.consume("news");
+        for (Node node : Arrays.asList(one, two)) {
+            node.ask("news"); // from now on it follows the list
         }
+        List<MessageConsumer<?>> consumers = Collections.synchronizedList(new ArrayList<>());
+        long tookMs = calls(CONSUMERS, CONSUMERS, i -> {
+            MessageConsumer<String> consumer = one.consumer("news");
+            consumers.add(consumer);
+            return one.registered(consumer);
+        });
+        assertEquals(one.id(), two.ask("news"));
+        assertEquals(CONSUMERS + 1, two.listeners("news").size());
+        long removedMs = calls(CONSUMERS, CONSUMERS, i -> consumers.get(i).unregister());
+        assertEquals(1, two.listeners("news").size());
+        assertEquals(one.id(), two.ask("news"));
+        print("%d consumers of one address: registered %d/s, removed %d/s", CONSUMERS, CONSUMERS * 1000L / tookMs,
+                CONSUMERS * 1000L / removedMs);
+        assertEquals(1, first.accepted(), "its node had more to read than it could");
+        assertEquals(1, second.accepted(), "its node had more to read than it could");
     }
 
     private static void assertVisibleAtOnce(Node one, Node two) {
