@@ -18,6 +18,9 @@ int vxc_gateway_create(const struct vxc_gateway_options *options, struct vxc_gat
         return VXC_ENOMEM;
     }
     g->options = *options;
+    if (options->news_held_size_min == 0) {
+        g->options.news_held_size_min = VXC_NEWS_HELD_SIZE_MIN;
+    }
     LIST_INIT(&g->rounds.callers);
     LIST_INIT(&g->with_news);
     *out = g;

@@ -123,7 +123,7 @@ void vxc_news_add(struct vxc_caller *caller, const struct vxc_event *e)
     if (caller->conn == NULL) {
         return;
     }
-    if (!is_holding(caller) && e->view.size < VXC_NEWS_HELD_SIZE_MIN) {
+    if (!is_holding(caller) && e->view.size < caller->gateway->options.news_held_size_min) {
         push(caller, e);
         return;
     }

@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "base/check.h"
+#include "client/core_internal.h"
 #include "witness.h"
 #include "world.h"
 
@@ -238,19 +239,55 @@ static struct vxc_slice slice_of(struct vxc_bytes bytes)
     return vxc_slice(bytes.data, bytes.size);
 }
 
-static bool is_same_event(const struct event_seen *event, const struct vxc_notice *notice)
+static uint64_t hash_of_list(struct vxc_rows rows)
 {
-    return event->index == notice->index && event->type == (uint32_t)notice->type &&
-           event->watch == notice->id &&
+    struct vxc_bytes node_id;
+    struct vxc_bytes info; /* seq u64, data with its length */
+    uint64_t hash = 0;
+
+    while (vxc_rows_next(&rows, &node_id, &info)) {
+        hash =
+            witness_hash_registration(hash, slice_of(node_id), vxc_load_u64(info.data),
+                                      vxc_slice((const uint8_t *)info.data + 12, info.size - 12));
+    }
+    return hash;
+}
+
+/* `ordinal` is the notice's, which callers are not told. */
+static bool is_same_event(const struct event_seen *event, const struct vxc_notice *notice,
+                          uint64_t ordinal)
+{
+    return event->index == notice->index && event->ordinal == ordinal &&
+           event->type == (uint32_t)notice->type && event->watch == notice->id &&
+           event->list == (event->address != 0 ? hash_of_list(notice->view) : 0) &&
            event->hash == witness_hash_event(slice_of(notice->name), slice_of(notice->key),
                                              slice_of(notice->value));
 }
 
-/* Every event of the session's watches, once and in order; after a resync from some later one on. */
+/* Does a later list of the same address follow? It has all that this one tells, and may be told alone. */
+static bool is_outdated(const struct event_seen *events, size_t at, size_t count)
+{
+    const struct event_seen *event = &events[at];
+
+    if (event->type != VXC_EVENT_REGISTRATIONS) {
+        return false;
+    }
+    while (++at < count) {
+        if (events[at].type == event->type && events[at].watch == event->watch &&
+            events[at].address == event->address) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every event of the session's watches, once and in order, but for outdated lists; after a resync from
+ * some later one on. */
 void check_notice(struct world *world, unsigned client, uint64_t session,
                   const struct vxc_notice *notice)
 {
     struct follower *follower = &world->check->followers[client];
+    const uint64_t ordinal = world->clients_of[client].core->session.event_ordinal;
     const struct event_seen *events;
     size_t count;
 
@@ -258,12 +295,12 @@ void check_notice(struct world *world, unsigned client, uint64_t session,
         return;
     }
     events = witness_events(world->witness, session, &count);
-    while (follower->resyncing && follower->at < count &&
-           !is_same_event(&events[follower->at], notice)) {
+    while (follower->at < count && !is_same_event(&events[follower->at], notice, ordinal) &&
+           (follower->resyncing || is_outdated(events, follower->at, count))) {
         follower->at++;
     }
     follower->resyncing = false;
-    if (follower->at >= count || !is_same_event(&events[follower->at], notice)) {
+    if (follower->at >= count || !is_same_event(&events[follower->at], notice, ordinal)) {
         const struct event_seen none = {0};
         const struct event_seen *next = follower->at < count ? &events[follower->at] : &none;
 

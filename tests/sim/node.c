@@ -349,6 +349,7 @@ static int start_replica(struct node *node, const struct vxc_vote *vote, struct 
         .timeout_ms = TIMEOUT_MS,
         .ping_interval_ms = TIMEOUT_MS,
         .election_timeout_ms = ELECTION_MS,
+        .news_held_size_min = 1, /* lists are short here */
         .data = node,
         .status = give_status,
         .address_of = address_of,

@@ -75,6 +75,13 @@ uint64_t witness_hash_event(struct vxc_slice name, struct vxc_slice key, struct 
     return witness_hash(name) * 31 + witness_hash(key) * 7 + witness_hash(value);
 }
 
+uint64_t witness_hash_registration(uint64_t before, struct vxc_slice node_id, uint64_t seq,
+                                   struct vxc_slice data)
+{
+    return before * 0x9e3779b97f4a7c15u + witness_hash(node_id) * 31 + seq * 7 +
+           witness_hash(data) + 1;
+}
+
 /* ---- outcomes ---- */
 
 static struct outcome *outcome_place(const struct witness *w, uint64_t session, uint64_t sequence)
@@ -220,6 +227,23 @@ static void note_lock_event(struct witness *w, const struct vxc_event *e)
     outcome->code = e->type == VXC_EVENT_LOCK_CANCELED ? VXC_ECANCELED : 0;
 }
 
+static uint64_t hash_of_list(struct vxc_slice view)
+{
+    struct vxc_list list;
+    struct vxc_slice node_id;
+    struct vxc_slice second; /* seq u64, data */
+    uint64_t hash = 0;
+
+    if (vxc_list_read_items(view, &list) != 0) {
+        return 0;
+    }
+    while (vxc_list_next_item(&list, &node_id) && vxc_list_next_item(&list, &second)) {
+        hash = witness_hash_registration(hash, node_id, vxc_load_u64(second.data),
+                                         vxc_slice(second.data + 8, second.size - 8));
+    }
+    return hash;
+}
+
 static void on_event(void *data, const struct vxc_event *e)
 {
     struct witness *w = data;
@@ -240,10 +264,13 @@ static void on_event(void *data, const struct vxc_event *e)
     }
     s->events[s->count++] = (struct event_seen){
         .index = e->index,
+        .ordinal = e->ordinal,
         .watch = e->watch,
         .token = e->token,
         .number = e->number,
         .hash = witness_hash_event(e->name, e->key, e->value),
+        .address = e->type == VXC_EVENT_REGISTRATIONS ? witness_hash(e->name) : 0,
+        .list = e->type == VXC_EVENT_REGISTRATIONS ? hash_of_list(e->view) : 0,
         .type = (uint32_t)e->type,
     };
 }

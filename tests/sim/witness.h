@@ -35,7 +35,8 @@ struct version {
 };
 
 struct event_seen {
-    uint64_t index, watch, token, hash;
+    uint64_t index, ordinal, watch, token, hash;
+    uint64_t address, list; /* hashes of name and list when it is of an address; else 0 */
     int64_t number;
     uint32_t type;
 };
@@ -59,6 +60,9 @@ const struct event_seen *witness_events(const struct witness *witness, uint64_t 
 uint64_t witness_digest(struct witness *witness);
 
 uint64_t witness_hash(struct vxc_slice bytes);
+/* Of a list of registrations: begin with 0, go on with each. */
+uint64_t witness_hash_registration(uint64_t before, struct vxc_slice node_id, uint64_t seq,
+                                   struct vxc_slice data);
 uint64_t witness_hash_event(struct vxc_slice name, struct vxc_slice key, struct vxc_slice value);
 
 #endif
