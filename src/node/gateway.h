@@ -53,8 +53,7 @@ struct vxc_gateway_options {
     uint32_t timeout_ms;          /* VERTX_CLUSTER_TIMEOUT: default session timeout */
     uint32_t ping_interval_ms;    /* added for legacy nodes, who ping at their own pace */
     uint32_t election_timeout_ms; /* how long a transfer may take */
-    uint32_t
-        news_held_size_min; /* bytes of a list that waits (news.c); 0 = VXC_NEWS_HELD_SIZE_MIN */
+    uint32_t news_held_size_min;  /* 0 = VXC_NEWS_HELD_SIZE_MIN */
     void *data;
     struct vxc_snapshots *snapshots; /* borrowed */
     /* Appends the status JSON. */

@@ -157,6 +157,29 @@ static void a_read_comes_behind_what_it_shows_and_before_what_it_does_not(void *
     client_close(&node);
 }
 
+/* As docs/protocol.md warns: whoever keeps lists must not keep this reply's. */
+static void a_read_that_waits_for_its_round_comes_behind_newer_lists(void **state)
+{
+    struct world *w = *state;
+    struct client node;
+    struct vxc_message m = message_of(VXC_KIND_REGISTRATION_GET);
+    uint32_t ids[2];
+
+    (void)open_watcher(w, &node);
+    w->replica.round = 1;
+    m.registration_get.address = text("news");
+    ids[0] = client_send(&node, &m);
+    ids[1] = add(&node, "news", 0, LARGE);
+    world_commit(w);
+    (void)expect_list(&node, "news", 1);
+    client_expect_nothing(&node);
+    world_confirm(w, 1);
+    client_expect(&node, ids[0], VXC_KIND_PAGE_REPLY, &m);
+    assert_int_equal(m.page_reply.rows.count, 0);
+    expect_added(&node, ids[1]);
+    client_close(&node);
+}
+
 static void other_events_keep_their_place(void **state)
 {
     struct world *w = *state;
@@ -324,6 +347,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_read_comes_behind_what_it_shows_and_before_what_it_does_not, world_setup,
             world_teardown),
+        cmocka_unit_test_setup_teardown(a_read_that_waits_for_its_round_comes_behind_newer_lists,
+                                        world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(other_events_keep_their_place, world_setup, world_teardown),
         cmocka_unit_test_setup_teardown(small_lists_are_told_each_unless_a_large_one_waits,
                                         world_setup, world_teardown),
