@@ -487,3 +487,13 @@ struct vxc_message message_of(uint16_t kind)
     m.kind = kind;
     return m;
 }
+
+struct vxc_msg_session_reply client_open_session(struct client *c)
+{
+    struct vxc_message m = message_of(VXC_KIND_SESSION_OPEN);
+    uint32_t id = client_send(c, &m);
+
+    world_commit(c->world);
+    client_expect(c, id, VXC_KIND_SESSION_REPLY, &m);
+    return m.session_reply;
+}

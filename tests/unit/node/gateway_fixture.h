@@ -85,6 +85,9 @@ void client_expect_nothing(struct client *c);
 /* Must be error_reply with this code. */
 void client_expect_error(struct client *c, uint32_t request_id, int code, const char *part);
 
+/* Opens a session; the secret is valid until the next message comes. */
+struct vxc_msg_session_reply client_open_session(struct client *c);
+
 struct vxc_message message_of(uint16_t kind);
 
 #endif

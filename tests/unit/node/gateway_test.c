@@ -76,16 +76,6 @@ static uint32_t hello(struct client *c, const char *namespace_name)
     return client_send(c, &m);
 }
 
-static struct vxc_msg_session_reply open_session(struct world *w, struct client *c)
-{
-    struct vxc_message m = message_of(VXC_KIND_SESSION_OPEN);
-    uint32_t id = client_send(c, &m);
-
-    world_commit(w);
-    client_expect(c, id, VXC_KIND_SESSION_REPLY, &m);
-    return m.session_reply;
-}
-
 static uint32_t resume(struct client *c, const struct vxc_msg_session_reply *s, uint64_t last_index)
 {
     struct vxc_message m = message_of(VXC_KIND_SESSION_RESUME);
@@ -495,7 +485,7 @@ static void a_session_is_cut_when_the_role_is_lost_and_lives_on(void **state)
     uint32_t id;
 
     client_open(w, &c);
-    session = open_session(w, &c);
+    session = client_open_session(&c);
     memcpy(secret, session.secret.data, sizeof secret);
     session.secret = vxc_slice(secret, sizeof secret);
     (void)client_send_sequenced(&c, 1, &m);
@@ -526,7 +516,7 @@ static void pending_requests_are_answered_before_the_cut(void **state)
     uint32_t ids[2];
 
     client_open(w, &c);
-    (void)open_session(w, &c);
+    (void)client_open_session(&c);
     w->replica.round = 1;
     ids[0] = put(&c, "k", "v"); /* without a sequence: nobody will ever know */
     ids[1] = get(&c, "k");
@@ -583,7 +573,7 @@ static void a_new_primary_gives_every_session_its_whole_timeout(void **state)
     struct client c;
 
     client_open(w, &c);
-    (void)open_session(w, &c);
+    (void)client_open_session(&c);
     client_close(&c);
     w->now_ms += 19000;
     world_follow(w, 2);
@@ -604,7 +594,7 @@ static void a_session_is_resumed_without_space(void **state)
     uint8_t secret[16];
 
     client_open(w, &c);
-    session = open_session(w, &c); /* of 20 s */
+    session = client_open_session(&c); /* of 20 s */
     memcpy(secret, session.secret.data, sizeof secret);
     session.secret = vxc_slice(secret, sizeof secret);
     client_close(&c);
@@ -643,7 +633,7 @@ static void a_resume_waits_for_its_round(void **state)
     uint32_t ids[2];
 
     client_open(w, &c);
-    session = open_session(w, &c);
+    session = client_open_session(&c);
     memcpy(secret, session.secret.data, sizeof secret);
     session.secret = vxc_slice(secret, sizeof secret);
     client_close(&c);
@@ -682,7 +672,7 @@ static void events_are_resumed_without_gap_or_repetition(void **state)
 
     client_open(w, &watcher);
     client_open(w, &writer);
-    session = open_session(w, &watcher);
+    session = client_open_session(&watcher);
     memcpy(secret, session.secret.data, sizeof secret);
     session.secret = vxc_slice(secret, sizeof secret);
     m.watch_add.kind = VXC_WATCH_MAP;

@@ -26,19 +26,6 @@ bool __wrap_vxc_conn_is_choked(const struct vxc_conn *conn)
 
 /* ---- requests ---- */
 
-static struct vxc_msg_session_reply open_session(struct world *w, struct client *c)
-{
-    static uint8_t secret[16];
-    struct vxc_message m = message_of(VXC_KIND_SESSION_OPEN);
-    uint32_t id = client_send(c, &m);
-
-    world_commit(w);
-    client_expect(c, id, VXC_KIND_SESSION_REPLY, &m);
-    memcpy(secret, m.session_reply.secret.data, sizeof secret);
-    m.session_reply.secret = vxc_slice(secret, sizeof secret);
-    return m.session_reply;
-}
-
 static void watch(struct world *w, struct client *c, uint8_t kind, const char *name)
 {
     struct vxc_message m = message_of(VXC_KIND_WATCH_ADD);
@@ -51,12 +38,17 @@ static void watch(struct world *w, struct client *c, uint8_t kind, const char *n
     client_expect(c, id, VXC_KIND_NUMBER_REPLY, &m);
 }
 
+/* The secret stays valid until the next one is opened. */
 static struct vxc_msg_session_reply open_watcher(struct world *w, struct client *c)
 {
+    static uint8_t secret[16];
     struct vxc_msg_session_reply session;
 
     client_open(w, c);
-    session = open_session(w, c);
+    session = client_open_session(c);
+    assert_int_equal(session.secret.size, sizeof secret);
+    memcpy(secret, session.secret.data, sizeof secret);
+    session.secret = vxc_slice(secret, sizeof secret);
     watch(w, c, VXC_WATCH_REGISTRATIONS, "");
     return session;
 }
