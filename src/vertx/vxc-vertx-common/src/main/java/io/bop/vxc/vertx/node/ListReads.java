@@ -23,6 +23,10 @@ final class ListReads {
         reads.computeIfAbsent(address, none -> new Read()).count++;
     }
 
+    boolean isUnderWay(String address) {
+        return reads.containsKey(address);
+    }
+
     /** By an event. */
     void told(String address, List<RegistrationInfo> list) {
         Read read = reads.get(address);

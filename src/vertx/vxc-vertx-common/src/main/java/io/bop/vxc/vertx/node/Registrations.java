@@ -167,13 +167,19 @@ final class Registrations {
 
     // ---- on the dispatcher ----
 
+    /** Of any address, of thousands at a time: a list that nobody wants is not looked at. */
     void event(WatchEvent event) {
+        String address = event.name();
+        if (!reads.isUnderWay(address) && !host.wantsUpdatesFor(address)) {
+            known.remove(address);
+            return;
+        }
         List<RegistrationInfo> list = infos(event.registrations());
-        reads.told(event.name(), list);
-        changed(event.name(), list);
+        reads.told(address, list);
+        changed(address, list);
     }
 
-    /** Events were: what was told until now may be older than what a read says. */
+    /** Events were missed: what was told until now may be older than what a read says. */
     void missed() {
         reads.missed();
     }
