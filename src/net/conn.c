@@ -91,6 +91,11 @@ uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn)
            (conn->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&conn->tcp) : 0);
 }
 
+uint64_t vxc_conn_taken_bytes(const struct vxc_conn *conn)
+{
+    return conn->written_bytes + conn->out.size - vxc_conn_outbound_bytes(conn);
+}
+
 bool vxc_conn_is_stalled(const struct vxc_conn *conn)
 {
     struct tcp_info info;
@@ -339,6 +344,7 @@ static void give_to_peer(struct vxc_conn *conn)
     size_t at = 0;
 
     swap_out(conn);
+    conn->written_bytes += conn->sending.size;
     while (!conn->closing && at < conn->sending.size) {
         const uint8_t *frame = conn->sending.data + at;
         size_t size = vxc_load_u32(frame + 4);
@@ -373,6 +379,7 @@ void vxc_conn_flush(struct vxc_conn *conn)
         vxc_conn_abort(conn, VXC_ECLOSED, uv_strerror(sent));
         return;
     }
+    conn->written_bytes += conn->out.size;
     if (sent == (int)conn->out.size) {
         vxc_buffer_clear(&conn->out);
         after_flush(conn);

@@ -77,6 +77,9 @@ const char *vxc_conn_address(const struct vxc_conn *conn);
 struct vxc_buffer *vxc_conn_out(struct vxc_conn *conn);
 void vxc_conn_touch(struct vxc_conn *conn);
 uint64_t vxc_conn_outbound_bytes(const struct vxc_conn *conn);
+/* Of all that was written the part that is not outbound any more. While something is, and this stands
+ * still, the other side takes nothing. */
+uint64_t vxc_conn_taken_bytes(const struct vxc_conn *conn);
 /* What was sent was not answered by the other machine in the usual time and is being sent again: the
  * next attempt comes late, although the network may be whole by now. */
 bool vxc_conn_is_stalled(const struct vxc_conn *conn);

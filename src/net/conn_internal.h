@@ -44,6 +44,7 @@ struct vxc_conn {
     struct vxc_buffer out;     /* gathered in this turn */
     struct vxc_buffer sending; /* being written */
     uint64_t held_bytes;       /* of the three, as counted by the listener */
+    uint64_t written_bytes;    /* since it began, `sending` included */
 
     struct vxc_conn *next, *previous; /* of the listener */
     TAILQ_ENTRY(vxc_conn) of_guests;  /* valid while it is a guest and not closing */

@@ -99,6 +99,7 @@ struct vxc_caller {
     struct vxc_news news;
     LIST_ENTRY(vxc_caller) of_news; /* valid while news.count > 0 */
     uint64_t deferred;              /* bytes of reads that wait for room for their replies */
+    uint64_t taken_bytes;           /* when its lease was last over and it was not read */
     bool blocked;                   /* by a request that decides what later ones mean */
     bool throttled;
     bool greeted;      /* its first frame has come */

@@ -3,9 +3,9 @@
  * The primary judges by its own monotonic clock: a session that was silent for its timeout is
  * proposed for expiry. All leases begin anew when a primary takes over, a gap of the loop over a
  * second (a stopped process, a long stall) is added to every lease, sockets are read before
- * anything is judged, and who is not read at present (flow control) is not judged: expiry may be
- * late, never early. Sessions of legacy nodes are opened with PING_INTERVAL on top, for they ping
- * at their own pace.
+ * anything is judged, and who is not read at present (flow control) is not judged, as long as it
+ * takes something of what it is sent: expiry may be late, never early. Sessions of legacy nodes are
+ * opened with PING_INTERVAL on top, for they ping at their own pace.
  *
  * A client may say that its session is to end soon after it has closed the connection, as the
  * system does for a process that was killed (close_grace_ms). Only this primary knows of it: a new
@@ -142,15 +142,27 @@ void vxc_leases_free(struct vxc_gateway *g)
     }
 }
 
+/* It is not read because it does not read what it is sent, and it has taken nothing of that since this
+ * was last asked, a whole timeout ago: the process is stopped, or its machine is gone. */
+static bool takes_nothing(struct vxc_caller *c)
+{
+    uint64_t before = c->taken_bytes;
+
+    c->taken_bytes = vxc_conn_taken_bytes(c->conn);
+    return vxc_conn_is_choked(c->conn) && c->taken_bytes == before;
+}
+
 /* A connection of the session is not read from at present, so its silence says nothing. */
 static bool is_held_back(const struct vxc_lease *lease)
 {
-    for (const struct vxc_caller *c = lease->callers; c != NULL; c = c->next_of_lease) {
-        if (!vxc_conn_is_read(c->conn)) {
-            return true;
+    bool held_back = false;
+
+    for (struct vxc_caller *c = lease->callers; c != NULL; c = c->next_of_lease) {
+        if (!vxc_conn_is_read(c->conn) && !takes_nothing(c)) {
+            held_back = true;
         }
     }
-    return false;
+    return held_back;
 }
 
 /* When it has been silent, or closed, for too long. */

@@ -309,6 +309,46 @@ static void frames_of_any_kind_keep_a_session_alive(void **state)
     unmake(&s);
 }
 
+/* As a process that was stopped: what the kernel keeps for it is full, and the node waits for it to read. */
+static void a_client_that_takes_nothing_any_more_is_silent_too(void **state)
+{
+    enum { VALUE = 1024 * 1024, PUTS = 24 }; /* beyond what the kernel takes, below what cuts */
+    struct server s;
+    struct caller stopped;
+    struct caller waiting;
+    struct vxc_message m;
+    uint64_t first;
+    uint64_t none;
+    uint32_t id;
+    char *value = calloc(1, VALUE);
+
+    (void)state;
+    assert_non_null(value);
+    memset(value, 'v', VALUE - 1);
+    make(&s);
+    dial(&stopped, &s);
+    dial(&waiting, &s);
+    open_session(&stopped, 2000, &m);
+    open_session(&waiting, 60000, &m);
+    assert_true(acquire(&stopped, -1, &first));
+    m = message(VXC_KIND_WATCH_ADD);
+    m.watch_add.kind = VXC_WATCH_MAP;
+    m.watch_add.name = text("m");
+    ask(&stopped, &m, VXC_KIND_NUMBER_REPLY, &m);
+    for (int i = 0; i < PUTS; i++) {
+        put(&waiting, "k", value);
+    }
+    free(value);
+    assert_false(acquire(&waiting, -1, &none));
+    assert_true(next(&waiting, &m, &id)); /* nothing else comes before the grant */
+    assert_int_equal(m.kind, VXC_KIND_EVENT_LOCK);
+    assert_int_equal(m.event_lock.type, VXC_EVENT_LOCK_GRANTED);
+    assert_true(m.event_lock.token > first);
+    hang_up(&stopped);
+    hang_up(&waiting);
+    unmake(&s);
+}
+
 static void a_session_moves_to_the_connection_that_resumes_it(void **state)
 {
     struct server s;
@@ -625,6 +665,7 @@ int main(void)
         cmocka_unit_test(two_nodes_in_one_process_keep_apart),
         cmocka_unit_test(a_silent_session_ends_and_its_lock_goes_to_the_next),
         cmocka_unit_test(frames_of_any_kind_keep_a_session_alive),
+        cmocka_unit_test(a_client_that_takes_nothing_any_more_is_silent_too),
         cmocka_unit_test(a_session_moves_to_the_connection_that_resumes_it),
         cmocka_unit_test(a_legacy_node_is_one_node_on_two_connections),
         cmocka_unit_test(replies_keep_the_order_of_requests),
