@@ -316,6 +316,7 @@ static void a_client_that_takes_nothing_any_more_is_silent_too(void **state)
     struct server s;
     struct caller stopped;
     struct caller waiting;
+    struct caller writer;
     struct vxc_message m;
     uint64_t first;
     uint64_t none;
@@ -328,6 +329,7 @@ static void a_client_that_takes_nothing_any_more_is_silent_too(void **state)
     make(&s);
     dial(&stopped, &s);
     dial(&waiting, &s);
+    dial(&writer, &s);
     open_session(&stopped, 2000, &m);
     open_session(&waiting, 60000, &m);
     assert_true(acquire(&stopped, -1, &first));
@@ -335,17 +337,18 @@ static void a_client_that_takes_nothing_any_more_is_silent_too(void **state)
     m.watch_add.kind = VXC_WATCH_MAP;
     m.watch_add.name = text("m");
     ask(&stopped, &m, VXC_KIND_NUMBER_REPLY, &m);
+    assert_false(acquire(&waiting, -1, &none));
     for (int i = 0; i < PUTS; i++) {
-        put(&waiting, "k", value);
+        put(&writer, "k", value);
     }
     free(value);
-    assert_false(acquire(&waiting, -1, &none));
     assert_true(next(&waiting, &m, &id)); /* nothing else comes before the grant */
     assert_int_equal(m.kind, VXC_KIND_EVENT_LOCK);
     assert_int_equal(m.event_lock.type, VXC_EVENT_LOCK_GRANTED);
     assert_true(m.event_lock.token > first);
     hang_up(&stopped);
     hang_up(&waiting);
+    hang_up(&writer);
     unmake(&s);
 }
 
