@@ -7,7 +7,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
@@ -42,8 +44,11 @@ public final class ManagedServer {
     private static final int CONNECT_MS_MAX = 1000;
     /** Between two looks at a vxcd that starts. */
     private static final int POLL_MS = 5;
-    /** The end of the log that an error shows. */
+    /** Bytes of the log that are looked at, its last ones: a program that is no vxcd may write without end. */
+    private static final int READ_SIZE_MAX = 64 << 10;
+    /** The end of the log that an error shows: so many lines, and no more characters than that. */
     private static final int LINES_SHOWN = 10;
+    private static final int SHOWN_MAX = 2000;
 
     private static final String READY = "ready in";
     private static final String IN_USE = "is in use by another node";
@@ -287,15 +292,22 @@ public final class ManagedServer {
     }
 
     private static String end(String text) {
-        String[] lines = text.split("\n");
+        String[] lines = text.substring(Math.max(0, text.length() - SHOWN_MAX)).split("\n");
         return text.trim().isEmpty() ? " and said nothing" : ":\n"
                 + Arrays.stream(lines).skip(Math.max(0, lines.length - LINES_SHOWN)).collect(Collectors.joining("\n"));
     }
 
+    /** Its end. */
     private static String read(Path file) throws IOException {
-        try {
-            return new String(Files.readAllBytes(file), UTF_8);
-        } catch (ClosedByInterruptException e) { // Java 8 reads by what an interrupt closes
+        try (SeekableByteChannel channel = Files.newByteChannel(file)) {
+            channel.position(Math.max(0, channel.size() - READ_SIZE_MAX));
+            ByteBuffer end = ByteBuffer.allocate(READ_SIZE_MAX);
+            int size = 0;
+            while (size >= 0 && end.hasRemaining()) {
+                size = channel.read(end);
+            }
+            return new String(end.array(), 0, end.position(), UTF_8);
+        } catch (ClosedByInterruptException e) {
             checkInterrupt();
             throw e;
         }

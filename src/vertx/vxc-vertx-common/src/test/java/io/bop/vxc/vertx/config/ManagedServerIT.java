@@ -301,12 +301,24 @@ class ManagedServerIT {
         assertEquals("false ended with status 1 (not a status of vxcd) and said nothing", message);
     }
 
+    private ServerConfig script(String text) throws IOException {
+        Path script = Files.write(folder.resolve("script"), ("#!/bin/sh\n" + text + "\n").getBytes(UTF_8));
+        assertTrue(script.toFile().setExecutable(true));
+        return new ServerConfig(script.toString(), null, 0, Collections.emptyList());
+    }
+
+    @Test
+    void ofAProgramThatSaysMuchTheEndIsTold() throws IOException {
+        String message = refused(script("head -c 20000000 /dev/zero\necho\necho why\nexit 3"));
+        assertTrue(message.endsWith("why"), message);
+        assertTrue(message.length() < 3000, () -> message.length() + " characters");
+    }
+
     @Test
     void anInterruptEndsTheWaiting() throws Exception {
-        Path script = Files.write(folder.resolve("script"), "#!/bin/sh\nexec cat /dev/zero\n".getBytes(UTF_8));
-        assertTrue(script.toFile().setExecutable(true));
+        ServerConfig config = script("exec cat /dev/zero");
         Thread.currentThread().interrupt();
-        String message = refused(new ServerConfig(script.toString(), null, 0, Collections.emptyList()));
+        String message = refused(config);
         assertTrue(Thread.interrupted(), "the interrupt is lost");
         assertEquals("the thread was interrupted while it waited for vxcd", message);
     }
