@@ -260,17 +260,6 @@ static bool must_wait(struct vxc_caller *caller, const struct vxc_request *r)
     return true;
 }
 
-static void send_kept(struct vxc_caller *caller, const struct vxc_request *r)
-{
-    struct vxc_buffer *out = vxc_conn_out(caller->conn);
-
-    if (vxc_buffer_append(out, r->payload, r->payload_size) != 0) {
-        vxc_conn_cut(caller->conn, VXC_ENOMEM, "out of memory", false);
-        return;
-    }
-    vxc_conn_touch(caller->conn);
-}
-
 static void refuse_now(struct vxc_caller *caller, const struct vxc_request *r)
 {
     vxc_reply_error(caller, r->kind, r->request_id, r->code, r->text);
@@ -292,7 +281,7 @@ static void answer(struct vxc_caller *caller, struct vxc_request *r)
     } else if (rv != 0) {
         vxc_reply_error(caller, r->kind, r->request_id, rv, NULL);
     } else if (r->state == VXC_REQUEST_READY) {
-        send_kept(caller, r);
+        vxc_reply_kept(caller, vxc_slice(r->payload, r->payload_size));
     } else if (r->state == VXC_REQUEST_BEGUN) {
         vxc_session_resumed(r);
     } else {
@@ -374,8 +363,8 @@ void vxc_caller_drain(struct vxc_caller *caller)
             }
             may_defer = false; /* it is cut when this becomes too much */
         }
+        vxc_news_tell(caller); /* which may be too much for the connection */
         if (caller->conn != NULL && vxc_conn_out(caller->conn) != NULL) {
-            vxc_news_tell(caller);
             if (r->state == VXC_REQUEST_WAITING && vxc_request_begins(r->kind)) {
                 begin(r);
                 continue; /* what became of it is looked at */

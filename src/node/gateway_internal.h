@@ -207,6 +207,8 @@ void vxc_rounds_refuse(struct vxc_gateway *gateway, uint64_t round, int code);
 
 void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t flags,
                        const struct vxc_message *message);
+/* Replies that were made before their turn, as whole frames; nothing when the connection is cut. */
+void vxc_reply_kept(struct vxc_caller *caller, struct vxc_slice frames);
 /* Error in the dialect of the request's kind: 69 for kinds below 100, 100 above; VXC_ENOTPRIMARY
  * says who is, below 100 as leader_redirect. text NULL: the general one of the code. */
 void vxc_reply_error(struct vxc_caller *caller, uint16_t kind, uint32_t request_id, int code,

@@ -149,21 +149,6 @@ struct vxc_buffer *vxc_news_replies(struct vxc_caller *caller, uint16_t kind)
     return NULL;
 }
 
-static void tell_replies(struct vxc_caller *caller)
-{
-    struct vxc_slice replies = vxc_buffer_slice(&caller->news.replies);
-    struct vxc_buffer *out = vxc_conn_out(caller->conn);
-
-    if (out == NULL || replies.size == 0) {
-        return;
-    }
-    if (vxc_buffer_append(out, replies.data, replies.size) != 0) {
-        vxc_conn_cut(caller->conn, VXC_ENOMEM, "out of memory", false);
-        return;
-    }
-    vxc_conn_touch(caller->conn);
-}
-
 void vxc_news_tell(struct vxc_caller *caller)
 {
     struct vxc_news_item *item;
@@ -179,7 +164,7 @@ void vxc_news_tell(struct vxc_caller *caller)
                                          .name = name_of(item),
                                          .view = view_of(item)});
     }
-    tell_replies(caller);
+    vxc_reply_kept(caller, vxc_buffer_slice(&caller->news.replies));
     vxc_news_forget(caller);
 }
 

@@ -40,6 +40,20 @@ void vxc_reply_message(struct vxc_caller *caller, uint32_t request_id, uint8_t f
     }
 }
 
+void vxc_reply_kept(struct vxc_caller *caller, struct vxc_slice frames)
+{
+    struct vxc_buffer *out = vxc_conn_out(caller->conn);
+
+    if (out == NULL || frames.size == 0) {
+        return;
+    }
+    if (vxc_buffer_append(out, frames.data, frames.size) != 0) {
+        vxc_conn_cut(caller->conn, VXC_ENOMEM, "out of memory", false);
+        return;
+    }
+    vxc_conn_touch(caller->conn);
+}
+
 /* Says who is primary, in the dialect of the kind. */
 static void refuse_as_backup(struct vxc_caller *caller, uint16_t kind, struct vxc_message *m,
                              char *text, size_t room)
