@@ -186,16 +186,13 @@ void vxc_link_end(struct link *link, int code, const char *reason, bool flush)
 int vxc_link_send(struct link *link, const struct vxc_message *message, uint8_t flags)
 {
     struct vxc_buffer *out = vxc_conn_out(link->conn);
-    size_t before;
     int rv;
 
     if (out == NULL) {
         return VXC_ECLOSED;
     }
-    before = out->size;
     rv = vxc_message_frame(message, flags, 0, out);
     if (rv == 0) {
-        link->sent_bytes += out->size - before;
         vxc_conn_touch(link->conn);
     }
     return rv;
@@ -467,16 +464,13 @@ static size_t room(const struct link *link)
 static int send_peer_message(struct link *link, const struct vxc_peer_message *message)
 {
     struct vxc_buffer *out = vxc_conn_out(link->conn);
-    size_t before;
     int rv;
 
     if (out == NULL) {
         return VXC_ECLOSED;
     }
-    before = out->size;
     rv = vxc_peer_message_encode(message, out);
     if (rv == 0) {
-        link->sent_bytes += out->size - before;
         vxc_conn_touch(link->conn); /* may send and clear what was appended */
     }
     return rv;
@@ -506,10 +500,9 @@ static void pump(struct link *link)
 /* Does the other side take what is sent? */
 static void watch(struct link *link, uint64_t now_ms)
 {
-    uint64_t waiting = vxc_conn_outbound_bytes(link->conn);
-    uint64_t taken = link->sent_bytes - least(waiting, link->sent_bytes);
+    uint64_t taken = vxc_conn_taken_bytes(link->conn);
 
-    if (waiting == 0 || taken != link->taken_bytes) {
+    if (vxc_conn_outbound_bytes(link->conn) == 0 || taken != link->taken_bytes) {
         link->taken_bytes = taken;
         link->taken_ms = now_ms;
     } else if (now_ms - link->taken_ms > VXC_PEER_SILENCE_MS) {

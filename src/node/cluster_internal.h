@@ -52,8 +52,7 @@ struct link {
     struct introduction other;    /* incoming: as its hello says; outgoing: as its challenge */
     struct vxc_buffer transcript; /* both hellos as they were sent, for the proofs */
     uint64_t deadline_ms;         /* of the handshake */
-    uint64_t sent_bytes;          /* appended to the connection */
-    uint64_t taken_bytes;         /* of them, taken by the other side's system, as last seen … */
+    uint64_t taken_bytes;         /* by the other side's system, as last seen … */
     uint64_t taken_ms;            /* … to grow */
     uint64_t heard_ms;            /* incoming: of its last frame */
     struct link *next;            /* of the cluster */
